@@ -1,0 +1,90 @@
+/** How much a logger writes; each level includes those after it. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** `text` for people, `json` for machines: one object per line with `time`, `level`, `msg` and the fields. */
+export type LogFormat = "text" | "json";
+
+/** Facts that belong to a log line. Errors are written as their message and code. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Structured logger. Never give it keys, payloads or credentials. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A logger that adds `fields` to each of its lines. */
+  child(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  /** Least severe level that is written. Default `info`. */
+  level?: LogLevel;
+  /** Default `text`. */
+  format?: LogFormat;
+  /** Where a finished line (without line break) goes. */
+  write: (line: string) => void;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  now?: () => number;
+}
+
+/** A logger that renders each line and hands it to `options.write`. */
+export function createLogger(options: LoggerOptions): Logger {
+  const threshold = LOG_LEVELS.indexOf(options.level ?? "info");
+  const now = options.now ?? Date.now;
+  const render = options.format === "json" ? renderJson : renderText;
+  const make = (bound: LogFields): Logger => {
+    const at = (level: LogLevel) => (message: string, fields: LogFields = {}) => {
+      if (LOG_LEVELS.indexOf(level) < threshold) return;
+      options.write(render(new Date(now()).toISOString(), level, message, { ...bound, ...fields }));
+    };
+    return {
+      debug: at("debug"),
+      info: at("info"),
+      warn: at("warn"),
+      error: at("error"),
+      child: (fields) => make({ ...bound, ...fields }),
+    };
+  };
+  return make({});
+}
+
+/** A logger that writes nothing. */
+export const silentLogger: Logger = createLogger({ level: "error", write: () => {} });
+
+function plain(value: unknown): unknown {
+  if (value instanceof Error) {
+    const cause = value.cause === undefined ? "" : ` (cause: ${plain(value.cause)})`;
+    return `${"code" in value ? `${value.code}: ` : ""}${value.message}${cause}`;
+  }
+  return typeof value === "bigint" ? value.toString() : value;
+}
+
+function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields): string {
+  const line: Record<string, unknown> = { time, level, msg };
+  for (const [key, value] of Object.entries(fields)) line[key] = plain(value);
+  return JSON.stringify(line);
+}
+
+/** Control characters of a message or field come out escaped: a peer cannot forge a log line. */
+function renderText(time: string, level: LogLevel, msg: string, fields: LogFields): string {
+  const parts = [time, level.toUpperCase().padEnd(5), printable(msg)];
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    const text = typeof value === "string" ? value : JSON.stringify(plain(value)) ?? String(value);
+    parts.push(
+      `${key}=${/[\s"=]/.test(text) && typeof value === "string" ? JSON.stringify(text) : printable(text)}`,
+    );
+  }
+  return parts.join(" ");
+}
+
+/** `text` with control characters as visible escapes. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what this is about
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
