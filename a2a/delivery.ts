@@ -125,7 +125,8 @@ export class Delivery {
       wake: () => {},
     };
     this.#lanes.set(peerId, lane);
-    this.#track(this.#runLane(lane));
+    // Not before the caller has put something in: an empty lane ends at once.
+    this.#track(Promise.resolve().then(() => this.#runLane(lane)));
     return lane;
   }
 

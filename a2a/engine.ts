@@ -1,4 +1,3 @@
-import type { Channel } from "../core/channel.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { KeyedLock } from "../core/keyed_lock.ts";
@@ -182,22 +181,25 @@ export class Engine implements AsyncDisposable {
   }
 
   /** The task's current state first, then each change; ends after the terminal one. @throws CodedError `not_found`. */
-  async subscribe(taskId: string): Promise<Channel<TaskUpdate>> {
+  async subscribe(
+    taskId: string,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<TaskUpdate>> {
     return await this.#locks.run(taskId, async () => {
       const { task } = await this.#load(taskId);
       const message = task.messages.findLast((one) => one.role === "agent");
-      const channel = this.#updates.subscribe(taskId, [{ task, message }]);
+      const channel = this.#updates.subscribe(taskId, [{ task, message }], options.signal);
       if (isTerminal(task.status)) channel.close();
       return channel;
     });
   }
 
   /** Received tasks: those nobody has taken up first, then new ones as they come. Every subscriber gets every task. */
-  subscribeIncoming(): AsyncIterable<Task> {
+  subscribeIncoming(options: { signal?: AbortSignal } = {}): AsyncIterable<Task> {
     const untaken = [...this.#openInbound].filter(([, status]) => status === "submitted").map(([taskId]) =>
       taskId
     );
-    return this.#loadUntaken(this.#incoming.subscribe(INCOMING, untaken));
+    return this.#loadUntaken(this.#incoming.subscribe(INCOMING, untaken, options.signal));
   }
 
   async *#loadUntaken(taskIds: AsyncIterable<string>): AsyncIterable<Task> {
@@ -339,7 +341,7 @@ export class Engine implements AsyncDisposable {
       status: change.status,
       messages: withMessage(task.messages, change.message),
       artifacts: change.artifacts ?? task.artifacts,
-      errorMessage: change.errorMessage ?? task.errorMessage,
+      errorMessage: change.errorMessage || reasonOf(change),
       updatedAtMs: this.#clock.now(),
     };
     if (!await this.#commit(next, stored.revision, envelopes)) return undefined;
@@ -425,6 +427,14 @@ function refusalOf(body: EnvelopeBody & { type: "send_task" }, taskId: string): 
     if (error instanceof CodedError) return error.message;
     throw error;
   }
+}
+
+/** What the message of a failure or rejection says. */
+function reasonOf({ status, message }: Change): string {
+  if (status !== "failed" && status !== "rejected") return "";
+  return (message?.parts ?? []).flatMap(({ content }) => content.kind === "text" ? content.text : []).join(
+    "\n",
+  );
 }
 
 function changeOf(body: Exclude<EnvelopeBody, { type: "send_task" | "ack" }>): Change {

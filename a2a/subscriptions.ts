@@ -13,8 +13,8 @@ export class Subscriptions<T> {
   readonly #topics = new Map<string, Set<Channel<T>>>();
   #count = 0;
 
-  /** A stream of the events of `topic`, beginning with `replay`. Leaving the loop unsubscribes. */
-  subscribe(topic: string, replay: readonly T[]): Channel<T> {
+  /** A stream of the events of `topic`, beginning with `replay`. It ends when the loop is left or `signal` fires. */
+  subscribe(topic: string, replay: readonly T[], signal?: AbortSignal): Channel<T> {
     if (this.#count >= MAX_SUBSCRIBERS) {
       throw new CodedError(
         "resource_exhausted",
@@ -22,7 +22,9 @@ export class Subscriptions<T> {
       );
     }
     const channels = this.#topics.get(topic) ?? new Set();
+    const onAbort = () => channel.close();
     const channel = new Channel<T>(MAX_BUFFERED_EVENTS + replay.length, () => {
+      signal?.removeEventListener("abort", onAbort);
       this.#count--;
       channels.delete(channel);
       if (channels.size === 0 && this.#topics.get(topic) === channels) this.#topics.delete(topic);
@@ -30,6 +32,8 @@ export class Subscriptions<T> {
     this.#topics.set(topic, channels.add(channel));
     this.#count++;
     for (const event of replay) channel.push(event);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) channel.close();
     return channel;
   }
 

@@ -31,9 +31,11 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Default `text`. */
   readonly logFormat: LogFormat;
+  /** Where the log goes: standard error, `<home>/logs/agentanycast.log`, or `both`, which is the default. */
+  readonly logOutput: "both" | "stderr" | "file";
 }
 
-type Kind = "text" | "path" | "list" | "bool" | "duration" | "log_level" | "log_format";
+type Kind = "text" | "path" | "list" | "bool" | "duration" | "log_level" | "log_format" | "log_output";
 
 /** One setting: its name in the file, in the environment and on the command line. */
 export interface Setting {
@@ -149,6 +151,14 @@ export const SETTINGS: readonly Setting[] = [
     flag: "log-format",
     help: "text or json",
   },
+  {
+    key: "logOutput",
+    kind: "log_output",
+    toml: "log_output",
+    env: "AGENTANYCAST_LOG_OUTPUT",
+    flag: "log-output",
+    help: "stderr, file (<home>/logs/agentanycast.log) or both",
+  },
 ];
 
 /** What a configuration is made from. */
@@ -186,6 +196,7 @@ export function resolveConfig(sources: ConfigSources): Config {
     offlineQueueTtlMs: 24 * 60 * 60 * 1000,
     logLevel: "info",
     logFormat: "text",
+    logOutput: "both",
   };
   const file = readConfigFile(configPath, sources, problems);
   for (const s of SETTINGS) {
@@ -285,6 +296,7 @@ const CONVERTERS: Record<Kind, (raw: unknown, userHome: string) => unknown> = {
   duration: (raw) => parseDuration(raw),
   log_level: (raw) => parseOneOf(raw === "warning" ? "warn" : raw, LOG_LEVELS),
   log_format: (raw) => parseOneOf(raw, ["text", "json"]),
+  log_output: (raw) => parseOneOf(raw, ["both", "stderr", "file"]),
 };
 
 function parseText(raw: unknown): string {

@@ -1,0 +1,26 @@
+/** Something an agent can be asked to do. */
+export interface Skill {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly tags: readonly string[];
+  /** JSON Schema as text; empty when there is none. */
+  readonly inputSchema: string;
+  readonly outputSchema: string;
+}
+
+/** What an agent says it is. Only `peerId` (and `didKey`, which follows from it) is proven by the connection. */
+export interface AgentCard {
+  readonly name: string;
+  readonly description: string;
+  readonly version: string;
+  readonly protocolVersion: string;
+  readonly skills: readonly Skill[];
+  readonly peerId: string;
+  readonly supportedTransports: readonly string[];
+  readonly relayAddresses: readonly string[];
+  readonly didKey: string;
+  readonly didWeb: string;
+  readonly didDns: string;
+  readonly verifiableCredentials: readonly string[];
+}

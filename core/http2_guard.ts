@@ -1,0 +1,185 @@
+/**
+ * A guard for the native HTTP/2 session of Deno's `node:http2` (denoland/deno#36788).
+ *
+ * That session calls back into JavaScript while it parses or serializes. When the callback calls into the same session
+ * again (a cancelled call does), the native side frees memory it is still using and the process may die: any peer that can
+ * reach the port could cause it. The guard sits between both and puts every nested call off until the outer one is done.
+ * On Node there is nothing to guard and all of this does nothing.
+ */
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import process from "node:process";
+import { CodedError } from "./errors.ts";
+
+type Http2Module = typeof http2;
+
+/** The part of the native session handle that is not safe to enter twice. */
+interface NativeSession {
+  receive(bytes: Uint8Array): void;
+  getOutgoingChunk(): Uint8Array;
+  sendPending(): void;
+  hasPendingData(): boolean;
+  destroy(code?: number, socketDestroyed?: boolean): void;
+}
+
+const NOTHING = new Uint8Array(0);
+const PROOF_TIMEOUT_MS = 5_000;
+const onDeno = "Deno" in globalThis;
+const guarded = new WeakSet<object>();
+let installed = false;
+let proof: Promise<void> | undefined;
+
+/** Makes every HTTP/2 session opened from now on a guarded one. Safe to call again; does nothing on Node. */
+export function installHttp2Guard(): void {
+  if (installed || !onDeno) return;
+  installed = true;
+  const module: Http2Module = http2;
+  const { createServer, createSecureServer, connect } = module;
+  const watch = <S extends http2.Http2Server | http2.Http2SecureServer>(server: S): S => {
+    server.prependListener("session", (session: object) => void guardSession(session));
+    return server;
+  };
+  // The overloads of the three functions do not survive wrapping, so they are replaced as plain functions.
+  Object.assign(module, {
+    createServer: (...args: Parameters<typeof createServer>) => watch(createServer(...args)),
+    createSecureServer: (...args: Parameters<typeof createSecureServer>) =>
+      watch(createSecureServer(...args)),
+    connect: (...args: Parameters<typeof connect>) => {
+      const session = connect(...args);
+      // The handle exists at once for a socket that was handed in, else only after the connection is up.
+      if (!guardSession(session)) session.prependOnceListener("connect", () => void guardSession(session));
+      return session;
+    },
+  });
+}
+
+/**
+ * Proves with one loopback call that both ends of an HTTP/2 connection come out guarded. Cheap after the first time.
+ * Throws `failed_precondition` when they do not: serving strangers would then be unsafe.
+ */
+export function assertHttp2Guard(): Promise<void> {
+  if (!onDeno) return Promise.resolve();
+  return proof ??= proveGuard();
+}
+
+async function proveGuard(): Promise<void> {
+  // The module as a CommonJS package sees it, which is how the gRPC library gets it.
+  const module = process.getBuiltinModule("node:http2") as Http2Module;
+  const sessions: object[] = [];
+  const server = module.createServer((_request, response) => void response.writeHead(204).end());
+  server.on("session", (session) => sessions.push(session));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(0, "127.0.0.1", resolve);
+  });
+  const client = module.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  sessions.push(client);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.setTimeout(PROOF_TIMEOUT_MS, () => reject(new Error("no answer")));
+      client.once("error", reject);
+      client.request({ ":path": "/" }).once("error", reject).once("end", resolve).resume();
+    });
+    if (sessions.length === 2 && sessions.every(isGuarded)) return;
+  } catch (cause) {
+    throw new CodedError("failed_precondition", `Cannot check the HTTP/2 guard: ${String(cause)}`, { cause });
+  } finally {
+    await new Promise<void>((resolve) => client.close(resolve));
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+  throw new CodedError(
+    "failed_precondition",
+    "Cannot serve HTTP/2 safely: the guard did not take hold in this runtime; use the Deno version this release names",
+  );
+}
+
+function isGuarded(session: object): boolean {
+  const handle = nativeSession(session);
+  return handle !== undefined && guarded.has(handle);
+}
+
+/** Finds the native handle by its shape: it lives under a private symbol whose name is no interface. */
+function nativeSession(session: object): NativeSession | undefined {
+  for (const key of Object.getOwnPropertySymbols(session)) {
+    const value: unknown = Reflect.get(session, key);
+    if (value === null || typeof value !== "object") continue;
+    const candidate = value as Partial<NativeSession>;
+    if (typeof candidate.receive === "function" && typeof candidate.getOutgoingChunk === "function") {
+      return value as NativeSession;
+    }
+  }
+  return undefined;
+}
+
+/** Guards one session; false when it has no native handle (yet). */
+function guardSession(session: object): boolean {
+  const handle = nativeSession(session);
+  if (handle === undefined) return false;
+  if (!guarded.has(handle)) {
+    guarded.add(handle);
+    deferNestedCalls(handle);
+  }
+  return true;
+}
+
+/** Replaces the methods of `handle`: while one runs, calls to the others are remembered and made afterwards. */
+function deferNestedCalls(handle: NativeSession): void {
+  const native = {
+    receive: handle.receive.bind(handle),
+    getOutgoingChunk: handle.getOutgoingChunk.bind(handle),
+    sendPending: handle.sendPending.bind(handle),
+    hasPendingData: handle.hasPendingData.bind(handle),
+    destroy: handle.destroy.bind(handle),
+  };
+  const inbox: Uint8Array[] = []; // bounded by what one socket read delivers while another is parsed
+  let busy = false;
+  let sendLater = false;
+  let destroyLater: Parameters<NativeSession["destroy"]> | undefined;
+
+  const exclusively = <T>(work: () => T): T => {
+    busy = true;
+    try {
+      return work();
+    } finally {
+      busy = false;
+    }
+  };
+  const catchUp = () => {
+    if (sendLater) {
+      sendLater = false;
+      handle.sendPending();
+    }
+    if (destroyLater !== undefined && !busy) {
+      const args = destroyLater;
+      destroyLater = undefined;
+      native.destroy(...args);
+    }
+  };
+
+  handle.receive = (bytes) => {
+    inbox.push(bytes);
+    while (!busy) {
+      const next = inbox.shift();
+      if (next === undefined) return;
+      exclusively(() => native.receive(next));
+      catchUp();
+    }
+  };
+  handle.getOutgoingChunk = () => {
+    if (!busy) return exclusively(native.getOutgoingChunk);
+    sendLater = true;
+    return NOTHING;
+  };
+  handle.sendPending = () => {
+    if (busy) {
+      sendLater = true;
+      return;
+    }
+    native.sendPending(); // drains through getOutgoingChunk above, which marks itself busy
+    if (!busy) catchUp();
+  };
+  handle.hasPendingData = () => busy || native.hasPendingData();
+  handle.destroy = (...args) => {
+    if (busy) destroyLater = args;
+    else native.destroy(...args);
+  };
+}

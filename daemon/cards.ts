@@ -1,0 +1,140 @@
+import type { AgentCard } from "../a2a/mod.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { isPeerId, toDidKey } from "../identity/mod.ts";
+import { type KvOperation, type KvStore, ownCardKey, peerCardKey, peerCardPrefix } from "../kv/mod.ts";
+import { decodeCard, encodeCard } from "./convert/card.ts";
+
+/** Most bytes of a card, own or received. */
+export const MAX_CARD_BYTES = 256 * 1024;
+/** Peers whose card is held in memory; the others are read from the store. */
+const MAX_CACHED_CARDS = 1024;
+/** Peers whose card is kept in the store; beyond that the one seen longest ago goes. */
+const MAX_STORED_CARDS = 10_000;
+
+export interface CardBookDeps {
+  kv: KvStore;
+  peerId: string;
+  logger: Logger;
+}
+
+/** The card of this node and the last one seen of each peer, both kept in the store. */
+export class CardBook {
+  readonly #deps: CardBookDeps;
+  readonly #peers = new Map<string, AgentCard>();
+  /** Peers with a card in the store, the one seen last at the end. */
+  readonly #stored = new Set<string>();
+  #own: AgentCard | undefined;
+
+  private constructor(deps: CardBookDeps) {
+    this.#deps = deps;
+  }
+
+  /** A card book with the own card of an earlier run, if there is one. */
+  static async open(deps: CardBookDeps): Promise<CardBook> {
+    const book = new CardBook(deps);
+    const stored = await deps.kv.get(ownCardKey);
+    try {
+      if (stored !== undefined) book.#own = book.#claim(decodeCard(stored.value));
+    } catch (error) {
+      deps.logger.error("The stored agent card cannot be read: set it again", { error });
+    }
+    for await (const { key } of deps.kv.list(peerCardPrefix)) book.#stored.add(String(key.at(-1)));
+    return book;
+  }
+
+  /** The own card; undefined until one is set. */
+  get own(): AgentCard | undefined {
+    return this.#own;
+  }
+
+  /** Replaces the own card; peer id and did:key become this node's. @throws CodedError `invalid_argument`. */
+  async setOwn(card: AgentCard): Promise<AgentCard> {
+    const own = this.#claim(card);
+    if (own.name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
+    const ids = own.skills.map((skill) => skill.id);
+    const bad = ids.find((id, i) => id.trim() === "" || ids.indexOf(id) !== i);
+    if (bad !== undefined) {
+      throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
+    }
+    const bytes = encodeCard(own);
+    if (bytes.length > MAX_CARD_BYTES) {
+      throw new CodedError(
+        "invalid_argument",
+        `The agent card has ${bytes.length} bytes: ${MAX_CARD_BYTES} at most`,
+      );
+    }
+    await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: bytes }]);
+    return this.#own = own;
+  }
+
+  /**
+   * Takes the card a peer sent. Its peer id must be the connection's (or missing); the did:key is made to follow from
+   * it. @throws CodedError `invalid_argument` for a card that is damaged, too large or another peer's.
+   */
+  async take(peerId: string, bytes: Uint8Array): Promise<AgentCard> {
+    if (bytes.length > MAX_CARD_BYTES) {
+      throw new CodedError(
+        "invalid_argument",
+        `The card of ${peerId} has ${bytes.length} bytes: ${MAX_CARD_BYTES} at most`,
+      );
+    }
+    let claimed: AgentCard;
+    try {
+      claimed = decodeCard(bytes);
+    } catch (error) {
+      throw new CodedError(
+        "invalid_argument",
+        `The card of ${peerId} cannot be read: ${errorMessage(error)}`,
+      );
+    }
+    if (claimed.peerId !== "" && claimed.peerId !== peerId) {
+      throw new CodedError(
+        "invalid_argument",
+        `The card that ${peerId} sent claims to be ${claimed.peerId}'s`,
+      );
+    }
+    const card = { ...claimed, peerId, didKey: isPeerId(peerId) ? toDidKey(peerId) : "" };
+    const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value: encodeCard(card) }];
+    this.#stored.delete(peerId);
+    const [oldest] = this.#stored;
+    if (this.#stored.size >= MAX_STORED_CARDS && oldest !== undefined) {
+      this.#stored.delete(oldest);
+      operations.push({ op: "delete", key: peerCardKey(oldest) });
+    }
+    this.#stored.add(peerId);
+    await this.#deps.kv.commit(operations);
+    this.#remember(peerId, card);
+    return card;
+  }
+
+  /** The last card seen of a peer. */
+  async of(peerId: string): Promise<AgentCard | undefined> {
+    const cached = this.#peers.get(peerId);
+    if (cached !== undefined) return cached;
+    const stored = await this.#deps.kv.get(peerCardKey(peerId));
+    if (stored === undefined) return undefined;
+    const card = decodeCard(stored.value);
+    this.#remember(peerId, card);
+    return card;
+  }
+
+  #claim(card: AgentCard): AgentCard {
+    const { peerId } = this.#deps;
+    return {
+      ...card,
+      version: card.version || "1.0.0",
+      protocolVersion: card.protocolVersion || "a2a/0.3",
+      supportedTransports: card.supportedTransports.length > 0 ? card.supportedTransports : ["tcp"],
+      peerId,
+      didKey: toDidKey(peerId),
+    };
+  }
+
+  #remember(peerId: string, card: AgentCard): void {
+    this.#peers.delete(peerId);
+    this.#peers.set(peerId, card);
+    const [oldest] = this.#peers.keys();
+    if (this.#peers.size > MAX_CACHED_CARDS && oldest !== undefined) this.#peers.delete(oldest);
+  }
+}

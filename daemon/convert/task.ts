@@ -1,0 +1,166 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Artifact, Message, Part, PartContent, Task, TaskDirection, TaskStatus } from "../../a2a/mod.ts";
+import { CodedError } from "../../core/errors.ts";
+import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
+import { fromTimestamp, toTimestamp } from "./time.ts";
+
+const STATUS_TO_WIRE: Readonly<Record<TaskStatus, pb.TaskStatus>> = {
+  submitted: pb.TaskStatus.SUBMITTED,
+  working: pb.TaskStatus.WORKING,
+  input_required: pb.TaskStatus.INPUT_REQUIRED,
+  completed: pb.TaskStatus.COMPLETED,
+  failed: pb.TaskStatus.FAILED,
+  canceled: pb.TaskStatus.CANCELED,
+  rejected: pb.TaskStatus.REJECTED,
+};
+const STATUS_FROM_WIRE = new Map(
+  Object.entries(STATUS_TO_WIRE).map(([name, wire]) => [wire, name as TaskStatus]),
+);
+
+const DIRECTION_TO_WIRE: Readonly<Record<TaskDirection, pb.TaskDirection>> = {
+  outbound: pb.TaskDirection.OUTBOUND,
+  inbound: pb.TaskDirection.INBOUND,
+};
+
+/** The wire's number of a status. */
+export function toStatus(status: TaskStatus): pb.TaskStatus {
+  return STATUS_TO_WIRE[status];
+}
+
+/** A status from the wire. @throws CodedError `invalid_argument` for an unknown or unset one. */
+export function fromStatus(status: pb.TaskStatus): TaskStatus {
+  const known = STATUS_FROM_WIRE.get(status);
+  if (known === undefined) throw new CodedError("invalid_argument", `Unknown task status ${status}`);
+  return known;
+}
+
+/** A direction from the wire; undefined when unset. */
+export function fromDirection(direction: pb.TaskDirection): TaskDirection | undefined {
+  switch (direction) {
+    case pb.TaskDirection.OUTBOUND:
+      return "outbound";
+    case pb.TaskDirection.INBOUND:
+      return "inbound";
+    default:
+      return undefined;
+  }
+}
+
+/** A message as the wire has it. */
+export function toMessage(message: Message): pb.Message {
+  return create(pb.MessageSchema, {
+    messageId: message.messageId,
+    role: message.role === "user" ? pb.MessageRole.USER : pb.MessageRole.AGENT,
+    parts: message.parts.map(toPart),
+    createdAt: toTimestamp(message.createdAtMs),
+  });
+}
+
+/** A message from the wire; `role` stands in when it has none. */
+export function fromMessage(message: pb.Message, role: Message["role"]): Message {
+  const roles: Record<number, Message["role"]> = {
+    [pb.MessageRole.USER]: "user",
+    [pb.MessageRole.AGENT]: "agent",
+  };
+  return {
+    messageId: message.messageId,
+    role: roles[message.role] ?? role,
+    parts: message.parts.map(fromPart),
+    createdAtMs: fromTimestamp(message.createdAt),
+  };
+}
+
+/** An artifact as the wire has it. */
+export function toArtifact(artifact: Artifact): pb.Artifact {
+  const { artifactId, name, parts } = artifact;
+  return create(pb.ArtifactSchema, { artifactId, name, parts: parts.map(toPart) });
+}
+
+/** An artifact from the wire. */
+export function fromArtifact(artifact: pb.Artifact): Artifact {
+  return { artifactId: artifact.artifactId, name: artifact.name, parts: artifact.parts.map(fromPart) };
+}
+
+function toPart(part: Part): pb.Part {
+  const { mediaType, metadata } = part;
+  return create(pb.PartSchema, { mediaType, metadata: { ...metadata }, content: toContent(part.content) });
+}
+
+function toContent(content: PartContent): NonNullable<MessageInitShape<typeof pb.PartSchema>["content"]> {
+  switch (content.kind) {
+    case "text":
+      return { case: "textPart", value: { text: content.text } };
+    case "data":
+      return { case: "dataPart", value: { data: content.data as NonNullable<pb.DataPart["data"]> } };
+    case "url":
+      return { case: "urlPart", value: { url: content.url, filename: content.filename } };
+    case "raw":
+      return { case: "rawPart", value: { data: content.data, filename: content.filename } };
+    case "none":
+      return { case: undefined };
+    default:
+      return content satisfies never;
+  }
+}
+
+function fromPart(part: pb.Part): Part {
+  return { mediaType: part.mediaType, metadata: part.metadata, content: fromContent(part.content) };
+}
+
+function fromContent(content: pb.Part["content"]): PartContent {
+  switch (content.case) {
+    case "textPart":
+      return { kind: "text", text: content.value.text };
+    case "dataPart":
+      return { kind: "data", data: content.value.data ?? {} };
+    case "urlPart":
+      return { kind: "url", url: content.value.url, filename: content.value.filename };
+    case "rawPart":
+      return { kind: "raw", data: content.value.data, filename: content.value.filename };
+    case undefined:
+      return { kind: "none" };
+    default:
+      return content satisfies never;
+  }
+}
+
+/** A task as the wire has it; `localPeerId` is named as the originator of an outbound one. */
+export function toTask(task: Task, localPeerId: string): pb.Task {
+  return create(pb.TaskSchema, {
+    taskId: task.taskId,
+    contextId: task.contextId,
+    status: toStatus(task.status),
+    messages: task.messages.map(toMessage),
+    artifacts: task.artifacts.map(toArtifact),
+    createdAt: toTimestamp(task.createdAtMs),
+    updatedAt: toTimestamp(task.updatedAtMs),
+    targetSkillId: task.targetSkillId,
+    originatorPeerId: task.direction === "outbound" ? localPeerId : task.peerId,
+    metadata: { ...task.metadata },
+    errorMessage: task.errorMessage,
+    peerId: task.peerId,
+    direction: DIRECTION_TO_WIRE[task.direction],
+  });
+}
+
+/** A task from the wire. @throws CodedError `invalid_argument` for one without status or direction. */
+export function fromTask(task: pb.Task): Task {
+  const direction = fromDirection(task.direction);
+  if (direction === undefined) {
+    throw new CodedError("invalid_argument", `Task ${task.taskId} has no direction`);
+  }
+  return {
+    taskId: task.taskId,
+    contextId: task.contextId,
+    direction,
+    peerId: task.peerId,
+    status: fromStatus(task.status),
+    targetSkillId: task.targetSkillId,
+    messages: task.messages.map((message) => fromMessage(message, "user")),
+    artifacts: task.artifacts.map(fromArtifact),
+    metadata: task.metadata,
+    errorMessage: task.errorMessage,
+    createdAtMs: fromTimestamp(task.createdAt),
+    updatedAtMs: fromTimestamp(task.updatedAt),
+  };
+}

@@ -1,0 +1,5 @@
+/**
+ * The daemon: the only place where engine, network, store and wires are put together. Wires in its folders translate
+ * and never import each other; `convert/` holds what they share of the wire format. Whoever starts a daemon disposes it.
+ */
+export { type Daemon, startDaemon } from "./daemon.ts";
