@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import type { AgentCard } from "../../a2a/mod.ts";
+import { silentLogger } from "../../core/log.ts";
+import { CardBook, MAX_CARD_BYTES } from "../../daemon/cards.ts";
+import { decodeCard, encodeCard } from "../../daemon/convert/card.ts";
+import { createIdentity } from "../../identity/mod.ts";
+import { createMemoryKvStore, ownCardKey } from "../../kv/mod.ts";
+
+const me = createIdentity(new Uint8Array(32).fill(1));
+const other = createIdentity(new Uint8Array(32).fill(2));
+const card: AgentCard = { ...decodeCard(new Uint8Array()), name: "Echo", skills: [skill("echo")] };
+
+function skill(id: string) {
+  return { id, name: "", description: "", tags: [], inputSchema: "", outputSchema: "" };
+}
+
+async function openBook(kv = createMemoryKvStore()) {
+  return await CardBook.open({ kv, peerId: me.peerId, logger: silentLogger });
+}
+
+Deno.test("setOwn() claims the card for this node and keeps it over a restart", async () => {
+  const kv = createMemoryKvStore();
+  const book = await openBook(kv);
+  assert.equal(book.own, undefined);
+  const own = await book.setOwn({ ...card, peerId: other.peerId, didKey: other.didKey });
+  assert.deepEqual([own.peerId, own.didKey, own.version, own.protocolVersion], [
+    me.peerId,
+    me.didKey,
+    "1.0.0",
+    "a2a/0.3",
+  ]);
+  assert.deepEqual((await openBook(kv)).own, own);
+});
+
+Deno.test("setOwn() refuses a card without name, with doubled skills or too large", async () => {
+  const book = await openBook();
+  const bad = [
+    { ...card, name: " " },
+    { ...card, skills: [skill("a"), skill("a")] },
+    { ...card, skills: [skill("")] },
+    { ...card, description: "x".repeat(MAX_CARD_BYTES) },
+  ];
+  for (const one of bad) await assert.rejects(book.setOwn(one), { code: "invalid_argument" });
+  assert.equal(book.own, undefined);
+});
+
+Deno.test("take() keeps a peer's card and proves its did:key by the connection", async () => {
+  const kv = createMemoryKvStore();
+  const forged = encodeCard({ ...card, didKey: "did:key:zForged" });
+  await (await openBook(kv)).take(other.peerId, forged);
+  const kept = await (await openBook(kv)).of(other.peerId);
+  assert.deepEqual([kept?.name, kept?.peerId, kept?.didKey], ["Echo", other.peerId, other.didKey]);
+});
+
+Deno.test("take() refuses another peer's card, garbage and too many bytes", async () => {
+  const book = await openBook();
+  const bad = [
+    encodeCard({ ...card, peerId: me.peerId }),
+    new Uint8Array([0xff, 0xff, 0xff]),
+    new Uint8Array(MAX_CARD_BYTES + 1),
+  ];
+  for (const bytes of bad) await assert.rejects(book.take(other.peerId, bytes), { code: "invalid_argument" });
+  assert.equal(await book.of(other.peerId), undefined);
+});
+
+Deno.test("CardBook.open() survives a damaged own card", async () => {
+  const kv = createMemoryKvStore();
+  await kv.commit([{ op: "set", key: ownCardKey, value: new Uint8Array([0xff]) }]);
+  assert.equal((await openBook(kv)).own, undefined);
+});
