@@ -1,0 +1,10 @@
+/**
+ * Who a node is: its key file, Ed25519 keys, peer ids and DIDs. Imports `core/` only; holds nothing open. `peer_id.ts` and
+ * `did_key.ts` run in browsers too.
+ *
+ * @module
+ */
+export { createIdentity, type Identity } from "./identity.ts";
+export { openIdentity } from "./key_file.ts";
+export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
+export { fromDidKey, toDidKey } from "./did_key.ts";

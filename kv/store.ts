@@ -1,0 +1,46 @@
+/** The name of a value: ordered part by part, strings (by code point) before numbers, a shorter key before a longer one. */
+export type KvKey = readonly (string | number)[];
+
+/** A stored value. */
+export interface KvEntry {
+  key: KvKey;
+  value: Uint8Array;
+  /** Changes with each write of the key. Means nothing to another store. */
+  revision: string;
+}
+
+/** One step of a commit. A `check` with revision `undefined` holds when the key does not exist. */
+export type KvOperation =
+  | { op: "check"; key: KvKey; revision: string | undefined }
+  | { op: "set"; key: KvKey; value: Uint8Array }
+  | { op: "delete"; key: KvKey };
+
+/** Which entries below a prefix {@link KvStore.list} gives. */
+export interface KvListOptions {
+  /** Most entries given. Default: all. */
+  limit?: number;
+  /** Last key first. Default false. */
+  reverse?: boolean;
+  /** Start behind this key (in the direction of the listing), which is itself left out and need not exist. */
+  after?: KvKey;
+}
+
+/**
+ * Ordered, transactional storage of bytes. Keys that break {@link KV_LIMITS} are `invalid_argument`; values or commits that
+ * do are `resource_exhausted`. A damaged store answers `data_loss`, a full disk or a closed store `unavailable`, a store
+ * that cannot be written `permission_denied`.
+ */
+export interface KvStore extends AsyncDisposable {
+  /** The entry of `key`, whole and as of one commit. */
+  get(key: KvKey): Promise<KvEntry | undefined>;
+  /**
+   * Entries below `prefix` (not `prefix` itself) in key order. Each entry is whole; the listing as a whole is no snapshot:
+   * entries committed meanwhile may or may not show up.
+   */
+  list(prefix: KvKey, options?: KvListOptions): AsyncIterable<KvEntry>;
+  /**
+   * Does all operations or none. False when a check did not hold. Once it resolves true, it is on disk. A commit changes
+   * a key at most once. Leave the given values alone until it settles.
+   */
+  commit(operations: readonly KvOperation[]): Promise<boolean>;
+}

@@ -1,0 +1,85 @@
+import { type Clock, systemClock } from "../core/clock.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Dialer } from "./dialer.ts";
+import { parsePeerTarget, type PeerTarget } from "./peer_address.ts";
+
+/** What keeping a bootstrap peer connected works with. */
+export interface KeepConnectedDeps {
+  dialer: Pick<Dialer, "connect">;
+  /** Resolves when the peer has no connection any more, or when `signal` fires. */
+  untilGone(peerId: string, signal: AbortSignal): Promise<void>;
+  logger: Logger;
+  /** Default the wall clock. */
+  clock?: Clock;
+  /** From 0 to below 1. Default `Math.random`. */
+  random?: () => number;
+}
+
+/** Whom to keep connected, how long to wait between two dials, and until when. */
+export interface KeepConnectedOptions {
+  target: PeerTarget;
+  minDelayMs: number;
+  maxDelayMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Reads bootstrap multiaddrs, those of one peer taken together. Throws `invalid_argument` unless each ends in
+ * `/p2p/<peer id>`.
+ */
+export function toBootstrapTargets(addresses: readonly string[]): PeerTarget[] {
+  const targets = new Map<string, PeerTarget>();
+  for (const address of addresses) {
+    const target = parseBootstrap(address);
+    const known = targets.get(target.peerId);
+    if (known === undefined) targets.set(target.peerId, target);
+    else known.addresses.push(...target.addresses);
+  }
+  return [...targets.values()];
+}
+
+/**
+ * Keeps one peer connected until `signal` fires: dials it whenever it is not, after a pause that doubles with each
+ * failure and is drawn at random from its upper half, so that many nodes do not come back at the same moment. Never
+ * rejects.
+ */
+export async function keepConnected(deps: KeepConnectedDeps, options: KeepConnectedOptions): Promise<void> {
+  const { clock = systemClock, random = Math.random } = deps;
+  const { target, minDelayMs, maxDelayMs, signal } = options;
+  let delayMs = minDelayMs;
+  while (!signal.aborted) {
+    try {
+      await deps.dialer.connect(target.peerId, target.addresses, { foundBy: "bootstrap", signal });
+      delayMs = minDelayMs;
+      await deps.untilGone(target.peerId, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      deps.logger.warn("Could not reach a bootstrap peer, will try again", {
+        peerId: target.peerId,
+        reason: errorMessage(error),
+      });
+    }
+    try {
+      await clock.sleep(delayMs * (0.5 + random() / 2), signal);
+    } catch {
+      return; // Only the signal ends the pause early.
+    }
+    delayMs = Math.min(maxDelayMs, delayMs * 2);
+  }
+}
+
+function parseBootstrap(address: string): PeerTarget {
+  let target: PeerTarget | undefined;
+  let reason = "an address is needed beside the peer id";
+  try {
+    target = parsePeerTarget(address);
+  } catch (error) {
+    reason = errorMessage(error);
+  }
+  if (target !== undefined && target.addresses.length > 0) return target;
+  throw new CodedError(
+    "invalid_argument",
+    `Could not use ${JSON.stringify(address)} as a bootstrap peer: ${reason}`,
+  );
+}

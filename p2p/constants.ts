@@ -1,0 +1,29 @@
+/** Protocol of task envelopes: the sender opens a stream, writes frames, closes; nothing is written back on it. */
+export const A2A_PROTOCOL = "/agentanycast/a2a/1.0";
+
+/** Protocol of the card exchange: one frame each way, the initiator first. */
+export const CARD_PROTOCOL = "/agentanycast/card/1.0";
+
+/** Bytes of the big-endian length in front of each frame. */
+export const FRAME_HEADER_BYTES = 4;
+
+/** Longest frame either protocol carries, without its header: 16 MiB, fixed by the network. */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** mDNS service of this program: it meets its own kind and no other libp2p host. */
+export const OWN_SERVICE_TAG = "_agentanycast._udp.local";
+
+/** mDNS service of the existing network, which every libp2p host on the link answers (libp2p mDNS specification). */
+export const EXISTING_NETWORK_SERVICE_TAG = "_p2p._udp.local";
+
+/** Bytes a stream may have in flight towards us, and so what a paused stream can hold. */
+export const MAX_STREAM_WINDOW_BYTES = 1024 * 1024;
+
+/** Addresses kept per connected peer; a peer that claims more is cut here. */
+export const MAX_ADDRESSES_PER_PEER = 16;
+
+/** How long a half-closed outbound stream may wait for the peer's end before it is reset. */
+export const LINGER_MS = 120_000;
+
+/** Longest time that closing the host takes. */
+export const CLOSE_TIMEOUT_MS = 5_000;

@@ -1,0 +1,239 @@
+import { CodedError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { keepConnected, toBootstrapTargets } from "./bootstrap.ts";
+import { ByteBudget } from "./byte_budget.ts";
+import { CLOSE_TIMEOUT_MS } from "./constants.ts";
+import { withDeadline } from "./deadline.ts";
+import { Dialer } from "./dialer.ts";
+import { type FrameHandlers, InboundStreams } from "./inbound.ts";
+import { createLibp2pLogger } from "./libp2p_logger.ts";
+import { createLibp2pNode, type Libp2pNode } from "./libp2p_node.ts";
+import { type P2pLimits, resolveLimits } from "./limits.ts";
+import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
+import { MdnsDialer } from "./mdns_dialer.ts";
+import { type CallOptions, OutboundStreams } from "./outbound.ts";
+import type { PeerTarget } from "./peer_address.ts";
+import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
+
+/** What the owner of a host does with what happens on it. None of them may block; a throw is logged. */
+export interface P2pHandlers extends FrameHandlers, PeerEvents {}
+
+/** What a host works with. */
+export interface P2pHostDeps {
+  /** 32-byte Ed25519 seed; it decides the peer id. */
+  seed: Uint8Array;
+  handlers: P2pHandlers;
+  logger: Logger;
+}
+
+/** How a host listens, finds peers and bounds itself. */
+export interface P2pHostOptions {
+  /** Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/0`; empty = dial only. */
+  listen: readonly string[];
+  /** Peers to stay connected to; each multiaddr ends in `/p2p/<peer id>`. Default none. */
+  bootstrapPeers?: readonly string[];
+  mdns: MdnsOptions;
+  /** Name and version that peers are told. */
+  agentVersion: string;
+  /** Default see {@link P2pLimits}. */
+  limits?: Partial<P2pLimits>;
+}
+
+/** A libp2p node of this program: it carries frames between peers and knows nothing of what is in them. */
+export interface P2pHost extends AsyncDisposable {
+  readonly peerId: string;
+  /** Dialable multiaddrs, wildcards expanded to the addresses of the interfaces, each ending in `/p2p/<id>`. */
+  addresses(): string[];
+  /** The connected peers. */
+  peers(): PeerConnection[];
+  isConnected(peerId: string): boolean;
+  /**
+   * Connects to a peer; being connected is fine. `addresses` may lack or carry `/p2p/<id>`; empty = what is known.
+   * Takes at most `dialTimeoutMs`. Throws `invalid_argument` (own id, malformed, an address that names another peer),
+   * `unavailable` (none of the addresses answers as that peer), and `cancelled` or `deadline_exceeded` by `signal`.
+   */
+  connect(peerId: string, addresses: readonly string[], options?: CallOptions): Promise<PeerConnection>;
+  /**
+   * Opens a stream, writes one frame and closes; resolves when the transport has all of it, which says nothing about
+   * the peer. Dials known addresses when unconnected. Throws `invalid_argument` (frame too long), `unavailable`,
+   * `unimplemented` (the peer does not speak the protocol), `resource_exhausted`, `deadline_exceeded`, `cancelled`.
+   */
+  sendA2aFrame(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<void>;
+  /** Offers a card and resolves with the peer's, or undefined when it gives none. Throws as {@link sendA2aFrame}. */
+  exchangeCard(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<Uint8Array | undefined>;
+  /** Round trip to a peer in milliseconds. Throws as {@link sendA2aFrame}. */
+  ping(peerId: string, options?: CallOptions): Promise<number>;
+}
+
+/**
+ * Opens a host: it listens on all of `options.listen` when this resolves, and stops when it is disposed. Throws
+ * `unavailable` when an address cannot be bound, `invalid_argument` for a malformed address; nothing then stays open.
+ */
+export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): Promise<P2pHost> {
+  const limits = resolveLimits(options.limits);
+  const bootstrapTargets = toBootstrapTargets(options.bootstrapPeers ?? []);
+  const node = await createLibp2pNode({
+    seed: deps.seed,
+    agentVersion: options.agentVersion,
+    limits,
+    logger: createLibp2pLogger(deps.logger),
+  });
+  const host = new Libp2pHost(node, deps, limits);
+  try {
+    await host.start(options.listen);
+  } catch (error) {
+    await host[Symbol.asyncDispose]();
+    throw error;
+  }
+  for (const target of bootstrapTargets) host.keepConnected(target);
+  if (options.mdns.enabled) host.discover(options.mdns);
+  return host;
+}
+
+class Libp2pHost implements P2pHost {
+  readonly peerId: string;
+  readonly #node: Libp2pNode;
+  readonly #logger: Logger;
+  readonly #limits: P2pLimits;
+  readonly #closing = new AbortController();
+  readonly #background = new Set<Promise<void>>();
+  readonly #peers: PeerTable;
+  readonly #dialer: Dialer;
+  readonly #inbound: InboundStreams;
+  readonly #outbound: OutboundStreams;
+  readonly #mdnsDialer: MdnsDialer;
+  #closed: Promise<void> | undefined;
+
+  constructor(node: Libp2pNode, { handlers, logger }: P2pHostDeps, limits: P2pLimits) {
+    const { libp2p } = node;
+    const { signal } = this.#closing;
+    this.#node = node;
+    this.#logger = logger;
+    this.#limits = limits;
+    this.peerId = libp2p.peerId.toString();
+    const onPeerDisconnected = (peerId: string) => {
+      this.#mdnsDialer.onDisconnected(peerId);
+      handlers.onPeerDisconnected(peerId);
+    };
+    const onPeerConnected = (peer: PeerConnection) => handlers.onPeerConnected(peer);
+    const budget = new ByteBudget({
+      totalBytes: limits.maxInboundBytes,
+      bytesPerPeer: limits.maxInboundBytesPerPeer,
+    });
+    const peers = new PeerTable({ libp2p, events: { onPeerConnected, onPeerDisconnected }, logger });
+    const dialer = new Dialer({ libp2p, peers, dialTimeoutMs: limits.dialTimeoutMs });
+    this.#peers = peers;
+    this.#dialer = dialer;
+    this.#inbound = new InboundStreams({ libp2p, handlers, budget, limits, logger, signal });
+    this.#outbound = new OutboundStreams({ peers, dialer, budget, limits });
+    this.#mdnsDialer = new MdnsDialer({
+      dialer,
+      isConnected: (peerId) => this.isConnected(peerId),
+      signal,
+      logger,
+    });
+  }
+
+  async start(listen: readonly string[]): Promise<void> {
+    await this.#inbound.register();
+    await this.#node.libp2p.start();
+    for (const address of listen) await this.#node.listen(address);
+  }
+
+  keepConnected(target: PeerTarget): void {
+    if (target.peerId === this.peerId) return;
+    const { reconnectMinMs: minDelayMs, reconnectMaxMs: maxDelayMs } = this.#limits;
+    this.#runInBackground(keepConnected(
+      { dialer: this.#dialer, untilGone: (...of) => this.#peers.untilGone(...of), logger: this.#logger },
+      { target, minDelayMs, maxDelayMs, signal: this.#closing.signal },
+    ));
+  }
+
+  discover(options: MdnsOptions): void {
+    const discovery = new MdnsDiscovery({
+      peerId: this.peerId,
+      addresses: () => this.addresses(),
+      onPeer: (peerId, addresses) => this.#mdnsDialer.onPeer(peerId, addresses),
+      logger: this.#logger,
+    }, options);
+    this.#runInBackground(discovery.run(this.#closing.signal));
+  }
+
+  addresses(): string[] {
+    return this.#node.libp2p.getMultiaddrs().map((address) => address.toString());
+  }
+
+  peers(): PeerConnection[] {
+    return this.#peers.all();
+  }
+
+  isConnected(peerId: string): boolean {
+    return this.#peers.get(peerId) !== undefined;
+  }
+
+  async connect(
+    peerId: string,
+    addresses: readonly string[],
+    { signal }: CallOptions = {},
+  ): Promise<PeerConnection> {
+    this.#ensureOpen();
+    return await this.#dialer.connect(peerId, addresses, { foundBy: "dial", signal });
+  }
+
+  async sendA2aFrame(peerId: string, frame: Uint8Array, options: CallOptions = {}): Promise<void> {
+    this.#ensureOpen();
+    await this.#outbound.sendA2aFrame(peerId, frame, options);
+  }
+
+  async exchangeCard(
+    peerId: string,
+    frame: Uint8Array,
+    options: CallOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    this.#ensureOpen();
+    return await this.#outbound.exchangeCard(peerId, frame, options);
+  }
+
+  async ping(peerId: string, options: CallOptions = {}): Promise<number> {
+    this.#ensureOpen();
+    return await this.#outbound.ping(peerId, options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new CodedError("unavailable", "The host is closing"));
+    try {
+      await withDeadline(
+        { timeoutMs: CLOSE_TIMEOUT_MS },
+        (signal) => Promise.race([this.#stopAll(), aborted(signal)]),
+      );
+    } catch (error) {
+      this.#logger.warn("The p2p host did not stop in order", { error });
+    }
+  }
+
+  async #stopAll(): Promise<void> {
+    await Promise.all([...this.#background, this.#mdnsDialer.idle()]);
+    await this.#node.stop();
+    await this.#inbound.idle();
+  }
+
+  #ensureOpen(): void {
+    if (this.#closed !== undefined) {
+      throw new CodedError("unavailable", "The p2p host is closed: open a new one");
+    }
+  }
+
+  #runInBackground(task: Promise<void>): void {
+    this.#background.add(task);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

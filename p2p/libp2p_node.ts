@@ -1,0 +1,142 @@
+import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
+import { type Identify, identify } from "@libp2p/identify";
+import type { ComponentLogger, Libp2p } from "@libp2p/interface";
+import { noise } from "@libp2p/noise";
+import { type Ping, ping } from "@libp2p/ping";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { multiaddr } from "@multiformats/multiaddr";
+import { createLibp2p } from "libp2p";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import { silenceLockChannel } from "./broadcast_channel.ts";
+import { MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
+import type { P2pLimits } from "./limits.ts";
+
+/** Longest time for one address of a peer, so that a silent one leaves time for the others. */
+const ADDRESS_DIAL_TIMEOUT_MS = 5_000;
+/** Inbound connections that may be in the middle of their handshake. */
+const MAX_PENDING_INBOUND = 64;
+/** Streams of all protocols that one connection may have open towards us. */
+const MAX_INBOUND_STREAMS_PER_CONNECTION = 256;
+/** libp2p's queues end with timers of 1 ms; this lets them run out. */
+const LAST_TIMERS_MS = 5;
+
+/** A libp2p node that does not listen yet. */
+export interface Libp2pNode {
+  readonly libp2p: Libp2p<{ identify: Identify; ping: Ping }>;
+  /** Binds `address`. Throws `unavailable` (in use, not ours) or `invalid_argument` (no multiaddr we can listen on). */
+  listen(address: string): Promise<void>;
+  /** Stops the node and the timers that libp2p forgets. */
+  stop(): Promise<void>;
+}
+
+/** Identity, program name and limits of a node. */
+export interface Libp2pNodeOptions {
+  seed: Uint8Array;
+  agentVersion: string;
+  limits: P2pLimits;
+  logger: ComponentLogger;
+}
+
+/** What we use of libp2p's inner parts; the last two only to stop their timers. */
+interface Internals {
+  transportManager: {
+    listen(addresses: ReturnType<typeof multiaddr>[]): Promise<void>;
+    getAddrs(): ReturnType<typeof multiaddr>[];
+  };
+  addressManager: {
+    confirmObservedAddr(
+      address: ReturnType<typeof multiaddr>,
+      options: { type: "transport"; ttl: number },
+    ): void;
+    _updatePeerStoreAddresses?: { stop?(): void };
+  };
+  connectionManager: {
+    inboundConnectionRateLimiter?: {
+      memoryStorage?: { storage?: Map<string, unknown>; delete?(key: string): void };
+    };
+  };
+}
+
+/** Creates the node: TCP, Noise, Yamux, identify, ping. It dials once it is started and listens when told to. */
+export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode> {
+  silenceLockChannel();
+  const { limits } = options;
+  const captured: { internals?: Internals } = {};
+  const libp2p = await createLibp2p({
+    start: false,
+    privateKey: await generateKeyPairFromSeed("Ed25519", options.seed),
+    nodeInfo: { userAgent: options.agentVersion },
+    logger: options.logger,
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({
+      maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
+      streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES },
+    })],
+    connectionManager: {
+      maxConnections: limits.maxConnections,
+      inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
+      maxIncomingPendingConnections: MAX_PENDING_INBOUND,
+      dialTimeout: limits.dialTimeoutMs,
+      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+    },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
+      internals: (components) => {
+        captured.internals = components as unknown as Internals;
+        return {};
+      },
+    },
+  });
+  const { internals } = captured;
+  if (internals === undefined) throw new TypeError("libp2p did not create its services");
+  return {
+    libp2p,
+    listen: (address) => listen(internals, address),
+    async stop() {
+      await libp2p.stop();
+      await stopForgottenTimers(internals);
+    },
+  };
+}
+
+async function listen({ transportManager, addressManager }: Internals, address: string): Promise<void> {
+  let parsed: ReturnType<typeof multiaddr>;
+  try {
+    parsed = multiaddr(address);
+  } catch (cause) {
+    throw new CodedError("invalid_argument", `${couldNotListen(address)} ${errorMessage(cause)}`, { cause });
+  }
+  try {
+    await transportManager.listen([parsed]);
+  } catch (cause) {
+    const reason = /\b(EADDRINUSE|AddrInUse|EADDRNOTAVAIL|AddrNotAvailable|EACCES|PermissionDenied)\b.*/
+      .exec(errorMessage(cause))?.[0] ?? errorMessage(cause).split("\n").map((line) => line.trim()).join(" ");
+    throw new CodedError(
+      "unavailable",
+      `${
+        couldNotListen(address)
+      } ${reason}; stop what uses it or choose another address (tcp/0 takes a free port)`,
+      { cause, details: { address } },
+    );
+  }
+  // Addresses of our own interfaces count as dialable; libp2p would hold back public ones until a peer has proved them.
+  for (const bound of transportManager.getAddrs()) {
+    addressManager.confirmObservedAddr(bound, { type: "transport", ttl: Number.MAX_SAFE_INTEGER });
+  }
+}
+
+function couldNotListen(address: string): string {
+  return `Could not listen on ${address}:`;
+}
+
+/** Clears the timers that libp2p leaves running after its stop, so that nothing of it outlives the host. */
+async function stopForgottenTimers({ addressManager, connectionManager }: Internals): Promise<void> {
+  addressManager._updatePeerStoreAddresses?.stop?.();
+  const storage = connectionManager.inboundConnectionRateLimiter?.memoryStorage;
+  for (const key of storage?.storage?.keys() ?? []) storage?.delete?.(key);
+  await new Promise((resolve) => setTimeout(resolve, LAST_TIMERS_MS));
+}

@@ -1,0 +1,153 @@
+import { systemClock } from "../core/clock.ts";
+import { errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { asksFor, createAnswer, createQuery, type DnsMessage, ipOf, readPeers } from "./mdns_records.ts";
+import { type Ipv4Interface, isOnLink, type MdnsSocket, openMdnsSocket } from "./mdns_socket.ts";
+
+/** Pauses between queries; the last one repeats. */
+const QUERY_DELAYS_MS = [1_000, 2_000, 4_000, 8_000, 10_000];
+/** A record goes out on an interface at most once in this time (RFC 6762, 6). */
+const ANSWER_GAP_MS = 1_000;
+/** Interfaces served at once. */
+const MAX_INTERFACES = 16;
+
+/** Discovery on the local link. */
+export interface MdnsOptions {
+  enabled: boolean;
+  /** Service that we ask for and answer to, such as `_agentanycast._udp.local`. */
+  serviceTag: string;
+  /** IPv4 addresses or names of interfaces; empty = all but loopback. */
+  interfaces: readonly string[];
+}
+
+/** What discovery works with. */
+export interface MdnsDeps {
+  peerId: string;
+  /** Our dialable multiaddrs, each ending in `/p2p/<id>`. */
+  addresses(): string[];
+  /** A peer was announced, at addresses that end in `/p2p/<id>`; called again for every announcement. */
+  onPeer(peerId: string, addresses: readonly string[]): void;
+  logger: Logger;
+}
+
+interface OpenInterface {
+  own: Ipv4Interface;
+  socket: MdnsSocket;
+  answeredAtMs: number;
+  answerTimer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/**
+ * Announces us and finds peers on the chosen interfaces, which are looked up anew before each query. An interface that
+ * cannot do multicast is logged and left out.
+ */
+export class MdnsDiscovery {
+  readonly #open = new Map<string, OpenInterface>();
+  readonly #failed = new Set<string>();
+  readonly #instance = crypto.randomUUID().replaceAll("-", "") + crypto.randomUUID().slice(0, 8);
+
+  constructor(readonly deps: MdnsDeps, readonly options: MdnsOptions) {}
+
+  /** Works until `signal` fires, then closes its sockets; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      for (let round = 0; !signal.aborted; round++) {
+        await this.#syncInterfaces();
+        for (const { socket } of this.#open.values()) socket.query(createQuery(this.options.serviceTag));
+        const delayMs = QUERY_DELAYS_MS[round] ?? QUERY_DELAYS_MS.at(-1) ?? 0;
+        await systemClock.sleep(delayMs * (1 + Math.random() / 5), signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) this.deps.logger.warn("mDNS discovery stopped", { error });
+    } finally {
+      await Promise.all([...this.#open.keys()].map((address) => this.#close(address)));
+    }
+  }
+
+  /** Opens what was chosen and is there, closes what is gone. */
+  async #syncInterfaces(): Promise<void> {
+    const wanted = chooseInterfaces(this.options.interfaces).slice(0, MAX_INTERFACES);
+    const addresses = new Set(wanted.map(({ address }) => address));
+    for (const address of [...this.#open.keys()].filter((address) => !addresses.has(address))) {
+      await this.#close(address);
+    }
+    for (const own of wanted.filter(({ address }) => !this.#open.has(address))) {
+      await this.#openInterface(own);
+    }
+  }
+
+  async #openInterface(own: Ipv4Interface): Promise<void> {
+    const { logger } = this.deps;
+    try {
+      const socket = await openMdnsSocket(own, {
+        onQuery: (message) => {
+          const open = this.#open.get(own.address);
+          if (open !== undefined && asksFor(message, this.options.serviceTag)) this.#answer(open);
+        },
+        onResponse: (message) => this.#onResponse(message, own),
+        logger,
+      });
+      const open = { own, socket, answeredAtMs: -ANSWER_GAP_MS, answerTimer: undefined };
+      this.#open.set(own.address, open);
+      this.#failed.delete(own.address);
+      this.#answer(open);
+    } catch (error) {
+      const log = this.#failed.has(own.address) ? logger.debug : logger.warn;
+      log("Could not use an interface for mDNS", {
+        interface: own.name,
+        address: own.address,
+        reason: errorMessage(error),
+      });
+      if (this.#failed.size < MAX_INTERFACES) this.#failed.add(own.address);
+    }
+  }
+
+  async #close(address: string): Promise<void> {
+    const open = this.#open.get(address);
+    this.#open.delete(address);
+    clearTimeout(open?.answerTimer);
+    await open?.socket[Symbol.asyncDispose]();
+  }
+
+  /** Answers at once, or when the last answer is old enough; by multicast, since a shared port gets no unicast. */
+  #answer(open: OpenInterface): void {
+    if (open.answerTimer !== undefined) return;
+    const waitMs = open.answeredAtMs + ANSWER_GAP_MS - performance.now();
+    if (waitMs > 0) {
+      open.answerTimer = setTimeout(() => {
+        open.answerTimer = undefined;
+        this.#answer(open);
+      }, waitMs);
+      return;
+    }
+    open.answeredAtMs = performance.now();
+    const addresses = addressesFor(open.own, this.deps.addresses());
+    const answer = createAnswer(this.options.serviceTag, this.#instance, addresses);
+    if (answer !== undefined) open.socket.respond(answer);
+  }
+
+  #onResponse(message: DnsMessage, own: Ipv4Interface): void {
+    for (const { peerId, addresses } of readPeers(message, this.options.serviceTag)) {
+      if (peerId === this.deps.peerId) continue;
+      const usable = addressesFor(own, addresses);
+      const onLink = usable.filter((address) => isOnLink(ipOf(address) ?? "", own));
+      if (usable.length > 0) this.deps.onPeer(peerId, onLink.length > 0 ? onLink : usable);
+    }
+  }
+}
+
+/** Loopback addresses make sense over the loopback interface alone, and nothing else does there. */
+function addressesFor(own: Ipv4Interface, addresses: readonly string[]): string[] {
+  return addresses.filter((address) => isLoopback(ipOf(address) ?? "") === isLoopback(own.address));
+}
+
+function chooseInterfaces(chosen: readonly string[]): Ipv4Interface[] {
+  const all = Deno.networkInterfaces().filter(({ family }) => family === "IPv4");
+  return chosen.length === 0
+    ? all.filter(({ address }) => !isLoopback(address))
+    : all.filter(({ name, address }) => chosen.includes(name) || chosen.includes(address));
+}
+
+function isLoopback(ip: string): boolean {
+  return ip.startsWith("127.") || ip === "::1";
+}

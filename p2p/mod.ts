@@ -1,0 +1,26 @@
+/**
+ * The libp2p host: connections, frames on two protocols, discovery on the local link. It knows bytes and peers, not
+ * tasks. Imports `core/` only; whoever opens a host closes it. libp2p is loaded with this module: import it lazily.
+ *
+ * @module
+ */
+export {
+  A2A_PROTOCOL,
+  CARD_PROTOCOL,
+  EXISTING_NETWORK_SERVICE_TAG,
+  MAX_FRAME_BYTES,
+  OWN_SERVICE_TAG,
+} from "./constants.ts";
+export {
+  openP2pHost,
+  type P2pHandlers,
+  type P2pHost,
+  type P2pHostDeps,
+  type P2pHostOptions,
+} from "./host.ts";
+export type { FrameHandlers } from "./inbound.ts";
+export type { P2pLimits } from "./limits.ts";
+export type { MdnsOptions } from "./mdns.ts";
+export type { CallOptions } from "./outbound.ts";
+export { parsePeerTarget, type PeerTarget } from "./peer_address.ts";
+export type { FoundBy, PeerConnection, PeerEvents } from "./peers.ts";

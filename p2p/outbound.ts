@@ -1,0 +1,158 @@
+import type { Stream } from "@libp2p/interface";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import type { ByteBudget } from "./byte_budget.ts";
+import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS } from "./constants.ts";
+import { withDeadline } from "./deadline.ts";
+import { abortedBy, type Dialer } from "./dialer.ts";
+import { frameHeader } from "./frames.ts";
+import type { P2pLimits } from "./limits.ts";
+import { toPeerId } from "./peer_address.ts";
+import type { PeerTable } from "./peers.ts";
+import { linger, readFrames, StreamSource, writeFrame } from "./stream_io.ts";
+
+/** libp2p ping: what is sent comes back (libp2p ping specification). */
+const PING_PROTOCOL = "/ipfs/ping/1.0.0";
+const PING_BYTES = 32;
+
+/** What outbound streams work with. */
+export interface OutboundDeps {
+  peers: PeerTable;
+  dialer: Dialer;
+  budget: ByteBudget;
+  limits: P2pLimits;
+}
+
+/** Anything that waits can be given up by its caller. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+interface StreamTask extends CallOptions {
+  peerId: string;
+  protocol: string;
+  /** What is being done, as in "Could not …". */
+  purpose: string;
+}
+
+/** The calls that open a stream to a peer, dialing where it is known to be when it is not connected. */
+export class OutboundStreams {
+  constructor(readonly deps: OutboundDeps) {}
+
+  async sendA2aFrame(peerId: string, frame: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+    frameHeader(frame.length);
+    await this.#onStream({ peerId, signal, protocol: A2A_PROTOCOL, purpose: "send" }, async (stream) => {
+      await this.#write(stream, frame, signal);
+      await stream.closeRead();
+      linger(stream, LINGER_MS);
+    });
+  }
+
+  async exchangeCard(
+    peerId: string,
+    frame: Uint8Array,
+    { signal }: CallOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    frameHeader(frame.length);
+    const task = { peerId, signal, protocol: CARD_PROTOCOL, purpose: "exchange cards" };
+    return await this.#onStream(task, async (stream) => {
+      const { budget, limits } = this.deps;
+      await this.#write(stream, frame, signal);
+      const reading = { timeoutMs: limits.frameTimeoutMs, lease: budget.lease(peerId), signal };
+      for await (const answer of readFrames(stream, reading)) {
+        linger(stream, LINGER_MS);
+        return answer;
+      }
+      linger(stream, LINGER_MS);
+      return undefined;
+    });
+  }
+
+  async ping(peerId: string, { signal }: CallOptions = {}): Promise<number> {
+    const sent = crypto.getRandomValues(new Uint8Array(PING_BYTES));
+    return await this.#onStream(
+      { peerId, signal, protocol: PING_PROTOCOL, purpose: "ping" },
+      async (stream) => {
+        using source = new StreamSource(stream);
+        const startMs = performance.now();
+        stream.send(sent);
+        const deadline = { timeoutMs: this.deps.limits.dialTimeoutMs, signal };
+        await withDeadline(deadline, async (inTime) => {
+          for (let received = 0; received < PING_BYTES;) {
+            const chunk = await source.pull(inTime);
+            if (chunk === undefined) throw new Error("the peer closed the stream");
+            if (chunk.some((byte, index) => byte !== sent[received + index])) {
+              throw new Error("other bytes came back");
+            }
+            received += chunk.length;
+          }
+        });
+        const roundTripMs = performance.now() - startMs;
+        await stream.close();
+        linger(stream, LINGER_MS);
+        return roundTripMs;
+      },
+    );
+  }
+
+  #write(stream: Stream, frame: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const { frameTimeoutMs, writeStallTimeoutMs } = this.deps.limits;
+    return writeFrame(stream, frame, {
+      timeoutMs: frameTimeoutMs,
+      stallTimeoutMs: writeStallTimeoutMs,
+      signal,
+    });
+  }
+
+  /** Opens a stream, runs `work` on it and resets the stream when that fails. */
+  async #onStream<T>(task: StreamTask, work: (stream: Stream) => Promise<T>): Promise<T> {
+    const { peerId, protocol, signal } = task;
+    toPeerId(peerId);
+    const { peers, dialer, limits } = this.deps;
+    if (peers.connectionTo(peerId) === undefined) {
+      await dialer.connect(peerId, [], { foundBy: "dial", signal });
+    }
+    let stream: Stream | undefined;
+    try {
+      const connection = peers.connectionTo(peerId);
+      if (connection === undefined) throw new Error("the connection was lost");
+      stream = await withDeadline(
+        { timeoutMs: limits.dialTimeoutMs, signal },
+        (deadline) =>
+          connection.newStream(protocol, {
+            signal: deadline,
+            runOnLimitedConnection: true,
+            maxOutboundStreams: limits.outboundStreamsPerPeer,
+          }),
+      );
+      return await work(stream);
+    } catch (error) {
+      stream?.abort(error instanceof Error ? error : new Error(String(error)));
+      throw toStreamError(error, task);
+    }
+  }
+}
+
+function toStreamError(error: unknown, { peerId, protocol, purpose, signal }: StreamTask): CodedError {
+  if (signal?.aborted) return abortedBy(signal);
+  if (error instanceof CodedError) return error;
+  const could = purpose === "send" ? `Could not send to ${peerId}` : `Could not ${purpose} with ${peerId}`;
+  const name = error instanceof Error ? error.name : "";
+  switch (name) {
+    case "UnsupportedProtocolError":
+      return new CodedError("unimplemented", `${could}: the peer does not speak ${protocol}`, {
+        cause: error,
+      });
+    case "TooManyOutboundProtocolStreamsError":
+      return new CodedError(
+        "resource_exhausted",
+        `${could}: too many streams to it are open; wait until the peer has taken them`,
+        { cause: error },
+      );
+    case "TimeoutError":
+      return new CodedError("deadline_exceeded", `${could}: ${errorMessage(error)}; try again`, {
+        cause: error,
+      });
+    default:
+      return new CodedError("unavailable", `${could}: ${errorMessage(error)}; try again`, { cause: error });
+  }
+}

@@ -1,0 +1,148 @@
+import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
+import type { Logger } from "../core/log.ts";
+import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
+
+/** What brought the first connection of a peer about. */
+export type FoundBy = "mdns" | "bootstrap" | "dial" | "inbound";
+
+/** A connected peer, as of now. */
+export interface PeerConnection {
+  peerId: string;
+  /** Multiaddr of the far end. */
+  address: string;
+  /** Multiaddrs at which the peer says that it can be dialed, and the one that was. */
+  addresses: readonly string[];
+  direction: "inbound" | "outbound";
+  transport: "tcp";
+  /** Whether the bytes pass through a relay. */
+  relayed: boolean;
+  /** Milliseconds since the epoch. */
+  connectedAtMs: number;
+  foundBy: FoundBy;
+}
+
+/** Told when a peer's first connection opens and when its last one is gone. */
+export interface PeerEvents {
+  onPeerConnected(peer: PeerConnection): void;
+  onPeerDisconnected(peerId: string): void;
+}
+
+interface PeerRecord {
+  foundBy: FoundBy;
+  connectedAtMs: number;
+  addresses: readonly string[];
+}
+
+/** What a table of peers works with. */
+export interface PeerTableDeps {
+  libp2p: Libp2p;
+  events: PeerEvents;
+  logger: Logger;
+}
+
+/** The connected peers of a node; it holds one record per peer that libp2p holds a connection of. */
+export class PeerTable {
+  readonly #records = new Map<string, PeerRecord>();
+  readonly #dialing = new Map<string, FoundBy>();
+  readonly #deps: PeerTableDeps;
+
+  constructor(deps: PeerTableDeps) {
+    this.#deps = deps;
+    deps.libp2p.addEventListener("peer:connect", ({ detail }) => this.#onConnect(detail));
+    deps.libp2p.addEventListener("peer:disconnect", ({ detail }) => this.#onDisconnect(detail));
+    deps.libp2p.addEventListener("peer:identify", ({ detail }) => {
+      const record = this.#records.get(detail.peerId.toString());
+      if (record === undefined) return;
+      const said = detail.signedPeerRecord?.addresses ?? detail.listenAddrs;
+      record.addresses = unique([...record.addresses, ...said.map((address) => address.toString())]);
+    });
+  }
+
+  /** Runs `dial`; a connection of `peerId` that opens meanwhile counts as found by `foundBy`. */
+  async whileDialing<T>(peerId: string, foundBy: FoundBy, dial: () => Promise<T>): Promise<T> {
+    this.#dialing.set(peerId, foundBy);
+    try {
+      return await dial();
+    } finally {
+      this.#dialing.delete(peerId);
+    }
+  }
+
+  /** The open connection to use for `peerId`: a direct one before a relayed one. */
+  connectionTo(peerId: string): Connection | undefined {
+    const open = this.#deps.libp2p.getConnections()
+      .filter((connection) => connection.status === "open" && connection.remotePeer.toString() === peerId);
+    return open.find((connection) => connection.direct) ?? open[0];
+  }
+
+  get(peerId: string): PeerConnection | undefined {
+    const record = this.#records.get(peerId);
+    const connection = this.connectionTo(peerId);
+    return record === undefined || connection === undefined ? undefined : describe(connection, record);
+  }
+
+  all(): PeerConnection[] {
+    return [...this.#records.keys()].flatMap((peerId) => this.get(peerId) ?? []);
+  }
+
+  /** Resolves when `peerId` has no connection any more, or when `signal` fires. */
+  async untilGone(peerId: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#records.has(peerId)) {
+      const listening = new AbortController();
+      const options = { signal: listening.signal };
+      await new Promise<void>((resolve) => {
+        this.#deps.libp2p.addEventListener("peer:disconnect", () => resolve(), options);
+        signal.addEventListener("abort", () => resolve(), options);
+      });
+      listening.abort();
+    }
+  }
+
+  #onConnect(id: PeerId): void {
+    const peerId = id.toString();
+    const connection = this.connectionTo(peerId);
+    if (connection === undefined) return;
+    const outbound = connection.direction === "outbound";
+    const record: PeerRecord = {
+      foundBy: outbound ? this.#dialing.get(peerId) ?? "dial" : "inbound",
+      connectedAtMs: connection.timeline.open,
+      addresses: outbound ? [bareAddress(connection)] : [],
+    };
+    this.#records.set(peerId, record);
+    this.#tell(() => this.#deps.events.onPeerConnected(describe(connection, record)));
+  }
+
+  #onDisconnect(id: PeerId): void {
+    const peerId = id.toString();
+    if (this.#records.delete(peerId)) this.#tell(() => this.#deps.events.onPeerDisconnected(peerId));
+  }
+
+  #tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.#deps.logger.error("A listener of peer connections failed", { error });
+    }
+  }
+}
+
+function describe(connection: Connection, record: PeerRecord): PeerConnection {
+  return {
+    peerId: connection.remotePeer.toString(),
+    address: connection.remoteAddr.toString(),
+    addresses: record.addresses,
+    direction: connection.direction,
+    transport: "tcp",
+    relayed: !connection.direct,
+    connectedAtMs: record.connectedAtMs,
+    foundBy: record.foundBy,
+  };
+}
+
+function bareAddress({ remoteAddr, remotePeer }: Connection): string {
+  return remoteAddr.toString().replace(new RegExp(`/p2p/${remotePeer}$`), "");
+}
+
+function unique(addresses: readonly string[]): readonly string[] {
+  return [...new Set(addresses)].slice(0, MAX_ADDRESSES_PER_PEER);
+}

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { CodedError } from "../../core/errors.ts";
+import { silentLogger } from "../../core/log.ts";
+import { keepConnected } from "../../p2p/bootstrap.ts";
+import { ByteBudget } from "../../p2p/byte_budget.ts";
+import { withDeadline } from "../../p2p/deadline.ts";
+import { resolveLimits } from "../../p2p/limits.ts";
+
+const never = (signal: AbortSignal) =>
+  new Promise<never>((_resolve, reject) =>
+    signal.addEventListener("abort", () => reject(new Error("stopped")))
+  );
+
+Deno.test("ByteBudget bounds each peer and all together, and gives back what is disposed", () => {
+  const budget = new ByteBudget({ totalBytes: 100, bytesPerPeer: 60 });
+  const exhausted = { code: "resource_exhausted" };
+  const first = budget.lease("a");
+  first.resize(40);
+  {
+    using second = budget.lease("a");
+    second.resize(20);
+    assert.throws(() => second.resize(21), exhausted);
+    assert.equal(budget.usedBytes, 60);
+    using other = budget.lease("b");
+    assert.throws(() => other.resize(41), exhausted);
+    other.resize(40);
+  }
+  assert.equal(budget.usedBytes, 40);
+  first.resize(60);
+  first.resize(10);
+  first[Symbol.dispose]();
+  assert.equal(budget.usedBytes, 0);
+});
+
+Deno.test("withDeadline() passes on the result, its timeout and the caller's reason", async () => {
+  assert.equal(await withDeadline({ timeoutMs: 60_000 }, () => Promise.resolve(7)), 7);
+  await assert.rejects(withDeadline({ timeoutMs: 1 }, never), { name: "TimeoutError" });
+  const reason = new CodedError("aborted", "enough");
+  const controller = new AbortController();
+  const waiting = withDeadline({ timeoutMs: 60_000, signal: controller.signal }, never);
+  controller.abort(reason);
+  await assert.rejects(waiting, reason);
+  await assert.rejects(
+    withDeadline({ timeoutMs: 60_000, signal: controller.signal }, () => Promise.resolve()),
+    reason,
+  );
+});
+
+Deno.test("resolveLimits() fills in defaults and throws RangeError when a limit is not a positive integer", () => {
+  assert.equal(resolveLimits({ maxConnections: 5 }).maxConnections, 5);
+  assert.equal(resolveLimits().dialTimeoutMs, 10_000);
+  for (const value of [0, -1, 1.5, NaN, Infinity]) {
+    assert.throws(() => resolveLimits({ maxConnections: value }), RangeError);
+  }
+});
+
+Deno.test("keepConnected() doubles its pause up to the limit, starts anew after a connection and stops by its signal", async () => {
+  const pauses: number[] = [];
+  const stop = new AbortController();
+  const outcomes = [false, false, false, false, true, false];
+  await keepConnected({
+    dialer: {
+      connect(peerId, addresses, { foundBy }) {
+        assert.equal(foundBy, "bootstrap");
+        assert.deepEqual(addresses, ["/ip4/192.0.2.7/tcp/1"]);
+        if (!outcomes.shift()) return Promise.reject(new CodedError("unavailable", "nobody"));
+        return Promise.resolve({
+          peerId,
+          address: "",
+          addresses,
+          direction: "outbound",
+          transport: "tcp",
+          relayed: false,
+          connectedAtMs: 0,
+          foundBy,
+        });
+      },
+    },
+    untilGone: () => Promise.resolve(),
+    logger: silentLogger,
+    clock: {
+      now: () => 0,
+      sleep(delayMs) {
+        pauses.push(delayMs);
+        if (outcomes.length === 0) stop.abort();
+        return stop.signal.aborted ? Promise.reject(stop.signal.reason) : Promise.resolve();
+      },
+    },
+    random: () => 0.5,
+  }, {
+    target: { peerId: "a", addresses: ["/ip4/192.0.2.7/tcp/1"] },
+    minDelayMs: 100,
+    maxDelayMs: 500,
+    signal: stop.signal,
+  });
+  assert.deepEqual(pauses, [75, 150, 300, 375, 75, 150]);
+});

@@ -1,0 +1,3 @@
+import data from "./answer.json" with { type: "json" };
+
+export const answer: number = data.answer;
