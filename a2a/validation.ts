@@ -9,8 +9,7 @@ export const MAX_MESSAGES = 1000;
 
 /** `id` when it is usable as one. @throws CodedError `invalid_argument`. */
 export function checkId(what: string, id: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what this refuses
-  if (id === "" || id.length > MAX_ID_LENGTH || /[\u0000-\u0020\u007f]/.test(id)) {
+  if (id === "" || id.length > MAX_ID_LENGTH || /[\s\p{Cc}]/u.test(id)) {
     throw new CodedError(
       "invalid_argument",
       `A ${what} must be 1 to ${MAX_ID_LENGTH} printable characters without spaces`,

@@ -53,12 +53,21 @@ export function createLogger(options: LoggerOptions): Logger {
 /** A logger that writes nothing. */
 export const silentLogger: Logger = createLogger({ level: "error", write: () => {} });
 
+/** `value` as JSON can hold it; what it cannot (a cycle, say) is named instead. */
 function plain(value: unknown): unknown {
   if (value instanceof Error) {
     const cause = value.cause === undefined ? "" : ` (cause: ${plain(value.cause)})`;
     return `${"code" in value ? `${value.code}: ` : ""}${value.message}${cause}`;
   }
-  return typeof value === "bigint" ? value.toString() : value;
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null) return value;
+  try {
+    return JSON.parse(
+      JSON.stringify(value, (_, inner) => typeof inner === "bigint" ? inner.toString() : inner),
+    );
+  } catch {
+    return "[not printable]"; // A log line must not throw.
+  }
 }
 
 function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields): string {
@@ -70,21 +79,16 @@ function renderJson(time: string, level: LogLevel, msg: string, fields: LogField
 /** Control characters of a message or field come out escaped: a peer cannot forge a log line. */
 function renderText(time: string, level: LogLevel, msg: string, fields: LogFields): string {
   const parts = [time, level.toUpperCase().padEnd(5), printable(msg)];
-  for (const [key, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
-    const text = typeof value === "string" ? value : JSON.stringify(plain(value)) ?? String(value);
-    parts.push(
-      `${key}=${/[\s"=]/.test(text) && typeof value === "string" ? JSON.stringify(text) : printable(text)}`,
-    );
+  for (const [key, raw] of Object.entries(fields)) {
+    if (raw === undefined) continue;
+    const value = plain(raw);
+    const text = typeof value === "string" && !/[\s"=]/.test(value) ? value : JSON.stringify(value);
+    parts.push(`${key}=${printable(text)}`);
   }
   return parts.join(" ");
 }
 
 /** `text` with control characters as visible escapes. */
 export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what this is about
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
