@@ -2,6 +2,7 @@ import type { Libp2p } from "@libp2p/interface";
 import { CodedError, errorMessage, toCodedError } from "../core/errors.ts";
 import { withDeadline } from "./deadline.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
+import type { PeerMemory } from "./peer_memory.ts";
 import type { FoundBy, PeerConnection, PeerTable } from "./peers.ts";
 
 /** Reasons and addresses that an error names; the rest is counted. */
@@ -11,6 +12,7 @@ const MAX_NAMED = 5;
 export interface DialerDeps {
   libp2p: Libp2p;
   peers: PeerTable;
+  memory: PeerMemory;
   /** Longest time for one call. */
   dialTimeoutMs: number;
 }
@@ -34,7 +36,7 @@ export class Dialer {
     addresses: readonly string[],
     { foundBy, signal }: DialOptions,
   ): Promise<PeerConnection> {
-    const { libp2p, peers, dialTimeoutMs } = this.deps;
+    const { libp2p, peers, memory, dialTimeoutMs } = this.deps;
     const target = toPeerId(peerId);
     if (target.equals(libp2p.peerId)) {
       throw new CodedError("invalid_argument", `Could not connect to ${peerId}: that is this node's own id`);
@@ -56,6 +58,8 @@ export class Dialer {
       if (signal?.aborted) throw abortedBy(signal);
       const tried = given.length === 0 ? await this.#known(peerId) : given.map(String);
       throw unreachable(peerId, tried, cause);
+    } finally {
+      await memory.touch(peerId);
     }
     const peer = peers.get(peerId);
     if (peer === undefined) {

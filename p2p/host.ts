@@ -13,9 +13,10 @@ import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
 import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
 import type { PeerTarget } from "./peer_address.ts";
+import { PeerMemory } from "./peer_memory.ts";
 import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
 
-/** What the owner of a host does with what happens on it. None of them may block; a throw is logged. */
+/** What the owner of a host does with what happens on it; whatever these throw is logged. */
 export interface P2pHandlers extends FrameHandlers, PeerEvents {}
 
 /** What a host works with. */
@@ -111,8 +112,10 @@ class Libp2pHost implements P2pHost {
     this.#logger = logger;
     this.#limits = limits;
     this.peerId = libp2p.peerId.toString();
+    const memory = new PeerMemory({ libp2p, maxPeers: limits.maxRememberedPeers, logger });
     const onPeerDisconnected = (peerId: string) => {
       this.#mdnsDialer.onDisconnected(peerId);
+      this.#runInBackground(memory.touch(peerId));
       handlers.onPeerDisconnected(peerId);
     };
     const onPeerConnected = (peer: PeerConnection) => handlers.onPeerConnected(peer);
@@ -121,7 +124,7 @@ class Libp2pHost implements P2pHost {
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
     const peers = new PeerTable({ libp2p, events: { onPeerConnected, onPeerDisconnected }, logger });
-    const dialer = new Dialer({ libp2p, peers, dialTimeoutMs: limits.dialTimeoutMs });
+    const dialer = new Dialer({ libp2p, peers, memory, dialTimeoutMs: limits.dialTimeoutMs });
     this.#peers = peers;
     this.#dialer = dialer;
     this.#inbound = new InboundStreams({ libp2p, handlers, budget, limits, logger, signal });
@@ -218,7 +221,7 @@ class Libp2pHost implements P2pHost {
   async #stopAll(): Promise<void> {
     await Promise.all([...this.#background, this.#mdnsDialer.idle()]);
     await this.#node.stop();
-    await this.#inbound.idle();
+    await Promise.all([...this.#background, this.#inbound.idle()]);
   }
 
   #ensureOpen(): void {
@@ -227,7 +230,9 @@ class Libp2pHost implements P2pHost {
     }
   }
 
-  #runInBackground(task: Promise<void>): void {
+  /** Keeps `work`, which never rejects, so that closing waits for it. */
+  #runInBackground(work: Promise<void>): void {
+    const task = work.finally(() => this.#background.delete(task));
     this.#background.add(task);
   }
 }

@@ -2,9 +2,11 @@ import type { Connection, Libp2p, Stream } from "@libp2p/interface";
 import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { ByteBudget } from "./byte_budget.ts";
-import { A2A_PROTOCOL, CARD_PROTOCOL } from "./constants.ts";
+import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS } from "./constants.ts";
+import type { DeadlineOptions } from "./deadline.ts";
 import type { P2pLimits } from "./limits.ts";
-import { readFrames, writeFrame } from "./stream_io.ts";
+import { PING_PROTOCOL, servePing } from "./ping.ts";
+import { closeStream, linger, readFrames, writeFrame } from "./stream_io.ts";
 
 /** What is done with what peers send. */
 export interface FrameHandlers {
@@ -42,10 +44,11 @@ export class InboundStreams {
 
   constructor(readonly deps: InboundDeps) {}
 
-  /** Registers both protocols. */
+  /** Registers the protocols. */
   async register(): Promise<void> {
     await this.#handle(A2A_PROTOCOL, (stream, peerId) => this.#serveA2a(stream, peerId));
     await this.#handle(CARD_PROTOCOL, (stream, peerId) => this.#serveCard(stream, peerId));
+    await this.#handle(PING_PROTOCOL, (stream) => this.#servePing(stream));
   }
 
   /** Resolves when no stream is served and no handler runs any more. */
@@ -85,6 +88,7 @@ export class InboundStreams {
     this.#openByPeer.set(key, open + 1);
     try {
       await serve(stream, peerId);
+      linger(stream, LINGER_MS);
     } catch (error) {
       const fields = { peerId, protocol: stream.protocol, error };
       if (error instanceof HandlerError) {
@@ -102,7 +106,7 @@ export class InboundStreams {
     for await (const frame of this.#frames(stream, peerId)) {
       await calling(() => this.deps.handlers.onA2aFrame(peerId, frame));
     }
-    await stream.close({ signal: this.deps.signal });
+    await closeStream(stream, this.#deadline);
   }
 
   async #serveCard(stream: Stream, peerId: string): Promise<void> {
@@ -118,7 +122,16 @@ export class InboundStreams {
       }
       break;
     }
-    await stream.close({ signal: this.deps.signal });
+    await closeStream(stream, this.#deadline);
+  }
+
+  async #servePing(stream: Stream): Promise<void> {
+    await servePing(stream, this.#deadline);
+    await closeStream(stream, this.#deadline);
+  }
+
+  get #deadline(): DeadlineOptions {
+    return { timeoutMs: this.deps.limits.frameTimeoutMs, signal: this.deps.signal };
   }
 
   #frames(stream: Stream, peerId: string): AsyncGenerator<Uint8Array> {

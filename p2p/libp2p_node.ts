@@ -2,7 +2,6 @@ import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
 import { type Identify, identify } from "@libp2p/identify";
 import type { ComponentLogger, Libp2p } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
-import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -18,12 +17,13 @@ const ADDRESS_DIAL_TIMEOUT_MS = 5_000;
 const MAX_PENDING_INBOUND = 64;
 /** Streams of all protocols that one connection may have open towards us. */
 const MAX_INBOUND_STREAMS_PER_CONNECTION = 256;
-/** libp2p's queues end with timers of 1 ms; this lets them run out. */
-const LAST_TIMERS_MS = 5;
+/** Locks of libp2p's address book end with timers of 1 ms, one of which may start the next; this lets them run out. */
+const LAST_TIMERS_MS = 2;
+const LAST_TIMER_ROUNDS = 4;
 
 /** A libp2p node that does not listen yet. */
 export interface Libp2pNode {
-  readonly libp2p: Libp2p<{ identify: Identify; ping: Ping }>;
+  readonly libp2p: Libp2p<{ identify: Identify }>;
   /** Binds `address`. Throws `unavailable` (in use, not ours) or `invalid_argument` (no multiaddr we can listen on). */
   listen(address: string): Promise<void>;
   /** Stops the node and the timers that libp2p forgets. */
@@ -58,7 +58,7 @@ interface Internals {
   };
 }
 
-/** Creates the node: TCP, Noise, Yamux, identify, ping. It dials once it is started and listens when told to. */
+/** Creates the node: TCP, Noise, Yamux, identify. It dials once it is started and listens when told to. */
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode> {
   silenceLockChannel();
   const { limits } = options;
@@ -83,7 +83,6 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     },
     services: {
       identify: identify(),
-      ping: ping(),
       // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
       internals: (components) => {
         captured.internals = components as unknown as Internals;
@@ -113,20 +112,20 @@ async function listen({ transportManager, addressManager }: Internals, address: 
   try {
     await transportManager.listen([parsed]);
   } catch (cause) {
-    const reason = /\b(EADDRINUSE|AddrInUse|EADDRNOTAVAIL|AddrNotAvailable|EACCES|PermissionDenied)\b.*/
-      .exec(errorMessage(cause))?.[0] ?? errorMessage(cause).split("\n").map((line) => line.trim()).join(" ");
-    throw new CodedError(
-      "unavailable",
-      `${
-        couldNotListen(address)
-      } ${reason}; stop what uses it or choose another address (tcp/0 takes a free port)`,
-      { cause, details: { address } },
-    );
+    const advice = "free it or choose another (tcp/0 takes a free port)";
+    const message = `${couldNotListen(address)} ${listenReason(cause)}; ${advice}`;
+    throw new CodedError("unavailable", message, { cause, details: { address } });
   }
   // Addresses of our own interfaces count as dialable; libp2p would hold back public ones until a peer has proved them.
   for (const bound of transportManager.getAddrs()) {
     addressManager.confirmObservedAddr(bound, { type: "transport", ttl: Number.MAX_SAFE_INTEGER });
   }
+}
+
+/** libp2p says it in a text of many lines with stack traces; the line that matters is the first that names an error. */
+function listenReason(cause: unknown): string {
+  const text = errorMessage(cause);
+  return /^.*?Error: (?:listen )?(.+)$/m.exec(text)?.[1]?.trim() ?? text;
 }
 
 function couldNotListen(address: string): string {
@@ -138,5 +137,7 @@ async function stopForgottenTimers({ addressManager, connectionManager }: Intern
   addressManager._updatePeerStoreAddresses?.stop?.();
   const storage = connectionManager.inboundConnectionRateLimiter?.memoryStorage;
   for (const key of storage?.storage?.keys() ?? []) storage?.delete?.(key);
-  await new Promise((resolve) => setTimeout(resolve, LAST_TIMERS_MS));
+  for (let round = 0; round < LAST_TIMER_ROUNDS; round++) {
+    await new Promise((resolve) => setTimeout(resolve, LAST_TIMERS_MS));
+  }
 }

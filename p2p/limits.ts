@@ -12,6 +12,8 @@ export interface P2pLimits {
   maxInboundBytes: number;
   /** Bytes of inbound frames under way from one peer. Default 64 MiB. */
   maxInboundBytesPerPeer: number;
+  /** Peers whose addresses are remembered. Default 4096. */
+  maxRememberedPeers: number;
   /** Longest time for reaching a peer. Default 10 s. */
   dialTimeoutMs: number;
   /** Longest time for one frame to arrive or to leave. Default 30 s. */
@@ -31,6 +33,7 @@ const DEFAULT_LIMITS: P2pLimits = {
   outboundStreamsPerPeer: 256,
   maxInboundBytes: 256 * 1024 * 1024,
   maxInboundBytesPerPeer: 64 * 1024 * 1024,
+  maxRememberedPeers: 4096,
   dialTimeoutMs: 10_000,
   frameTimeoutMs: 30_000,
   writeStallTimeoutMs: 10_000,

@@ -121,24 +121,30 @@ export class MdnsDiscovery {
       return;
     }
     open.answeredAtMs = performance.now();
-    const addresses = addressesFor(open.own, this.deps.addresses());
-    const answer = createAnswer(this.options.serviceTag, this.#instance, addresses);
+    const answer = createAnswer(
+      this.options.serviceTag,
+      this.#instance,
+      announcedOn(open.own, this.deps.addresses()),
+    );
     if (answer !== undefined) open.socket.respond(answer);
   }
 
+  /** Takes a peer only at addresses of the link on which it was heard: it can have one, and need not be believed more. */
   #onResponse(message: DnsMessage, own: Ipv4Interface): void {
     for (const { peerId, addresses } of readPeers(message, this.options.serviceTag)) {
-      if (peerId === this.deps.peerId) continue;
-      const usable = addressesFor(own, addresses);
-      const onLink = usable.filter((address) => isOnLink(ipOf(address) ?? "", own));
-      if (usable.length > 0) this.deps.onPeer(peerId, onLink.length > 0 ? onLink : usable);
+      const onLink = addresses.filter((address) => isOnLink(ipOf(address) ?? "", own));
+      if (peerId !== this.deps.peerId && onLink.length > 0) this.deps.onPeer(peerId, onLink);
     }
   }
 }
 
-/** Loopback addresses make sense over the loopback interface alone, and nothing else does there. */
-function addressesFor(own: Ipv4Interface, addresses: readonly string[]): string[] {
-  return addresses.filter((address) => isLoopback(ipOf(address) ?? "") === isLoopback(own.address));
+/** What to announce on an interface: loopback addresses on loopback alone, else the others, those of the link first. */
+function announcedOn(own: Ipv4Interface, addresses: readonly string[]): string[] {
+  const announced = addresses.filter((address) =>
+    isLoopback(ipOf(address) ?? "") === isLoopback(own.address)
+  );
+  const rank = (address: string) => isOnLink(ipOf(address) ?? "", own) ? 0 : 1;
+  return announced.sort((a, b) => rank(a) - rank(b));
 }
 
 function chooseInterfaces(chosen: readonly string[]): Ipv4Interface[] {

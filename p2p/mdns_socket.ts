@@ -75,8 +75,9 @@ export async function openMdnsSocket(own: Ipv4Interface, deps: MdnsSocketDeps): 
   };
 }
 
-/** Whether `address` belongs to the network of `own`. */
+/** Whether `address` is an IPv4 address of the network of `own`. */
 export function isOnLink(address: string, own: Ipv4Interface): boolean {
+  if (!/^\d+\.\d+\.\d+\.\d+$/.test(address)) return false;
   const mask = toBits(own.netmask);
   return (toBits(address) & mask) === (toBits(own.address) & mask);
 }

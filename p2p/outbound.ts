@@ -8,11 +8,8 @@ import { frameHeader } from "./frames.ts";
 import type { P2pLimits } from "./limits.ts";
 import { toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
-import { linger, readFrames, StreamSource, writeFrame } from "./stream_io.ts";
-
-/** libp2p ping: what is sent comes back (libp2p ping specification). */
-const PING_PROTOCOL = "/ipfs/ping/1.0.0";
-const PING_BYTES = 32;
+import { PING_PROTOCOL, pingOver } from "./ping.ts";
+import { linger, readFrames, writeFrame } from "./stream_io.ts";
 
 /** What outbound streams work with. */
 export interface OutboundDeps {
@@ -68,26 +65,10 @@ export class OutboundStreams {
   }
 
   async ping(peerId: string, { signal }: CallOptions = {}): Promise<number> {
-    const sent = crypto.getRandomValues(new Uint8Array(PING_BYTES));
     return await this.#onStream(
       { peerId, signal, protocol: PING_PROTOCOL, purpose: "ping" },
       async (stream) => {
-        using source = new StreamSource(stream);
-        const startMs = performance.now();
-        stream.send(sent);
-        const deadline = { timeoutMs: this.deps.limits.dialTimeoutMs, signal };
-        await withDeadline(deadline, async (inTime) => {
-          for (let received = 0; received < PING_BYTES;) {
-            const chunk = await source.pull(inTime);
-            if (chunk === undefined) throw new Error("the peer closed the stream");
-            if (chunk.some((byte, index) => byte !== sent[received + index])) {
-              throw new Error("other bytes came back");
-            }
-            received += chunk.length;
-          }
-        });
-        const roundTripMs = performance.now() - startMs;
-        await stream.close();
+        const roundTripMs = await pingOver(stream, { timeoutMs: this.deps.limits.dialTimeoutMs, signal });
         linger(stream, LINGER_MS);
         return roundTripMs;
       },

@@ -22,13 +22,14 @@ export function parsePeerTarget(text: string): PeerTarget {
     };
   }
   const address = parseOrThrow(trimmed, "a multiaddr", () => multiaddr(trimmed));
-  const peerId = lastPeerId(address);
-  if (peerId === undefined) {
+  const named = lastPeerId(address);
+  if (named === undefined) {
     throw new SyntaxError(
       `Could not read ${JSON.stringify(trimmed)} as a peer: the multiaddr does not end in /p2p/<peer id>; ` +
         `append the id, as in /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…`,
     );
   }
+  const peerId = parseOrThrow(trimmed, "a peer", () => peerIdFromString(named).toString());
   return { peerId, addresses: [address.toString()] };
 }
 

@@ -21,7 +21,7 @@ export interface PeerConnection {
   foundBy: FoundBy;
 }
 
-/** Told when a peer's first connection opens and when its last one is gone. */
+/** Told when a peer's first connection opens and when its last one is gone, unless the host itself closes. */
 export interface PeerEvents {
   onPeerConnected(peer: PeerConnection): void;
   onPeerDisconnected(peerId: string): void;

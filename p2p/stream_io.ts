@@ -1,7 +1,7 @@
 import type { Stream } from "@libp2p/interface";
 import { CodedError } from "../core/errors.ts";
 import type { ByteLease } from "./byte_budget.ts";
-import { withDeadline } from "./deadline.ts";
+import { type DeadlineOptions, withDeadline } from "./deadline.ts";
 import { FrameDecoder, frameHeader } from "./frames.ts";
 
 /** Bodies up to here travel in one piece with their header. */
@@ -15,9 +15,11 @@ export class StreamSource implements Disposable {
   readonly #chunks: Uint8Array[] = [];
   readonly #listeners = new AbortController();
   #error: unknown;
+  #endSeen: boolean;
   #wake: () => void = () => {};
 
   constructor(readonly stream: Stream) {
+    this.#endSeen = stream.remoteWriteStatus === "closed";
     if (stream.readStatus === "readable") stream.pause();
     const options = { signal: this.#listeners.signal };
     stream.addEventListener("message", ({ data }) => {
@@ -25,14 +27,17 @@ export class StreamSource implements Disposable {
       else this.#chunks.push(...data);
       this.#wake();
     }, options);
-    stream.addEventListener("remoteCloseWrite", () => this.#wake(), options);
+    stream.addEventListener("remoteCloseWrite", () => {
+      this.#endSeen = true;
+      this.#wake();
+    }, options);
     stream.addEventListener("close", ({ error }) => {
       this.#error = error;
       this.#wake();
     }, options);
   }
 
-  /** The next bytes, or undefined at the end. Throws when the stream was reset or `signal` fired. */
+  /** The next bytes, or undefined at the peer's end. Throws when the stream was reset or lost or `signal` fired. */
   async pull(signal: AbortSignal): Promise<Uint8Array | undefined> {
     const onAbort = () => this.#wake();
     signal.addEventListener("abort", onAbort);
@@ -45,6 +50,7 @@ export class StreamSource implements Disposable {
       if (this.stream.readStatus === "readable") this.stream.pause();
       const chunk = this.#chunks.shift();
       if (chunk === undefined && this.#error !== undefined) throw this.#error;
+      if (chunk === undefined && !this.#endSeen) throw connectionLost();
       return chunk;
     } finally {
       signal.removeEventListener("abort", onAbort);
@@ -121,12 +127,26 @@ export async function writeFrame(
         stream.addEventListener("drain", renew);
         try {
           sendFrame(stream, frame);
-          await stream.close({ signal });
+          await closeWrite(stream, signal);
         } finally {
           stream.removeEventListener("drain", renew);
         }
       }),
   );
+}
+
+async function closeWrite(stream: Stream, signal: AbortSignal): Promise<void> {
+  try {
+    await stream.close({ signal });
+  } catch (error) {
+    if (!(error instanceof Event)) throw error;
+    // libp2p rejects with the event that closed the stream.
+    throw "error" in error && error.error !== undefined ? error.error : connectionLost();
+  }
+}
+
+function connectionLost(): Error {
+  return new Error("the connection was lost");
 }
 
 function sendFrame(stream: Stream, frame: Uint8Array): void {
@@ -140,6 +160,11 @@ function sendFrame(stream: Stream, frame: Uint8Array): void {
   whole.set(header);
   whole.set(frame, header.length);
   stream.send(whole);
+}
+
+/** Closes our end once the transport has what was written. */
+export async function closeStream(stream: Stream, deadline: DeadlineOptions): Promise<void> {
+  await withDeadline(deadline, (signal) => closeWrite(stream, signal));
 }
 
 /** Leaves a stream to the peer's end of it; resets it when that has not come after `lingerMs`. */

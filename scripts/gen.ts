@@ -78,7 +78,7 @@ async function main(check: boolean): Promise<number> {
     const wanted = await readTree(out);
     const changed = changedPaths(wanted, await readTree(join(ROOT, "gen")));
     if (!check) await writePaths(join(ROOT, "gen"), wanted, changed);
-    for (const path of changed) console.log(`${check ? "differs" : "wrote"}: gen/${path}`);
+    for (const path of changed) console.log(`${check ? "differs" : "updated"}: gen/${path}`);
     if (changed.length === 0) console.log(`gen/ is up to date: ${wanted.size} files`);
     if (check && changed.length > 0) console.log("Run `deno task gen` and commit what it writes");
     return check && changed.length > 0 ? 1 : 0;

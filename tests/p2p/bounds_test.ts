@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import type { Connection } from "@libp2p/interface";
+import { multiaddr } from "@multiformats/multiaddr";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
 import { keepConnected } from "../../p2p/bootstrap.ts";
 import { ByteBudget } from "../../p2p/byte_budget.ts";
 import { withDeadline } from "../../p2p/deadline.ts";
 import { resolveLimits } from "../../p2p/limits.ts";
+import { toPeerId } from "../../p2p/peer_address.ts";
+import { PeerMemory } from "../../p2p/peer_memory.ts";
+import { startRawPeer } from "./raw_peer.ts";
+import { openTestHost } from "./test_host.ts";
 
 const never = (signal: AbortSignal) =>
   new Promise<never>((_resolve, reject) =>
@@ -94,4 +100,25 @@ Deno.test("keepConnected() doubles its pause up to the limit, starts anew after 
     signal: stop.signal,
   });
   assert.deepEqual(pauses, [75, 150, 300, 375, 75, 150]);
+});
+
+Deno.test("PeerMemory forgets the longest untouched peer and never a connected one", async () => {
+  const ids = await Promise.all([1, 2, 3, 4].map(async (fill) => {
+    await using host = await openTestHost({ seed: new Uint8Array(32).fill(fill), listen: [] });
+    return host.peerId;
+  }));
+  await using node = await startRawPeer();
+  const { peerStore } = node.libp2p;
+  for (const id of ids) {
+    await peerStore.merge(toPeerId(id), { multiaddrs: [multiaddr("/ip4/192.0.2.7/tcp/1")] });
+  }
+  const connected = new Set([ids[1]]);
+  const memory = new PeerMemory({
+    libp2p: { peerStore, getConnections: (id) => connected.has(String(id)) ? [{} as Connection] : [] },
+    maxPeers: 2,
+    logger: silentLogger,
+  });
+  for (const index of [0, 1, 0, 2, 3]) await memory.touch(ids[index]!);
+  const known = await Promise.all(ids.map((id) => peerStore.has(toPeerId(id))));
+  assert.deepEqual(known, [false, true, true, true]);
 });

@@ -92,5 +92,7 @@ Deno.test("isOnLink() goes by the netmask", () => {
   assert.ok(isOnLink("192.168.4.200", own));
   assert.ok(!isOnLink("192.168.6.1", own));
   assert.ok(!isOnLink("127.0.0.1", own));
+  assert.ok(!isOnLink("2001:db8::1", own));
+  assert.ok(!isOnLink("", own));
   assert.ok(isOnLink("127.0.0.2", { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" }));
 });

@@ -20,7 +20,7 @@ Deno.test("hosts in several processes share the mDNS port, find each other and e
     assert.ok(lines.includes(`connected ${host.peerId}`));
   }
   for (const child of children) {
-    assert.deepEqual(await child.stop(), { code: 0, success: true, signal: null });
+    assert.equal((await child.stop()).code, 0);
   }
   await host.until(() => host.disconnected.length === 2);
 });

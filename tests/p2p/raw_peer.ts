@@ -4,6 +4,7 @@ import { silentLogger } from "../../core/log.ts";
 import { createLibp2pLogger } from "../../p2p/libp2p_logger.ts";
 import { createLibp2pNode, type Libp2pNode } from "../../p2p/libp2p_node.ts";
 import { resolveLimits } from "../../p2p/limits.ts";
+import { PING_PROTOCOL, pingOver } from "../../p2p/ping.ts";
 import { randomSeed, type TestHost } from "./test_host.ts";
 
 /** A libp2p peer without our protocols, for sending what a well-behaved one would not. */
@@ -35,7 +36,10 @@ export async function startRawPeer({ listen = false } = {}): Promise<RawPeer> {
       return await connection.newStream(protocol, { maxOutboundStreams: 1000 });
     },
     barrier: async (host) => {
-      for (let i = 0; i < 5; i++) await libp2p.services.ping.ping(multiaddr(host.address));
+      const connection = await libp2p.dial(multiaddr(host.address));
+      for (let i = 0; i < 5; i++) {
+        await pingOver(await connection.newStream(PING_PROTOCOL), { timeoutMs: 10_000 });
+      }
     },
     [Symbol.asyncDispose]: () => node.stop(),
   };

@@ -1,7 +1,7 @@
 import { Channel } from "../../core/channel.ts";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { createRpcService, type RpcHandlers } from "../../daemon/grpc/rpc.ts";
 import { startGrpcServer } from "../../daemon/grpc/server.ts";
 import { type TaskSchema, TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
@@ -12,9 +12,12 @@ import {
   type SubscribeTaskUpdatesResponseSchema,
 } from "../../gen/agentanycast/v1/node_service_pb.ts";
 
-export type TaskInit = MessageInitShape<typeof TaskSchema>;
-export type UpdateInit = MessageInitShape<typeof SubscribeTaskUpdatesResponseSchema>;
-export type DeliveryInit = MessageInitShape<typeof SubscribeIncomingTasksResponseSchema>;
+/** A message written as a literal. */
+type Init<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
+
+export type TaskInit = Init<typeof TaskSchema>;
+export type UpdateInit = Init<typeof SubscribeTaskUpdatesResponseSchema>;
+export type DeliveryInit = Init<typeof SubscribeIncomingTasksResponseSchema>;
 type Handlers = Partial<RpcHandlers<typeof NodeService>>;
 
 /** The peer id of Ed25519 key bytes 0 to 31. */

@@ -1,0 +1,35 @@
+import type { Libp2p } from "@libp2p/interface";
+import type { Logger } from "../core/log.ts";
+import { toPeerId } from "./peer_address.ts";
+
+/** What bounding the address book works with. */
+export interface PeerMemoryDeps {
+  libp2p: Pick<Libp2p, "peerStore" | "getConnections">;
+  maxPeers: number;
+  logger: Logger;
+}
+
+/** Bounds libp2p's address book: of the peers that were dialed or connected, the longest untouched is forgotten first. */
+export class PeerMemory {
+  readonly #touched = new Set<string>();
+
+  constructor(readonly deps: PeerMemoryDeps) {}
+
+  /** Notes that `peerId` is in use; forgets another one when there are too many. */
+  async touch(peerId: string): Promise<void> {
+    const { libp2p, maxPeers, logger } = this.deps;
+    this.#touched.delete(peerId);
+    this.#touched.add(peerId);
+    for (const oldest of this.#touched) {
+      if (this.#touched.size <= maxPeers) return;
+      this.#touched.delete(oldest);
+      const id = toPeerId(oldest);
+      if (libp2p.getConnections(id).length > 0) continue; // Touched again when its last connection goes.
+      try {
+        await libp2p.peerStore.delete(id);
+      } catch (error) {
+        logger.debug("Could not forget a peer", { peerId: oldest, error });
+      }
+    }
+  }
+}
