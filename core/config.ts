@@ -23,7 +23,7 @@ export interface Config {
   readonly enableMdns: boolean;
   /** DNS-SD service under which they are looked for. Default `_agentanycast._udp.local`. */
   readonly mdnsServiceTag: string;
-  /** Addresses or names of the network interfaces mDNS uses; empty means all but loopback. */
+  /** Addresses or names of the network interfaces mDNS uses; empty means all of them. */
   readonly mdnsInterfaces: readonly string[];
   /** How long an undelivered envelope is kept, in milliseconds. Default 24 h. */
   readonly offlineQueueTtlMs: number;

@@ -16,7 +16,7 @@ export interface MdnsOptions {
   enabled: boolean;
   /** Service that we ask for and answer to, such as `_agentanycast._udp.local`. */
   serviceTag: string;
-  /** IPv4 addresses or names of interfaces; empty = all but loopback. */
+  /** IPv4 addresses or names of interfaces; empty = all of them. */
   interfaces: readonly string[];
 }
 
@@ -148,10 +148,9 @@ function announcedOn(own: Ipv4Interface, addresses: readonly string[]): string[]
 }
 
 function chooseInterfaces(chosen: readonly string[]): Ipv4Interface[] {
-  const all = Deno.networkInterfaces().filter(({ family }) => family === "IPv4");
-  return chosen.length === 0
-    ? all.filter(({ address }) => !isLoopback(address))
-    : all.filter(({ name, address }) => chosen.includes(name) || chosen.includes(address));
+  return Deno.networkInterfaces().filter(({ family, name, address }) =>
+    family === "IPv4" && (chosen.length === 0 || chosen.includes(name) || chosen.includes(address))
+  );
 }
 
 function isLoopback(ip: string): boolean {

@@ -194,3 +194,11 @@ export class FakeDaemon implements AsyncDisposable {
     return channel;
   }
 }
+
+if (import.meta.main) {
+  const listen = Deno.args.find((arg) => arg.startsWith("--grpc-listen="))?.slice("--grpc-listen=".length);
+  const daemon = await new FakeDaemon().start(listen);
+  await new Promise<void>((resolve) => Deno.addSignalListener("SIGTERM", () => resolve()));
+  await daemon.stop();
+  Deno.exit(0);
+}
