@@ -19,6 +19,8 @@ export class PeerWire implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #served = Promise.withResolvers<{ host: P2pHost; engine: Engine }>();
   readonly #exchanges = new Map<string, Promise<void>>();
+  /** Connected peers that have been asked for their card; one that has a card offers it by itself from then on. */
+  readonly #asked = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(deps: PeerWireDeps) {
@@ -48,7 +50,10 @@ export class PeerWire implements AsyncDisposable {
       });
       void this.exchangeCards(peerId);
     },
-    onPeerDisconnected: (peerId) => this.#logger.info("Peer disconnected", { peer: peerId }),
+    onPeerDisconnected: (peerId) => {
+      this.#asked.delete(peerId);
+      this.#logger.info("Peer disconnected", { peer: peerId });
+    },
   };
 
   /** Opens the wire. */
@@ -72,7 +77,7 @@ export class PeerWire implements AsyncDisposable {
     const known = await this.#cards.of(peerId);
     if (known !== undefined) return known;
     const { host } = await this.#served.promise;
-    if (!host.isConnected(peerId)) return undefined;
+    if (!host.isConnected(peerId) || this.#asked.has(peerId)) return undefined;
     await this.exchangeCards(peerId);
     return await this.#cards.of(peerId);
   }
@@ -106,6 +111,7 @@ export class PeerWire implements AsyncDisposable {
     try {
       const signal = AbortSignal.any([this.#stop.signal, timeout.signal]);
       const theirs = await host.exchangeCard(peerId, own, { signal });
+      if (host.isConnected(peerId)) this.#asked.add(peerId);
       if (theirs !== undefined) await this.#take(peerId, theirs);
     } finally {
       clearTimeout(timer);
