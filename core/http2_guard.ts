@@ -121,15 +121,20 @@ function guardSession(session: object): boolean {
   return true;
 }
 
-/** Replaces the methods of `handle`: while one runs, calls to the others are remembered and made afterwards. */
-function deferNestedCalls(handle: NativeSession): void {
-  const native = {
+/** The methods as they are, before they are replaced. */
+function nativeMethods(handle: NativeSession): NativeSession {
+  return {
     receive: handle.receive.bind(handle),
     getOutgoingChunk: handle.getOutgoingChunk.bind(handle),
     sendPending: handle.sendPending.bind(handle),
     hasPendingData: handle.hasPendingData.bind(handle),
     destroy: handle.destroy.bind(handle),
   };
+}
+
+/** Replaces the methods of `handle`: while one runs, calls to the others are remembered and made afterwards. */
+function deferNestedCalls(handle: NativeSession): void {
+  const native = nativeMethods(handle);
   const inbox: Uint8Array[] = []; // bounded by what one socket read delivers while another is parsed
   let busy = false;
   let sendLater = false;

@@ -34,14 +34,7 @@ export function parseRpcAddress(text: string): RpcAddress {
 
 /** The address as users write it: `unix:///path` or `tcp://host:port`. */
 export function formatRpcAddress(address: RpcAddress): string {
-  return address.kind === "unix" ? `unix://${address.path}` : `tcp://${toHostPort(address)}`;
-}
-
-/** The address as gRPC libraries want it: `unix:///path` or `host:port`. */
-export function toGrpcTarget(address: RpcAddress): string {
-  return address.kind === "unix" ? `unix://${address.path}` : toHostPort(address);
-}
-
-function toHostPort({ host, port }: { host: string; port: number }): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  if (address.kind === "unix") return `unix://${address.path}`;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `tcp://${host}:${address.port}`;
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import * as grpc from "@grpc/grpc-js";
 import { CodedError, ERROR_CODES } from "../../../core/errors.ts";
 import { createLogger, silentLogger } from "../../../core/log.ts";
-import { GRPC_STATUS } from "../../../core/rpc.ts";
-import { parseRpcAddress, toGrpcTarget } from "../../../core/rpc_address.ts";
+import { GRPC_STATUS, toRpcMethodDefinition } from "../../../core/rpc.ts";
 import { createRpcService, type RpcContext, type RpcHandlers } from "../../../daemon/grpc/rpc.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "../../../daemon/grpc/server.ts";
 import { TaskStatus } from "../../../gen/agentanycast/v1/a2a_models_pb.ts";
@@ -173,12 +173,7 @@ Deno.test("startGrpcServer() reads a client stream", async () => {
       return {};
     },
   });
-  const raw = new grpc.Client(
-    toGrpcTarget(parseRpcAddress(net.server.address)),
-    grpc.credentials.createInsecure(),
-  );
-  const { toRpcMethodDefinition } = await import("../../../core/rpc.ts");
-  const { create } = await import("@bufbuild/protobuf");
+  const raw = rawClient(net.server.address);
   const method = toRpcMethodDefinition(sendStreamingArtifact);
   await new Promise<void>((resolve, reject) => {
     const call = raw.makeClientStreamRequest(
@@ -310,10 +305,7 @@ Deno.test("startGrpcServer() reports health of the server and of each service", 
 
 Deno.test("startGrpcServer() ends a health watch with CANCELLED when it stops", async () => {
   const net = await setUp({});
-  const raw = new grpc.Client(
-    toGrpcTarget(parseRpcAddress(net.server.address)),
-    grpc.credentials.createInsecure(),
-  );
+  const raw = rawClient(net.server.address);
   const call = raw.makeServerStreamRequest(
     "/grpc.health.v1.Health/Watch",
     identity,
@@ -448,6 +440,12 @@ Deno.test("GRPC_STATUS has the numbers gRPC gives", () => {
   for (const code of ERROR_CODES) assert.equal(GRPC_STATUS[code], grpc.status[name(code)]);
 });
 
+/** A plain client of the library, past our own. */
+const rawClient = (address: string) =>
+  new grpc.Client(address.replace("tcp://", ""), grpc.credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1, // the shared pool has a timer that nobody stops
+  });
+
 const identity = (bytes: Buffer) => bytes;
 const healthRequest = (service: string) => Buffer.from(new BinaryWriter().tag(1, 2).string(service).finish());
 
@@ -463,7 +461,7 @@ async function healthCheck(address: string, service: string): Promise<number> {
   );
 }
 
-/** One call with a plain client of the library, past our own client. */
+/** One call with a plain client of the library. */
 function rawUnary(
   address: string,
   { path, headers = {}, body = Buffer.alloc(0) }: {
@@ -472,7 +470,7 @@ function rawUnary(
     body?: Buffer;
   },
 ): Promise<Buffer> {
-  const client = new grpc.Client(toGrpcTarget(parseRpcAddress(address)), grpc.credentials.createInsecure());
+  const client = rawClient(address);
   const metadata = new grpc.Metadata();
   for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
   return new Promise<Buffer>((resolve, reject) => {

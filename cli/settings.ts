@@ -1,0 +1,105 @@
+import { type Command, Option } from "commander";
+import { type Config, loadConfig, type Setting, SETTINGS } from "../core/config.ts";
+import { CodedError } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
+import type { GoFlagKind } from "./go_flags.ts";
+import type { GlobalOptions } from "./verb.ts";
+
+/** Settings that are options of every verb. */
+const GLOBAL_FLAGS = ["home", "config"];
+
+/** Flags of other implementations that change nothing here. */
+const IGNORED_FLAGS: Readonly<Record<string, string>> = {
+  transport: "accepted for existing SDKs, without effect: transports follow from the addresses",
+  namespace: "accepted for existing SDKs, without effect",
+};
+
+/** Flags of other implementations for what this version cannot do. */
+const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
+  "bridge-listen": "value",
+  "enable-webtransport": "switch",
+  "anp-listen": "value",
+  "mcp": "switch",
+  "mcp-listen": "value",
+  "mcp-proxy": "value",
+  "otlp-endpoint": "value",
+  "nats-broker": "value",
+};
+
+/** Options by the names that the parser gives them. */
+type Options = Readonly<Record<string, unknown>>;
+
+/** Adds the options that every verb takes to the program. */
+export function addGlobalOptions(program: Command): void {
+  for (const setting of SETTINGS.filter(({ flag }) => GLOBAL_FLAGS.includes(flag))) {
+    program.addOption(toOption(setting));
+  }
+  program.option("--relay <multiaddr>", "relay or peer to stay connected to (repeatable)", collect);
+  program.option("-v, --verbose", "write a debug log to stderr");
+}
+
+/** Adds an option for each setting, and those of other implementations that SDKs may pass. */
+export function addDaemonOptions(command: Command): void {
+  for (const setting of SETTINGS.filter(({ flag }) => !GLOBAL_FLAGS.includes(flag))) {
+    command.addOption(toOption(setting));
+  }
+  command.option("--no-mdns", "same as --enable-mdns=false");
+  for (const [flag, help] of Object.entries(IGNORED_FLAGS)) command.option(`--${flag} <value>`, help);
+  for (const flag of Object.keys(UNAVAILABLE_FLAGS)) {
+    command.addOption(new Option(`--${flag} [value]`).hideHelp());
+  }
+}
+
+/** All flags of a daemon, for {@link normalizeGoFlags}. */
+export function daemonFlags(): ReadonlyMap<string, GoFlagKind> {
+  return new Map<string, GoFlagKind>([
+    ...SETTINGS.map(({ flag, kind }) => [flag, kind === "bool" ? "switch" : "value"] as const),
+    ...Object.keys(IGNORED_FLAGS).map((flag) => [flag, "value"] as const),
+    ...Object.entries(UNAVAILABLE_FLAGS),
+    ...["version", "help", "verbose", "no-mdns"].map((flag) => [flag, "switch"] as const),
+    ["relay", "value"],
+  ]);
+}
+
+/** The configuration that `options` and the environment of this process give. Throws `invalid_argument`. */
+export function toConfig(options: GlobalOptions): Config {
+  const given = options as Options;
+  refuseUnavailable(given);
+  const flags: Record<string, string | readonly string[]> = {};
+  for (const { flag } of SETTINGS) {
+    const value = given[toOptionName(flag)];
+    if (value === true) flags[flag] = "true";
+    else if (typeof value === "string" || Array.isArray(value)) flags[flag] = value;
+  }
+  if (given.mdns === false) flags["enable-mdns"] = "false";
+  if (options.verbose) flags["log-level"] ??= "debug";
+  const config = loadConfig(flags);
+  return Object.freeze({ ...config, bootstrapPeers: [...config.bootstrapPeers, ...options.relay ?? []] });
+}
+
+function refuseUnavailable(options: Options): void {
+  const asked = Object.keys(UNAVAILABLE_FLAGS).find((flag) => {
+    const value = options[toOptionName(flag)];
+    return value !== undefined && value !== "false";
+  });
+  if (asked === undefined) return;
+  throw new CodedError("invalid_argument", `--${asked} is not available in version ${VERSION}: leave it out`);
+}
+
+function toOption({ flag, kind, help }: Setting): Option {
+  const isList = kind === "list";
+  const option = new Option(
+    `--${flag} ${kind === "bool" ? "[true|false]" : isList ? "<a,b>" : "<value>"}`,
+    isList ? `${help} (repeatable)` : help,
+  );
+  return isList ? option.argParser(collect) : option;
+}
+
+/** Gathers the values of an option that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function toOptionName(flag: string): string {
+  return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,195 @@
+import { Argument, type Command, Option } from "commander";
+import type { TaskStatus } from "../sdk/mod.ts";
+import { collectPair, parseCount, parseSeconds } from "./arguments.ts";
+import { SHELLS } from "./completion.ts";
+import { addDaemonOptions } from "./settings.ts";
+import type { Verb } from "./verb.ts";
+
+const TARGET = ["<target>", "peer id, did:key, or address ending in /p2p/<peer id>"] as const;
+const TASK_ID = ["<id>", "id of the task"] as const;
+const OWN_DAEMON =
+  "Uses the daemon that runs on the home; without one, this call runs its own until it is done.";
+
+const TASK_STATUSES = [
+  "submitted",
+  "working",
+  "input_required",
+  "completed",
+  "failed",
+  "canceled",
+  "rejected",
+] as const satisfies readonly TaskStatus[];
+
+function addTimeout(command: Command): void {
+  const option = new Option("--timeout <seconds>", "how long to wait").argParser(parseSeconds);
+  command.addOption(option.default(30_000, "30"));
+}
+
+function addOutput(command: Command): void {
+  command.option("--output <folder>", "save files of the result there; nothing is overwritten");
+}
+
+/** Every verb, in the order of the help. */
+export const VERBS: readonly Verb[] = [
+  {
+    path: "daemon",
+    summary: "run the daemon in the foreground",
+    configure: addDaemonOptions,
+    notes: "Settings come from flags, then AGENTANYCAST_* variables, then the configuration file.\n" +
+      "Once it serves, stdout has PEER_ID=<id> and a LISTEN_ADDR=<address> for each address.",
+    examples: [
+      "daemon",
+      "daemon --home ~/agents/a --listen /ip4/0.0.0.0/tcp/4001",
+      "daemon --log-format json",
+    ],
+    load: () => import("./verbs/daemon.ts"),
+  },
+  {
+    path: "demo",
+    summary: "run a daemon with an agent that echoes what it is sent",
+    configure: addDaemonOptions,
+    examples: ["demo", "demo --home /tmp/echo --listen /ip4/127.0.0.1/tcp/0"],
+    load: () => import("./verbs/demo.ts"),
+  },
+  {
+    path: "send",
+    summary: "send a task to an agent and print its result",
+    arguments: [TARGET, ["<message>", "text of the task; - reads it from stdin"]],
+    configure: (command) => {
+      command
+        .option("--skill <name>", "the skill that is asked for")
+        .option("--metadata <key=value>", "fact to attach to the task (repeatable)", collectPair)
+        .option("--no-wait", "print the id of the task and go");
+      addTimeout(command);
+      addOutput(command);
+    },
+    notes: `${OWN_DAEMON}\nText of the result goes to stdout, progress to stderr.`,
+    examples: [
+      "send 12D3KooW… 'Hello, world!'",
+      "send /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW… --skill summarize - < report.txt",
+      "send 12D3KooW… 'Draw a cat' --output ./cats --timeout 120",
+    ],
+    json: true,
+    load: () => import("./verbs/send.ts"),
+  },
+  {
+    path: "status",
+    summary: "tell whether a daemon runs, and how it is reached",
+    notes: "Exits with 3 when no daemon runs.",
+    examples: ["status", "status --json"],
+    json: true,
+    load: () => import("./verbs/status.ts"),
+  },
+  {
+    path: "peers",
+    summary: "list the peers the daemon is connected to",
+    examples: ["peers", "peers --json"],
+    json: true,
+    load: () => import("./verbs/peers.ts"),
+  },
+  {
+    path: "connect",
+    summary: "connect to a peer",
+    arguments: [TARGET],
+    configure: addTimeout,
+    notes: OWN_DAEMON,
+    examples: ["connect /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…"],
+    json: true,
+    load: () => import("./verbs/connect.ts"),
+  },
+  {
+    path: "card",
+    summary: "print the card of a peer, or the own one",
+    arguments: [["[target]", TARGET[1]]],
+    configure: addTimeout,
+    notes: OWN_DAEMON,
+    examples: ["card", "card 12D3KooW… --json"],
+    json: true,
+    load: () => import("./verbs/card.ts"),
+  },
+  {
+    path: "card set",
+    summary: "set the own card, as `card --json` prints it",
+    arguments: [["<file>", "JSON file; - reads stdin"]],
+    examples: ["card set card.json", "card --json | jq '.name = \"New name\"' | agentanycast card set -"],
+    json: true,
+    load: () => import("./verbs/card_set.ts"),
+  },
+  {
+    path: "task list",
+    summary: "list tasks, newest first",
+    configure: (command) => {
+      command
+        .addOption(new Option("--status <status>", "only tasks in this status").choices(TASK_STATUSES))
+        .addOption(new Option("--direction <which>", "only one side's").choices(["inbound", "outbound"]))
+        .option("--limit <count>", "most tasks to list", parseCount(10_000), 20);
+    },
+    examples: ["task list", "task list --status working --direction inbound --limit 100"],
+    json: true,
+    load: () => import("./verbs/task_list.ts"),
+  },
+  {
+    path: "task get",
+    summary: "print a task with its messages and results",
+    arguments: [TASK_ID],
+    configure: addOutput,
+    examples: ["task get 6b0c7a52-…", "task get 6b0c7a52-… --json"],
+    json: true,
+    load: () => import("./verbs/task_get.ts"),
+  },
+  {
+    path: "task cancel",
+    summary: "cancel a task, sent or received",
+    arguments: [TASK_ID],
+    examples: ["task cancel 6b0c7a52-…"],
+    json: true,
+    load: () => import("./verbs/task_cancel.ts"),
+  },
+  {
+    path: "stop",
+    summary: "stop the daemon that runs on the home",
+    examples: ["stop", "stop --home ~/agents/a"],
+    json: true,
+    load: () => import("./verbs/stop.ts"),
+  },
+  {
+    path: "logs",
+    summary: "print the end of the daemon's log",
+    configure: (command) => {
+      command
+        .option("-f, --follow", "go on with what is added")
+        .option("-n, --lines <count>", "lines to begin with", parseCount(1_000_000), 50);
+    },
+    examples: ["logs", "logs -f", "logs -n 1000 | grep WARN"],
+    load: () => import("./verbs/logs.ts"),
+  },
+  {
+    path: "info",
+    summary: "print version, folders and identity; needs no daemon",
+    examples: ["info", "info --json"],
+    json: true,
+    load: () => import("./verbs/info.ts"),
+  },
+  {
+    path: "version",
+    summary: "print the version",
+    examples: ["version"],
+    json: true,
+    load: () => import("./verbs/version.ts"),
+  },
+  {
+    path: "completion",
+    summary: "print a completion script for a shell",
+    configure: (command) =>
+      void command.addArgument(new Argument("<shell>", "the shell it is for").choices(SHELLS)),
+    examples: ["completion bash > ~/.local/share/bash-completion/completions/agentanycast"],
+    load: () => import("./verbs/completion.ts"),
+  },
+  {
+    path: "help",
+    summary: "explain a verb, or the exit codes",
+    arguments: [["[verb]", "the verb, or exit-codes"], ["[subverb]", "its second word"]],
+    examples: ["help send", "help task get", "help exit-codes"],
+    load: () => import("./verbs/help.ts"),
+  },
+];

@@ -1,0 +1,79 @@
+import http2 from "node:http2";
+import { connect, type Socket } from "node:net";
+import { abortable } from "../core/abortable.ts";
+import { CodedError } from "../core/errors.ts";
+import { installHttp2Guard } from "../core/http2_guard.ts";
+import { formatRpcAddress, type RpcAddress } from "../core/rpc_address.ts";
+
+/** Bytes one stream may have under way: enough for one large message not to wait for the reader. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
+export class Http2Connection {
+  readonly #address: RpcAddress;
+  /** Sessions not closed yet; one that says goodbye may still have requests under way. */
+  readonly #open = new Set<http2.ClientHttp2Session>();
+  #current: Promise<http2.ClientHttp2Session> | undefined;
+  #closed = false;
+
+  constructor(address: RpcAddress) {
+    installHttp2Guard();
+    this.#address = address;
+  }
+
+  /** Begins a request, which `signal` cancels. Throws `unavailable` when nobody answers, or the reason of `signal`. */
+  async request(headers: http2.OutgoingHttpHeaders, signal: AbortSignal): Promise<http2.ClientHttp2Stream> {
+    if (this.#closed) throw this.#unavailable("The connection was closed");
+    this.#current ??= this.#connect();
+    const session = await abortable(this.#current, signal);
+    try {
+      const stream = session.request(headers);
+      const cancel = () => stream.close(http2.constants.NGHTTP2_CANCEL);
+      signal.addEventListener("abort", cancel, { once: true });
+      stream.once("close", () => signal.removeEventListener("abort", cancel));
+      return stream;
+    } catch (cause) {
+      throw this.#unavailable("The connection was lost", cause);
+    }
+  }
+
+  /** Cuts the connection with all its requests. */
+  close(): void {
+    this.#closed = true;
+    for (const session of this.#open) session.destroy();
+  }
+
+  #connect(): Promise<http2.ClientHttp2Session> {
+    const socket = openSocket(this.#address);
+    const session = http2.connect("http://localhost", {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+    });
+    this.#open.add(session);
+    const connected = new Promise<http2.ClientHttp2Session>((resolve, reject) => {
+      const forget = () => {
+        if (this.#current === connected) this.#current = undefined;
+      };
+      const fail = (cause?: unknown) => {
+        forget();
+        this.#open.delete(session);
+        socket.destroy();
+        reject(this.#unavailable("Nobody answers", cause));
+      };
+      session.once("remoteSettings", () => resolve(session)); // the other side speaks HTTP/2
+      session.on("error", fail);
+      session.once("close", fail);
+      session.once("goaway", forget); // what is under way goes on, the next request gets a new connection
+    });
+    return connected;
+  }
+
+  #unavailable(what: string, cause?: unknown): CodedError {
+    return new CodedError("unavailable", `${what} at ${formatRpcAddress(this.#address)}`, { cause });
+  }
+}
+
+function openSocket(address: RpcAddress): Socket {
+  if (address.kind === "unix") return connect({ path: address.path });
+  return connect({ host: address.host, port: address.port, noDelay: true });
+}

@@ -1,0 +1,62 @@
+/**
+ * AgentAnycast for programs: send tasks to other agents and handle the tasks they send, peer to peer. Runs on Deno and on
+ * Node 20 or newer.
+ *
+ * ```ts
+ * import { Node } from "@agentanycast/sdk";
+ *
+ * await using node = new Node({ card: { name: "Echo", skills: [{ id: "echo" }] } });
+ * node.onTask((task) => task.complete(`Echo: ${task.text}`), { skill: "echo" });
+ * await node.start();
+ * console.log("I am", node.peerId);
+ *
+ * const task = await node.sendTask("Hello!", { skill: "translate" });
+ * for (const artifact of (await task.wait({ timeoutMs: 30_000 })).artifacts) console.log(artifact.parts);
+ * await node.serveForever();
+ * ```
+ *
+ * A {@link Node} starts a daemon in its folder, joins the one that runs there, or uses the one at `daemonAddr`; who started a
+ * daemon stops it. Imports `core/`, `gen/` and `identity/`; whoever makes a node stops it.
+ *
+ * @module
+ */
+export {
+  AgentAnycastError,
+  CardNotAvailableError,
+  DaemonConnectionError,
+  DaemonError,
+  DaemonNotFoundError,
+  DaemonStartError,
+  PeerNotFoundError,
+  SkillNotFoundError,
+  TaskCanceledError,
+  TaskError,
+  TaskFailedError,
+  TaskInputRequiredError,
+  TaskNotFoundError,
+  TaskRejectedError,
+  TaskTimeoutError,
+} from "./errors.ts";
+export { CodedError, type CodedErrorOptions, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
+export type { IncomingTask } from "./incoming_task.ts";
+export {
+  type AgentCard,
+  type Artifact,
+  type DiscoveredAgent,
+  isTerminal,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  type MessageInput,
+  type NodeInfo,
+  type Part,
+  type PeerInfo,
+  type Skill,
+  type Task,
+  type TaskStatus,
+  type TaskUpdate,
+} from "./model.ts";
+export { Node, type SendTaskOptions } from "./node.ts";
+export type { NodeOptions, NodeStatus } from "./node_options.ts";
+export type { TaskHandle, WaitOptions } from "./task_handle.ts";
+export type { TaskHandler, TaskHandlerOptions } from "./task_handlers.ts";

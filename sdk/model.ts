@@ -1,0 +1,212 @@
+/** Any JSON value. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
+
+/** A JSON object. */
+export interface JsonObject {
+  /** Any members. */
+  [key: string]: JsonValue;
+}
+
+/** Where a task stands. The last four are final. */
+export type TaskStatus =
+  | "submitted"
+  | "working"
+  | "input_required"
+  | "completed"
+  | "failed"
+  | "canceled"
+  | "rejected";
+
+/** Whether a task in this state is over. */
+export function isTerminal(status: TaskStatus): boolean {
+  return status === "completed" || status === "failed" || status === "canceled" || status === "rejected";
+}
+
+/** A piece of a message or artifact: exactly one of `text`, `data`, `url` and `raw`. */
+export interface Part {
+  /** Plain text. */
+  readonly text?: string;
+  /** A JSON object. */
+  readonly data?: JsonObject;
+  /** Where the content is. */
+  readonly url?: string;
+  /** The content itself. */
+  readonly raw?: Uint8Array;
+  /** Name of the file behind `url` or in `raw`. */
+  readonly filename?: string;
+  /** Such as `image/png`. */
+  readonly mediaType?: string;
+  /** Free facts about the part. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** One turn of a conversation. */
+export interface Message {
+  /** Who says it: the sender of the task is the user. */
+  readonly role: "user" | "agent";
+  /** What is said. */
+  readonly parts: readonly Part[];
+  /** Default: the daemon makes one. */
+  readonly messageId?: string;
+  /** When it was said. */
+  readonly createdAt?: Date;
+}
+
+/** A result of a task. */
+export interface Artifact {
+  /** What it consists of. */
+  readonly parts: readonly Part[];
+  /** Default: the daemon makes one. */
+  readonly artifactId?: string;
+  /** For people. */
+  readonly name?: string;
+}
+
+/** What may stand for the content of a message: a text, parts, or a whole message. */
+export type MessageInput = string | readonly Part[] | Message;
+
+/** A snapshot of a task. */
+export interface Task {
+  /** The same on both sides. */
+  readonly taskId: string;
+  /** The conversation it belongs to. */
+  readonly contextId: string;
+  /** Where it stands. */
+  readonly status: TaskStatus;
+  /** What was said, oldest first. */
+  readonly messages: readonly Message[];
+  /** Its results. */
+  readonly artifacts: readonly Artifact[];
+  /** What the sender has given along. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Why it failed, was rejected or could not be delivered. */
+  readonly error?: string;
+  /** The skill the sender means. */
+  readonly targetSkillId?: string;
+  /** The other side of the task. */
+  readonly peerId?: string;
+  /** Who sent the task; this node writes `local` for itself. */
+  readonly originatorPeerId?: string;
+  /** When this node came to know it. */
+  readonly createdAt?: Date;
+  /** When it last changed. */
+  readonly updatedAt?: Date;
+}
+
+/** A change of a task. */
+export interface TaskUpdate {
+  /** Whose change it is. */
+  readonly taskId: string;
+  /** Where the task stands now. */
+  readonly status: TaskStatus;
+  /** Its results; they come with the end. */
+  readonly artifacts: readonly Artifact[];
+  /** What the agent says about it: progress, a question, a last word. */
+  readonly message?: Message;
+  /** Why it failed or was rejected. */
+  readonly error?: string;
+}
+
+/** Something an agent can be asked to do. */
+export interface Skill {
+  /** Name that tasks and lookups use. */
+  readonly id: string;
+  /** Title for people. */
+  readonly name?: string;
+  /** What it does. */
+  readonly description?: string;
+  /** Keywords that help to choose. */
+  readonly tags?: readonly string[];
+  /** JSON Schema of what it takes, as JSON text. */
+  readonly inputSchema?: string;
+  /** JSON Schema of what it answers, as JSON text. */
+  readonly outputSchema?: string;
+}
+
+/** What an agent says about itself. The node fills in what lies below `skills`. */
+export interface AgentCard {
+  /** For people; not unique. */
+  readonly name: string;
+  /** What the agent is for. */
+  readonly description?: string;
+  /** Default `1.0.0`. */
+  readonly version?: string;
+  /** Default `a2a/0.3`. */
+  readonly protocolVersion?: string;
+  /** What it can be asked to do. */
+  readonly skills: readonly Skill[];
+  /** Its place in the network. */
+  readonly peerId?: string;
+  /** The peer id as a `did:key`. */
+  readonly didKey?: string;
+  /** A `did:web` it claims. */
+  readonly didWeb?: string;
+  /** A `did:dns` it claims. */
+  readonly didDns?: string;
+  /** Such as `tcp`. */
+  readonly supportedTransports?: readonly string[];
+  /** Multiaddrs of relays it can be reached through. */
+  readonly relayAddresses?: readonly string[];
+  /** Each as its JSON text. */
+  readonly verifiableCredentials?: readonly string[];
+}
+
+/** What a node says about itself. */
+export interface NodeInfo {
+  /** Its place in the network. */
+  readonly peerId: string;
+  /** The peer id as a `did:key`. */
+  readonly did: string;
+  /** Multiaddrs it can be dialed at. */
+  readonly listenAddresses: readonly string[];
+  /** Peers with an open connection. */
+  readonly connectedPeers: number;
+  /** Of the daemon. */
+  readonly version: string;
+  /** What it knows about its reachability. */
+  readonly nat: "unknown" | "public" | "private";
+  /** When the daemon came up. */
+  readonly startedAt?: Date;
+  /** The folder of its key and store. */
+  readonly home?: string;
+  /** Process id of the daemon. */
+  readonly pid?: number;
+  /** The card it shows. */
+  readonly card?: AgentCard;
+}
+
+/** A connected peer. */
+export interface PeerInfo {
+  /** Proven by the handshake. */
+  readonly peerId: string;
+  /** Remote multiaddrs of the open connections. */
+  readonly addresses: readonly string[];
+  /** Straight, or through a relay. */
+  readonly connection: "unknown" | "direct" | "relay";
+  /** When the oldest of its connections was made. */
+  readonly connectedAt?: Date;
+  /** Who dialed: `inbound` or `outbound`. */
+  readonly direction?: string;
+  /** How it became known, such as `mdns`. */
+  readonly foundBy?: string;
+  /** Name on its card; its own claim. */
+  readonly agentName?: string;
+  /** The peer id as a `did:key`. */
+  readonly did?: string;
+}
+
+/** An agent that offers a skill. */
+export interface DiscoveredAgent {
+  /** Where tasks for it go. */
+  readonly peerId: string;
+  /** Its own claim, as the next two. */
+  readonly agentName: string;
+  /** What it is for. */
+  readonly agentDescription: string;
+  /** What it offers. */
+  readonly skills: readonly {
+    readonly skillId: string;
+    readonly description: string;
+    readonly tags: Readonly<Record<string, string>>;
+  }[];
+}

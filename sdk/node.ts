@@ -1,0 +1,366 @@
+import { errorMessage } from "../core/errors.ts";
+import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
+import { fromWireTask, toMessage, toWireMessage } from "./convert.ts";
+import { fromWireAgent, fromWireCard, fromWirePeer, toWireCard } from "./convert_node.ts";
+import { DaemonClient } from "./daemon_client.ts";
+import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
+import {
+  AgentAnycastError,
+  CardNotAvailableError,
+  DaemonError,
+  PeerNotFoundError,
+  SkillNotFoundError,
+  toAgentAnycastError,
+} from "./errors.ts";
+import { IncomingTasks } from "./incoming_tasks.ts";
+import type { AgentCard, DiscoveredAgent, MessageInput, NodeInfo, PeerInfo, Task } from "./model.ts";
+import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
+import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
+import { type TaskHandler, type TaskHandlerOptions, TaskHandlers } from "./task_handlers.ts";
+
+/** Where a task goes: exactly one of `peerId`, `skill` and `url`. */
+export interface SendTaskOptions {
+  /** To this peer. */
+  peerId?: string;
+  /** To any agent that offers the skill. */
+  skill?: string;
+  /** To an agent behind an HTTP address. */
+  url?: string;
+  /** Which skill of the agent is meant. */
+  targetSkill?: string;
+  /** Handed to the handler as it is. */
+  metadata?: Readonly<Record<string, string>>;
+  /** Groups tasks of one conversation. Default: a new one. */
+  contextId?: string;
+  /** Names the task, so that sending it again does not make a second one. Default: a new id. */
+  taskId?: string;
+  /** Ends the waiting for the daemon; a task it has taken goes on. */
+  signal?: AbortSignal;
+}
+
+/** What a node holds while it runs. */
+interface Running {
+  readonly daemon: DaemonClient;
+  readonly process: RunningDaemon | undefined;
+  readonly info: NodeInfo;
+  /** Fires when the node stops. */
+  readonly lifetime: AbortController;
+  incoming: Promise<void> | undefined;
+}
+
+type State =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "starting"; readonly started: Promise<Running>; readonly abort: AbortController }
+  | { readonly kind: "running"; readonly running: Running }
+  | { readonly kind: "stopping"; readonly stopped: Promise<void> };
+
+/**
+ * An agent's place in the network: sends tasks and handles those that come in, through a daemon that it starts, joins or is
+ * given. Can be started again after it was stopped.
+ *
+ * ```ts
+ * await using node = new Node({ card: { name: "Echo", skills: [{ id: "echo" }] } });
+ * node.onTask((task) => task.complete(task.text));
+ * await node.start();
+ * await node.serveForever();
+ * ```
+ */
+export class Node implements AsyncDisposable {
+  readonly #options: ResolvedNodeOptions;
+  readonly #handlers = new TaskHandlers();
+  #state: State = { kind: "stopped" };
+
+  /** Checks the options; nothing is opened before `start`. Throws `RangeError`. */
+  constructor(options: NodeOptions = {}) {
+    this.#options = resolveNodeOptions(options);
+  }
+
+  /** Throws `failed_precondition` before the start, as the other members that need the daemon do. */
+  get peerId(): string {
+    return this.#running().info.peerId;
+  }
+
+  /** The peer id as a `did:key`. */
+  get did(): string {
+    return this.#running().info.did;
+  }
+
+  /** The card given to this node. */
+  get card(): AgentCard | undefined {
+    return this.#options.card;
+  }
+
+  /** Whether it is started and not stopped. */
+  get isRunning(): boolean {
+    return this.#state.kind === "running";
+  }
+
+  /**
+   * Comes back when the node is ready; at once when it is. Throws `DaemonNotFoundError`, `DaemonStartError`,
+   * `DaemonConnectionError`, or `cancelled` when the node is stopped meanwhile.
+   */
+  async start(): Promise<void> {
+    while (this.#state.kind === "stopping") await this.#state.stopped;
+    if (this.#state.kind === "running") return;
+    const starting = this.#state.kind === "starting" ? this.#state : this.#beginStart();
+    this.#state = starting;
+    await starting.started;
+  }
+
+  /** Comes back when the node is down, and the daemon too when the node has started it. Can be called at any time. */
+  async stop(): Promise<void> {
+    const state = this.#state;
+    if (state.kind === "stopped") return;
+    if (state.kind === "stopping") return await state.stopped;
+    const stopped = state.kind === "running" ? this.#shutDown(state.running) : this.#cancelStart(state);
+    this.#state = { kind: "stopping", stopped };
+    await stopped;
+  }
+
+  /** The same as `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Comes back when the node is stopped, or `signal` fires (the node then goes on). */
+  async serveForever(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { lifetime } = this.#running();
+    const signals = options.signal === undefined ? [lifetime.signal] : [lifetime.signal, options.signal];
+    const ended = AbortSignal.any(signals);
+    // A pending promise keeps no process alive, and a node without handlers has no other reason to stay.
+    const keepAlive = setInterval(() => {}, 2 ** 30);
+    await new Promise<void>((resolve) => {
+      if (ended.aborted) resolve();
+      else ended.addEventListener("abort", () => resolve(), { once: true });
+    });
+    clearInterval(keepAlive);
+  }
+
+  /** What the daemon tells about this node now. */
+  async info(): Promise<NodeInfo> {
+    return await this.#daemon().getInfo();
+  }
+
+  /**
+   * Sends a task and comes back when the daemon has it. Throws `PeerNotFoundError`, `SkillNotFoundError`, or another
+   * `AgentAnycastError` such as `invalid_argument` for a bad peer id.
+   */
+  async sendTask(message: MessageInput, options: SendTaskOptions): Promise<TaskHandle> {
+    const daemon = this.#daemon();
+    const request = {
+      target: toTarget(options),
+      message: toWireMessage(toMessage(message, "user")),
+      metadata: { ...options.metadata },
+      taskId: options.taskId ?? "",
+      contextId: options.contextId ?? "",
+      targetSkillId: options.targetSkill ?? "",
+    };
+    try {
+      const { task } = await daemon.call(NodeService.method.sendTask, request, { signal: options.signal });
+      return this.#handle(fromWireTask(task));
+    } catch (error) {
+      throw explainTarget(error, options);
+    }
+  }
+
+  /** A snapshot of a task this node knows. Throws `TaskNotFoundError`. */
+  async getTask(taskId: string): Promise<Task> {
+    return await this.#daemon().getTask(taskId);
+  }
+
+  /** Takes up a task again, for instance after this program was restarted. Throws `TaskNotFoundError`. */
+  async getTaskHandle(taskId: string): Promise<TaskHandle> {
+    return this.#handle(await this.getTask(taskId));
+  }
+
+  /**
+   * Handles incoming tasks, each by one handler: the first for its skill, else the first for any. Tasks that no handler takes
+   * are rejected. Returns what takes the handler out again.
+   */
+  onTask(handler: TaskHandler, options: TaskHandlerOptions = {}): () => void {
+    const remove = this.#handlers.add(handler, options);
+    if (this.#state.kind === "running") this.#listen(this.#state.running);
+    return remove;
+  }
+
+  /** Connects to a peer, by its id or by a multiaddr that ends with it. Throws `PeerNotFoundError`. */
+  async connectPeer(peer: string, addresses: readonly string[] = []): Promise<PeerInfo> {
+    const isAddress = peer.startsWith("/");
+    const peerId = isAddress ? peer.split("/p2p/").at(-1) ?? "" : peer;
+    try {
+      const { peerInfo } = await this.#daemon().call(NodeService.method.connectPeer, {
+        peerId,
+        addresses: isAddress ? [peer, ...addresses] : [...addresses],
+      });
+      if (peerInfo !== undefined) return fromWirePeer(peerInfo);
+    } catch (error) {
+      throw explainPeer(error);
+    }
+    return { peerId, addresses: [], connection: "unknown" };
+  }
+
+  /** The peers connected now. */
+  async listPeers(): Promise<PeerInfo[]> {
+    const { peers } = await this.#daemon().call(NodeService.method.listPeers, {});
+    return peers.map(fromWirePeer);
+  }
+
+  /** The card of a peer. Throws `CardNotAvailableError`. */
+  async getCard(peerId: string): Promise<AgentCard> {
+    try {
+      const { card } = await this.#daemon().call(NodeService.method.getPeerCard, { peerId });
+      if (card !== undefined) return fromWireCard(card);
+    } catch (error) {
+      const known = toAgentAnycastError(error);
+      throw known.code === "not_found"
+        ? new CardNotAvailableError(known.message, { cause: error })
+        : explainPeer(error);
+    }
+    throw new CardNotAvailableError(`${peerId} has no card`);
+  }
+
+  /** Agents that offer a skill and have all `tags`; at most `limit`, 0 for as many as there are. */
+  async discover(
+    skill: string,
+    options: { tags?: Readonly<Record<string, string>>; limit?: number } = {},
+  ): Promise<DiscoveredAgent[]> {
+    const { agents } = await this.#daemon().call(NodeService.method.discover, {
+      skillId: skill,
+      tags: { ...options.tags },
+      limit: options.limit ?? 0,
+    });
+    return agents.map(fromWireAgent);
+  }
+
+  #running(): Running {
+    if (this.#state.kind === "running") return this.#state.running;
+    throw new AgentAnycastError(
+      "failed_precondition",
+      `The node is ${this.#state.kind}: await start() first`,
+    );
+  }
+
+  #daemon(): DaemonClient {
+    return this.#running().daemon;
+  }
+
+  #handle(task: Task): TaskHandle {
+    return new DaemonTaskHandle(this.#daemon(), task, { reconnectMs: this.#options.reconnectMs });
+  }
+
+  #beginStart(): State & { kind: "starting" } {
+    const abort = new AbortController();
+    const { signal } = this.#options;
+    const onAbort = () => void this.stop();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    abort.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), {
+      once: true,
+    });
+    if (signal?.aborted) abort.abort(signal.reason);
+    const started = this.#open(abort).then(
+      (running) => {
+        if (!abort.signal.aborted) this.#state = { kind: "running", running };
+        return running;
+      },
+      (error) => {
+        const cancelled = abort.signal.aborted;
+        abort.abort();
+        if (this.#state.kind === "starting") this.#state = { kind: "stopped" };
+        throw cancelled
+          ? new AgentAnycastError("cancelled", "The node was stopped", { cause: error })
+          : error;
+      },
+    );
+    return { kind: "starting", started, abort };
+  }
+
+  /** Opens everything; what was opened is closed again when a later step fails. */
+  async #open(lifetime: AbortController): Promise<Running> {
+    const { card, daemonAddr, onStatus } = this.#options;
+    lifetime.signal.throwIfAborted();
+    onStatus({
+      state: "starting",
+      message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
+    });
+    const process = daemonAddr === undefined
+      ? await startOrJoinDaemon(this.#options, lifetime.signal)
+      : undefined;
+    let daemon: DaemonClient | undefined;
+    try {
+      daemon = new DaemonClient(process?.address ?? daemonAddr ?? "");
+      const signal = lifetime.signal;
+      if (card !== undefined) {
+        await daemon.call(NodeService.method.setAgentCard, { card: toWireCard(card) }, { signal });
+      }
+      const running: Running = {
+        daemon,
+        process,
+        lifetime,
+        info: await daemon.getInfo({ signal }),
+        incoming: undefined,
+      };
+      lifetime.signal.throwIfAborted();
+      if (this.#handlers.size > 0) this.#listen(running);
+      onStatus({ state: "ready", message: process?.owned === false ? "Joined a running daemon" : "Ready" });
+      return running;
+    } catch (error) {
+      daemon?.close();
+      await process?.stop();
+      throw toAgentAnycastError(error);
+    }
+  }
+
+  #listen(running: Running): void {
+    const report = (message: string, error: unknown) =>
+      this.#options.onStatus({
+        state: "error",
+        message: `${message}: ${errorMessage(error)}`,
+        error: toAgentAnycastError(error),
+      });
+    running.incoming ??= new IncomingTasks(
+      { daemon: running.daemon, handlers: this.#handlers, report },
+      running.lifetime.signal,
+    ).run();
+  }
+
+  async #cancelStart({ started, abort }: State & { kind: "starting" }): Promise<void> {
+    abort.abort(new AgentAnycastError("cancelled", "The node was stopped"));
+    const running = await started.catch(() => undefined); // start() throws it
+    if (running !== undefined) await this.#shutDown(running);
+    this.#state = { kind: "stopped" };
+  }
+
+  async #shutDown({ lifetime, incoming, daemon, process }: Running): Promise<void> {
+    lifetime.abort(new AgentAnycastError("cancelled", "The node was stopped"));
+    await incoming;
+    daemon.close();
+    await process?.stop();
+    this.#state = { kind: "stopped" };
+    this.#options.onStatus({ state: "stopped", message: "Stopped" });
+  }
+}
+
+function toTarget({ peerId, skill, url }: SendTaskOptions) {
+  if ([peerId, skill, url].filter((target) => target !== undefined).length !== 1) {
+    throw new TypeError("A task needs exactly one of peerId, skill and url");
+  }
+  if (peerId !== undefined) return { case: "peerId", value: peerId } as const;
+  if (skill !== undefined) return { case: "skillId", value: skill } as const;
+  return { case: "url", value: url ?? "" } as const;
+}
+
+function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {
+  const known = toAgentAnycastError(error);
+  if (skill === undefined) return explainPeer(error);
+  return isNotThere(known) ? new SkillNotFoundError(known.message, { cause: error }) : known;
+}
+
+function explainPeer(error: unknown): AgentAnycastError {
+  const known = toAgentAnycastError(error);
+  return isNotThere(known) ? new PeerNotFoundError(known.message, { cause: error }) : known;
+}
+
+/** Daemons say either of both when the other side cannot be reached. */
+function isNotThere(error: AgentAnycastError): boolean {
+  return !(error instanceof DaemonError) && (error.code === "not_found" || error.code === "unavailable");
+}

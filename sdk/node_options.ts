@@ -1,0 +1,99 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import type { AgentAnycastError } from "./errors.ts";
+import type { AgentCard } from "./model.ts";
+
+/** Something that happened to a node while nobody waited for it. */
+export interface NodeStatus {
+  /** What kind of news it is. */
+  readonly state: "starting" | "ready" | "stopped" | "error";
+  /** For people. */
+  readonly message: string;
+  /** With the state `error`. */
+  readonly error?: AgentAnycastError;
+}
+
+/** Settings of a node. */
+export interface NodeOptions {
+  /** Published when the node starts. Default: the daemon keeps the card it has. */
+  card?: AgentCard;
+  /** Folder of key, socket, store and logs; `~` stands for the user's folder. Default `AGENTANYCAST_HOME` or `~/.agentanycast`. */
+  home?: string;
+  /** Multiaddr of a relay, or several. */
+  relay?: string | readonly string[];
+  /** Further multiaddrs to connect to at start. */
+  bootstrapPeers?: readonly string[];
+  /** Identity file. Default `<home>/key`. */
+  keyPath?: string;
+  /** Use the daemon at `unix:///path` or `tcp://host:port`; none is started. */
+  daemonAddr?: string;
+  /** The daemon's program. Default: looked for. */
+  daemonPath?: string;
+  /** Passed on to a daemon that is started. */
+  transport?: string;
+  /** Passed on to a daemon that is started. */
+  namespace?: string;
+  /** Whether a daemon that is started looks for peers on the local network. Default: as it is configured. */
+  enableMdns?: boolean;
+  /** Of a daemon that is started: `debug`, `info`, `warn` or `error`. Default `info`. */
+  logLevel?: string;
+  /** How long a daemon may take to answer after its start. Default 15,000. */
+  startTimeoutMs?: number;
+  /** How long waiting for a task puts up with a daemon that is gone. Default 30,000. */
+  reconnectMs?: number;
+  /** Told about progress and about errors that no call can throw. */
+  onStatus?: (status: NodeStatus) => void;
+  /** Stops the node when it fires, also while it starts. */
+  signal?: AbortSignal;
+}
+
+/** {@link NodeOptions} with every default filled in. */
+export interface ResolvedNodeOptions {
+  readonly card: AgentCard | undefined;
+  readonly home: string;
+  readonly keyPath: string;
+  readonly bootstrapPeers: readonly string[];
+  readonly daemonAddr: string | undefined;
+  readonly daemonPath: string | undefined;
+  readonly transport: string | undefined;
+  readonly namespace: string | undefined;
+  readonly enableMdns: boolean | undefined;
+  readonly logLevel: string;
+  readonly startTimeoutMs: number;
+  readonly reconnectMs: number;
+  readonly onStatus: (status: NodeStatus) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Throws `RangeError` for a time that is not positive. */
+export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
+  const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
+  const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];
+  return {
+    card: options.card,
+    home,
+    keyPath: options.keyPath === undefined ? join(home, "key") : toPath(options.keyPath),
+    bootstrapPeers: [...relays, ...options.bootstrapPeers ?? []],
+    daemonAddr: options.daemonAddr,
+    daemonPath: options.daemonPath === undefined ? undefined : toPath(options.daemonPath),
+    transport: options.transport,
+    namespace: options.namespace,
+    enableMdns: options.enableMdns,
+    logLevel: options.logLevel ?? "info",
+    startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 15_000),
+    reconnectMs: positive("reconnectMs", options.reconnectMs ?? 30_000),
+    onStatus: options.onStatus ?? (() => {}),
+    signal: options.signal,
+  };
+}
+
+function positive(name: string, value: number): number {
+  if (value > 0) return value;
+  throw new RangeError(`${name} must be positive, got ${value}`);
+}
+
+/** `path` made absolute, with a leading `~` as the user's folder. */
+function toPath(path: string): string {
+  return resolve(/^~(?=$|[/\\])/.test(path) ? join(homedir(), path.slice(1)) : path);
+}

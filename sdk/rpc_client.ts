@@ -1,0 +1,201 @@
+import {
+  create,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { Buffer } from "node:buffer";
+import http2 from "node:http2";
+import { CodedError, type ErrorCode } from "../core/errors.ts";
+import { codeOfStatus, GRPC_STATUS, MAX_RPC_MESSAGE_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
+import { parseRpcAddress } from "../core/rpc_address.ts";
+import { Http2Connection } from "./http2_connection.ts";
+
+/** How one call is made. */
+export interface RpcCallOptions {
+  /** Cancels the call; it then throws `cancelled`. */
+  signal?: AbortSignal | undefined;
+  /** The call throws `deadline_exceeded` after this many milliseconds. Default: no limit. */
+  timeoutMs?: number;
+}
+
+/** A typed gRPC client. Every failed call throws a `CodedError`; `unavailable` means that nobody answers there. */
+export interface RpcClient extends Disposable {
+  unary<M extends DescMethodUnary>(
+    method: M,
+    request: MessageInitShape<M["input"]>,
+    options?: RpcCallOptions,
+  ): Promise<MessageShape<M["output"]>>;
+  /** The call is made when the iteration begins and cancelled when the loop is left. */
+  stream<M extends DescMethodServerStreaming>(
+    method: M,
+    request: MessageInitShape<M["input"]>,
+    options?: RpcCallOptions,
+  ): AsyncIterable<MessageShape<M["output"]>>;
+}
+
+/**
+ * A client of the service at `address` (`unix:///path` or `tcp://host:port`). Connects when first used, and again after the
+ * connection is lost; has no timers or retries of its own. Throws `invalid_argument` for what is no address.
+ */
+export function createRpcClient(address: string): RpcClient {
+  const connection = new Http2Connection(parseRpcAddress(address));
+  return {
+    unary: (method, request, options = {}) => firstOf(call(connection, { method, request, options })),
+    stream: (method, request, options = {}) => call(connection, { method, request, options }),
+    [Symbol.dispose]: () => connection.close(),
+  };
+}
+
+interface Call<M extends DescMethodUnary | DescMethodServerStreaming> {
+  readonly method: M;
+  readonly request: MessageInitShape<M["input"]>;
+  readonly options: RpcCallOptions;
+}
+
+async function firstOf<T>(messages: AsyncGenerator<T>): Promise<T> {
+  let answer: { message: T } | undefined;
+  for await (const message of messages) answer = { message }; // to its end, since the status comes last
+  if (answer !== undefined) return answer.message;
+  throw new CodedError("internal", "The call ended without an answer");
+}
+
+/** One call by the rules of https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, and nothing but those. */
+async function* call<M extends DescMethodUnary | DescMethodServerStreaming>(
+  connection: Http2Connection,
+  { method, request, options: { signal, timeoutMs } }: Call<M>,
+): AsyncGenerator<MessageShape<M["output"]>> {
+  const definition = toRpcMethodDefinition<M>(method);
+  const body = definition.requestSerialize(create(method.input, request) as MessageShape<M["input"]>);
+  const limit = new AbortController();
+  const onAbort = () =>
+    limit.abort(new CodedError("cancelled", "The call was cancelled", { cause: signal?.reason }));
+  const expire = () => limit.abort(new CodedError("deadline_exceeded", `No answer within ${timeoutMs} ms`));
+  const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  let end: CallEnd | undefined;
+  try {
+    limit.signal.throwIfAborted();
+    const stream = await connection.request({
+      [http2.constants.HTTP2_HEADER_METHOD]: "POST",
+      [http2.constants.HTTP2_HEADER_PATH]: definition.path,
+      [http2.constants.HTTP2_HEADER_TE]: "trailers",
+      [http2.constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc+proto",
+      ...(timeoutMs === undefined ? {} : { "grpc-timeout": toGrpcTimeout(timeoutMs) }),
+    }, limit.signal);
+    end = new CallEnd(stream);
+    stream.end(toFrame(body));
+    for await (const bytes of framesIn(stream)) yield definition.responseDeserialize(bytes);
+    end.check();
+  } catch (error) {
+    limit.signal.throwIfAborted(); // then everything else is a consequence
+    throw end === undefined ? error : end.explain(error);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+    limit.abort();
+  }
+}
+
+/** What the headers and trailers of a call tell about its end. */
+class CallEnd {
+  readonly #stream: http2.ClientHttp2Stream;
+  #httpStatus: number | undefined;
+  #grpcStatus: number | undefined;
+  #message = "";
+
+  constructor(stream: http2.ClientHttp2Stream) {
+    this.#stream = stream;
+    stream.on("error", () => {}); // whoever reads meets it; this one is for what comes after the reading
+    stream.on("response", (headers) => this.#read(headers));
+    stream.on("trailers", (headers) => this.#read(headers));
+  }
+
+  /** Throws unless the call ended well. */
+  check(): void {
+    if (this.#grpcStatus !== 0) throw this.explain(undefined);
+  }
+
+  /** The status when there is one, else what the way the stream ended stands for. */
+  explain(cause: unknown): CodedError {
+    if (this.#grpcStatus !== undefined && this.#grpcStatus !== 0) {
+      return new CodedError(codeOfStatus(this.#grpcStatus), this.#message || "The daemon gave no reason");
+    }
+    if (cause instanceof CodedError) return cause;
+    if (this.#httpStatus !== undefined && this.#httpStatus !== 200) {
+      return new CodedError("unavailable", `No gRPC service answers there: HTTP status ${this.#httpStatus}`);
+    }
+    const code: ErrorCode = this.#stream.rstCode === http2.constants.NGHTTP2_CANCEL
+      ? "cancelled"
+      : "unavailable";
+    return new CodedError(code, "The connection to the daemon was lost", { cause });
+  }
+
+  #read(headers: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader): void {
+    this.#httpStatus ??= headers[":status"];
+    const status = headers["grpc-status"];
+    if (status === undefined) return;
+    this.#grpcStatus = Number(status);
+    if (!Number.isInteger(this.#grpcStatus)) this.#grpcStatus = GRPC_STATUS.unknown;
+    this.#message = percentDecode(String(headers["grpc-message"] ?? ""));
+  }
+}
+
+/** The messages of a body: each has a byte for compression, which we never ask for, and its length before it. */
+async function* framesIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let chunks: Uint8Array[] = [];
+  let held = 0;
+  let wanted = PREFIX_BYTES;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    held += chunk.length;
+    while (held >= wanted) {
+      const bytes = chunks.length === 1 ? chunks[0] ?? EMPTY : Buffer.concat(chunks, held);
+      chunks = [bytes];
+      wanted = PREFIX_BYTES + lengthIn(bytes);
+      if (held < wanted) break;
+      yield bytes.subarray(PREFIX_BYTES, wanted);
+      chunks = [bytes.subarray(wanted)];
+      held -= wanted;
+      wanted = PREFIX_BYTES;
+    }
+  }
+  if (held > 0) throw new CodedError("data_loss", "The answer ends in the middle of a message");
+}
+
+const PREFIX_BYTES = 5;
+const EMPTY = new Uint8Array(0);
+
+function lengthIn(frame: Uint8Array): number {
+  if (frame[0] !== 0) throw new CodedError("internal", "The answer is compressed, which nobody asked for");
+  const length = new DataView(frame.buffer, frame.byteOffset).getUint32(1);
+  if (length <= MAX_RPC_MESSAGE_BYTES) return length;
+  throw new CodedError(
+    "resource_exhausted",
+    `The answer has ${length} bytes, at most ${MAX_RPC_MESSAGE_BYTES} are taken`,
+  );
+}
+
+function toFrame(message: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+  frame.writeUInt8(0, 0);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, PREFIX_BYTES);
+  return frame;
+}
+
+/** At most eight digits are allowed, so long times go out in seconds. */
+function toGrpcTimeout(timeoutMs: number): string {
+  const wholeMs = Math.ceil(timeoutMs);
+  return wholeMs < 1e8 ? `${wholeMs}m` : `${Math.min(Math.ceil(wholeMs / 1_000), 99_999_999)}S`;
+}
+
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // not encoded as it should be: shown as it came
+  }
+}
