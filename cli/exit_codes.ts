@@ -8,6 +8,8 @@ export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 /** No daemon is running, or the peer cannot be reached. */
 export const EXIT_UNAVAILABLE = 3;
+/** Another process has the home, or has changed the task meanwhile. */
+export const EXIT_CONFLICT = 11;
 /** Ended by Ctrl+C or by a request to stop. */
 export const EXIT_INTERRUPTED = 130;
 
@@ -24,7 +26,7 @@ export const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   unauthenticated: 6,
   failed_precondition: 7,
   already_exists: 7,
-  aborted: 7,
+  aborted: EXIT_CONFLICT,
   resource_exhausted: 8,
   unimplemented: 9,
   data_loss: 10,
@@ -39,10 +41,11 @@ const MEANINGS: Readonly<Record<number, string>> = {
   4: "not finished in time",
   5: "not found",
   6: "not permitted",
-  7: "the present state does not allow it (such as: already running, already ended)",
+  7: "the present state does not allow it (such as: the task has ended)",
   8: "a limit is reached",
   9: "not available in this version",
   10: "stored data is damaged",
+  [EXIT_CONFLICT]: "another process uses the home, or has changed the task meanwhile",
   [EXIT_INTERRUPTED]: "interrupted",
 };
 

@@ -115,7 +115,7 @@ function toOwnConfig(config: Config, network: boolean): Config {
 
 /** Whether another process has the store of the home: a daemon that is starting, or another call. */
 function isBusy(error: unknown): boolean {
-  return error instanceof CodedError && error.code === "failed_precondition" && "directory" in error.details;
+  return error instanceof CodedError && error.code === "aborted";
 }
 
 async function attach(address: string, { card }: Partial<SessionOptions> = {}): Promise<Node | undefined> {

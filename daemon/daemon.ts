@@ -26,7 +26,7 @@ export interface Daemon extends AsyncDisposable {
 /**
  * Starts everything `config` asks for; when it resolves, the gRPC service answers. A start that fails half-way undoes
  * what it did.
- * @throws CodedError `failed_precondition` (another daemon on this home, loose or corrupt key), `invalid_argument`,
+ * @throws CodedError `aborted` (another daemon has this home), `failed_precondition` (loose key), `invalid_argument`,
  * `unavailable` (an address cannot be bound), `data_loss`, `permission_denied`.
  */
 export async function startDaemon(config: Config, deps: { logger: Logger }): Promise<Daemon> {

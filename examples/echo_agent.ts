@@ -2,7 +2,11 @@
 import { Node } from "../sdk/mod.ts";
 
 await using node = new Node({
-  card: { name: "Echo", description: "Says it again", skills: [{ id: "echo", description: "Says it again" }] },
+  card: {
+    name: "Echo",
+    description: "Says it again",
+    skills: [{ id: "echo", description: "Says it again" }],
+  },
 });
 node.onTask((task) => task.complete(`Echo: ${task.text}`), { skill: "echo" });
 await node.start();

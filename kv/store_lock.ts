@@ -6,7 +6,7 @@ const NOT_OWNER_BITS = 0o077;
 
 /**
  * Makes `directory` (0700; a looser one is tightened) and takes the lock file in it, which holds the process id. The lock
- * lasts until the file is closed or the process ends, however it ends. Throws `failed_precondition` when another process
+ * lasts until the file is closed or the process ends, however it ends. Throws `aborted` when another process
  * (or another store of this one) has it, `permission_denied` or `unavailable` when the directory cannot be used.
  */
 export async function lockDirectory(directory: string): Promise<Deno.FsFile> {
@@ -40,7 +40,7 @@ async function ownedError(directory: string, path: string): Promise<CodedError> 
   const pid = await readPid(path);
   const owner = pid === undefined ? "another process" : `process ${pid}`;
   return new CodedError(
-    "failed_precondition",
+    "aborted",
     `Cannot open the store in ${directory}: ${owner} is using it. ` +
       "Stop it with `agentanycast stop --home …`, or use another home",
     { details: pid === undefined ? { directory } : { directory, pid } },

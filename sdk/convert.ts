@@ -9,6 +9,7 @@ import {
   type Part as WirePart,
   type PartSchema,
   type Task as WireTask,
+  TaskDirection as WireDirection,
   TaskStatus as WireStatus,
 } from "../gen/agentanycast/v1/a2a_models_pb.ts";
 import type { SubscribeTaskUpdatesResponse } from "../gen/agentanycast/v1/node_service_pb.ts";
@@ -20,6 +21,7 @@ import type {
   MessageInput,
   Part,
   Task,
+  TaskDirection,
   TaskStatus,
   TaskUpdate,
 } from "./model.ts";
@@ -147,6 +149,17 @@ export function fromWireArtifact(artifact: WireArtifact): Artifact {
 }
 
 /** Throws `data_loss` when the daemon answered without a task. */
+const DIRECTIONS: Readonly<Record<WireDirection, TaskDirection | undefined>> = {
+  [WireDirection.UNSPECIFIED]: undefined,
+  [WireDirection.OUTBOUND]: "outbound",
+  [WireDirection.INBOUND]: "inbound",
+};
+
+export function toWireDirection(direction: TaskDirection | undefined): WireDirection {
+  if (direction === undefined) return WireDirection.UNSPECIFIED;
+  return direction === "inbound" ? WireDirection.INBOUND : WireDirection.OUTBOUND;
+}
+
 export function fromWireTask(task: WireTask | undefined): Task {
   if (task === undefined) throw new AgentAnycastError("data_loss", "The daemon answered without a task");
   return {
@@ -159,6 +172,7 @@ export function fromWireTask(task: WireTask | undefined): Task {
     ...optional("error", task.errorMessage),
     ...optional("targetSkillId", task.targetSkillId),
     ...optional("peerId", task.peerId),
+    ...optional("direction", DIRECTIONS[task.direction]),
     ...optional("originatorPeerId", task.originatorPeerId),
     ...optional("createdAt", dateOf(task.createdAt)),
     ...optional("updatedAt", dateOf(task.updatedAt)),

@@ -5,8 +5,9 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { type ErrorCode, toCodedError } from "../core/errors.ts";
+import { AdminService, type ListTasksResponse } from "../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
-import { fromWireTask, toWireArtifact, toWireMessage, toWireStatus } from "./convert.ts";
+import { fromWireTask, toWireArtifact, toWireDirection, toWireMessage, toWireStatus } from "./convert.ts";
 import { fromWireNodeInfo } from "./convert_node.ts";
 import {
   type AgentAnycastError,
@@ -14,11 +15,13 @@ import {
   TaskNotFoundError,
   toAgentAnycastError,
 } from "./errors.ts";
-import type { Artifact, Message, NodeInfo, Task, TaskStatus } from "./model.ts";
+import type { Artifact, Message, NodeInfo, Task, TaskFilter, TaskStatus } from "./model.ts";
 import { createRpcClient, type RpcCallOptions, type RpcClient } from "./rpc_client.ts";
 
 /** Limit of a call that names none: longer than any dial or lookup takes. */
 const CALL_TIMEOUT_MS = 60_000;
+/** Most tasks asked for at once. */
+const MAX_PAGE = 200;
 /** How long a daemon may take to say that it is there. */
 const PROBE_TIMEOUT_MS = 2_000;
 
@@ -82,6 +85,30 @@ export class DaemonClient {
     return await this.#aboutTask(async () =>
       fromWireTask((await this.call(NodeService.method.cancelTask, { taskId })).task)
     );
+  }
+
+  /** Tasks the daemon knows, newest first, without the content of their artifacts. */
+  async listTasks(
+    { status, direction, limit = 100 }: TaskFilter,
+    options: RpcCallOptions = {},
+  ): Promise<Task[]> {
+    const tasks: Task[] = [];
+    for (let pageToken: string | undefined = ""; pageToken !== undefined && tasks.length < limit;) {
+      const page: ListTasksResponse = await this.call(AdminService.method.listTasks, {
+        pageSize: Math.min(limit - tasks.length, MAX_PAGE),
+        pageToken,
+        statuses: status === undefined ? [] : [toWireStatus(status)],
+        direction: toWireDirection(direction),
+      }, options);
+      tasks.push(...page.tasks.map(fromWireTask));
+      pageToken = page.nextPageToken || undefined;
+    }
+    return tasks;
+  }
+
+  /** Asks the daemon to stop; it has not stopped yet when this resolves. */
+  async requestStop(): Promise<void> {
+    await this.call(AdminService.method.stopNode, {});
   }
 
   async updateStatus(taskId: string, status: TaskStatus, message?: Message): Promise<void> {

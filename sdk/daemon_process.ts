@@ -13,6 +13,8 @@ const POLL_MS = 50;
 const PROBE_TIMEOUT_MS = 2_000;
 /** How long a daemon may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 5_000;
+/** The daemon's exit code when another process uses its home. */
+const HOME_IN_USE_EXIT_CODE = 11;
 const LOG_TAIL_BYTES = 4_096;
 const LOG_TAIL_LINES = 20;
 
@@ -56,7 +58,7 @@ export async function startOrJoinDaemon(
     const deadline = systemClock.now() + options.startTimeoutMs;
     while (!await answers(socket, address)) {
       // Another program may have started a daemon in this home at the same moment: then that one is joined.
-      if (child.ended !== undefined && !/already running/i.test(child.logTail())) {
+      if (child.ended !== undefined && !child.lostHome) {
         throw new DaemonStartError(`The daemon did not start: ${child.ended}\n${child.logTail()}`);
       }
       if (systemClock.now() > deadline) {
@@ -99,6 +101,8 @@ async function answers(socket: string, address: string): Promise<boolean> {
 interface DaemonChild {
   /** Why it ended; undefined while it runs. */
   readonly ended: string | undefined;
+  /** Whether it ended because another daemon has the home. */
+  readonly lostHome: boolean;
   /** The last lines it has logged. */
   logTail(): string;
   stop(): Promise<void>;
@@ -133,6 +137,9 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
   return {
     get ended() {
       return ended;
+    },
+    get lostHome() {
+      return child.exitCode === HOME_IN_USE_EXIT_CODE;
     },
     logTail: () => readTail(logPath, logStart),
     stop: () => stopChild(child, exited),

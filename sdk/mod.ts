@@ -10,8 +10,9 @@
  * await node.start();
  * console.log("I am", node.peerId);
  *
- * const task = await node.sendTask("Hello!", { skill: "translate" });
- * for (const artifact of (await task.wait({ timeoutMs: 30_000 })).artifacts) console.log(artifact.parts);
+ * const handle = await node.sendTask("Hello!", { peerId: "12D3KooW…" });
+ * const task = await handle.wait({ timeoutMs: 30_000 });
+ * for (const artifact of task.artifacts) console.log(artifact.parts);
  * await node.serveForever();
  * ```
  *
@@ -53,6 +54,8 @@ export {
   type PeerInfo,
   type Skill,
   type Task,
+  type TaskDirection,
+  type TaskFilter,
   type TaskStatus,
   type TaskUpdate,
 } from "./model.ts";

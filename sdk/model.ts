@@ -85,12 +85,27 @@ export interface Task {
   readonly targetSkillId?: string;
   /** The other side of the task. */
   readonly peerId?: string;
-  /** Who sent the task; this node writes `local` for itself. */
+  /** Whether this node sent the task (`outbound`) or received it. */
+  readonly direction?: TaskDirection;
+  /** Who sent the task. */
   readonly originatorPeerId?: string;
   /** When this node came to know it. */
   readonly createdAt?: Date;
   /** When it last changed. */
   readonly updatedAt?: Date;
+}
+
+/** Which way a task went, as this node sees it. */
+export type TaskDirection = "inbound" | "outbound";
+
+/** Which tasks to list. */
+export interface TaskFilter {
+  /** Only those in this status. */
+  readonly status?: TaskStatus;
+  /** Only those that went this way. */
+  readonly direction?: TaskDirection;
+  /** Most tasks to answer. Default 100. */
+  readonly limit?: number;
 }
 
 /** A change of a task. */

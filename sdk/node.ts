@@ -13,7 +13,15 @@ import {
   toAgentAnycastError,
 } from "./errors.ts";
 import { IncomingTasks } from "./incoming_tasks.ts";
-import type { AgentCard, DiscoveredAgent, MessageInput, NodeInfo, PeerInfo, Task } from "./model.ts";
+import type {
+  AgentCard,
+  DiscoveredAgent,
+  MessageInput,
+  NodeInfo,
+  PeerInfo,
+  Task,
+  TaskFilter,
+} from "./model.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
 import { type TaskHandler, type TaskHandlerOptions, TaskHandlers } from "./task_handlers.ts";
@@ -168,6 +176,11 @@ export class Node implements AsyncDisposable {
     return await this.#daemon().getTask(taskId);
   }
 
+  /** Tasks the daemon knows, newest first, without the content of their artifacts. */
+  async listTasks(filter: TaskFilter & { signal?: AbortSignal } = {}): Promise<Task[]> {
+    return await this.#daemon().listTasks(filter, { signal: filter.signal });
+  }
+
   /** Takes up a task again, for instance after this program was restarted. Throws `TaskNotFoundError`. */
   async getTaskHandle(taskId: string): Promise<TaskHandle> {
     return this.#handle(await this.getTask(taskId));
@@ -230,6 +243,11 @@ export class Node implements AsyncDisposable {
       limit: options.limit ?? 0,
     });
     return agents.map(fromWireAgent);
+  }
+
+  /** Asks the daemon to stop, whoever started it; it has not stopped yet when this resolves. */
+  async stopDaemon(): Promise<void> {
+    await this.#daemon().requestStop();
   }
 
   #running(): Running {

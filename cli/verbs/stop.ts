@@ -1,7 +1,6 @@
 import process from "node:process";
 import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
-import { requestStop } from "../admin.ts";
 import { isAnswered } from "../endpoint.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { findDaemon } from "../session.ts";
@@ -13,7 +12,7 @@ const POLL_MS = 50;
 /** Stops the daemon that runs on the home, and waits until it is gone. */
 export async function run({ output, signal, loadConfig }: VerbContext): Promise<number> {
   const { home, grpcListen } = loadConfig();
-  const pid = await askToStop(grpcListen, signal);
+  const pid = await askToStop(grpcListen);
   if (pid === undefined) {
     output.result({ stopped: false, home }, () => [`No daemon runs on ${home}.`]);
     return EXIT_OK;
@@ -35,11 +34,11 @@ export async function run({ output, signal, loadConfig }: VerbContext): Promise<
 }
 
 /** The process id of the daemon that has been asked, 0 when it does not tell; undefined when none runs. */
-async function askToStop(address: string, signal: AbortSignal): Promise<number | undefined> {
+async function askToStop(address: string): Promise<number | undefined> {
   await using session = await findDaemon(address);
   if (session === undefined) return undefined;
   const { pid = 0 } = await session.node.info();
-  await requestStop(address, signal);
+  await session.node.stopDaemon();
   return pid;
 }
 

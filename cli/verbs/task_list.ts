@@ -1,4 +1,4 @@
-import { listTasks, type TaskFilter } from "../admin.ts";
+import type { TaskFilter } from "../../sdk/mod.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { toColumns, visible } from "../output.ts";
 import { openSession } from "../session.ts";
@@ -9,14 +9,14 @@ import type { VerbContext } from "../verb.ts";
 export async function run(context: VerbContext<TaskFilter>): Promise<number> {
   const { options, output, logger, signal } = context;
   await using session = await openSession(context.loadConfig(), { logger, signal, network: false });
-  const tasks = await listTasks(session.address, options, signal);
+  const tasks = await session.node.listTasks({ ...options, signal });
   output.result(tasks, () => {
     if (tasks.length === 0) return ["No tasks."];
     const rows = tasks.map((task) =>
       [
         task.taskId,
         task.status,
-        task.direction,
+        task.direction ?? "",
         task.createdAt?.toISOString() ?? "",
         task.peerId ?? "",
         excerptOf(task),

@@ -131,7 +131,7 @@ Deno.test("daemon() fails when it cannot start, and leaves the one that runs alo
   const { program } = await startServing(["daemon", "--home", dir.path]);
   await using daemon = program;
   const second = await runProgram(["daemon", "--home", dir.path]);
-  equal(second.code, 7, second.stderr);
+  equal(second.code, 11, second.stderr);
   match(second.stderr, new RegExp(`process ${daemon.pid} is using it`));
   equal(second.stdout, "");
   const bad = await runProgram(["daemon", "--home", `${dir.path}/other`, "--listen", "/ip4/nonsense"]);

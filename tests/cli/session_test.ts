@@ -10,7 +10,7 @@ const CONFIG = resolveConfig({
   userHome: "/",
   readFile: () => undefined,
 });
-const BUSY = new CodedError("failed_precondition", "the store is in use", {
+const BUSY = new CodedError("aborted", "the store is in use", {
   details: { directory: "/h/data" },
 });
 

@@ -48,7 +48,7 @@ Deno.test("createLogger() writes the cause of an error, in both formats", () => 
   for (const format of ["text", "json"] as const) {
     const { lines, log } = capture({ format });
     log.error("Failed", { error });
-    assert(lines[0]!.includes("outer (cause: data_loss: inner)"), lines[0]);
+    assert(lines[0]!.includes("outer (cause: data_loss: inner)"), String(lines[0]));
   }
 });
 

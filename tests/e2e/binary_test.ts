@@ -154,7 +154,7 @@ Deno.test("a second daemon on the home of a first one names its process and exit
   await using first = start("daemon", dir.path);
   await ready(first);
   const second = await runProgram([program, "daemon"], { env: envOf(dir.path) });
-  assert.notEqual(second.code, 0);
+  assert.equal(second.code, 11);
   assert.match(second.stderr, new RegExp(`\\b${first.child.pid}\\b`));
   assert.equal(second.stdout, "");
 });

@@ -96,10 +96,10 @@ Deno.test({
   },
 });
 
-Deno.test("openDenoKvStore() throws failed_precondition when this process has the store open", async () => {
+Deno.test("openDenoKvStore() throws aborted when this process has the store open", async () => {
   await using dir = await tempDir();
   await using _first = await open(dir.path);
-  const error = await assertOpenFails(dir.path, "failed_precondition", /is using it.*agentanycast stop/);
+  const error = await assertOpenFails(dir.path, "aborted", /is using it.*agentanycast stop/);
   if (POSIX) assert.equal(error.details.pid, String(Deno.pid));
 });
 
@@ -108,7 +108,7 @@ Deno.test("openDenoKvStore() names the process that has the store until that one
   const child = spawnChild("hold", dir.path);
   const lines = linesOf(child);
   assert.equal((await lines.next()).value, "open");
-  const error = await assertOpenFails(dir.path, "failed_precondition", /is using it.*agentanycast stop/);
+  const error = await assertOpenFails(dir.path, "aborted", /is using it.*agentanycast stop/);
   if (POSIX) {
     assert.match(error.message, new RegExp(`process ${child.pid} `));
     assert.equal(await Deno.readTextFile(`${dir.path}/lock`), `${child.pid}\n`);

@@ -9,7 +9,7 @@ const text = (value: string) => new TextEncoder().encode(value);
 const read = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 const coded = (code: ErrorCode, message: RegExp) => (error: CodedError) => {
-  assert.equal(error.code, code, error.stack);
+  assert.equal(error.code, code, error.message);
   assert.match(error.message, message);
   return true;
 };

@@ -158,8 +158,7 @@ Deno.test("Node.start() joins the other daemon when two start at the same moment
     [
       `if mkdir '${home.path}/lock' 2>/dev/null; then`,
       `exec '${await home.daemon()}' "$@"; fi`,
-      "echo 'already running' >&2",
-      "exit 9",
+      "exit 11",
     ].join("\n"),
   );
   const nodes = [makeNode(home, { daemonPath }), makeNode(home, { daemonPath })];

@@ -38,7 +38,8 @@ export async function runProgram(
 ): Promise<ProgramOutput> {
   const [file = "", ...args] = command;
   const { env = {}, stdin = "" } = options;
-  const child = new Deno.Command(file, { args, env, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+  const child = new Deno.Command(file, { args, env, stdin: "piped", stdout: "piped", stderr: "piped" })
+    .spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(stdin)).catch(() => {/* it may end without reading */});
   await writer.close().catch(() => {/* likewise */});
@@ -58,7 +59,8 @@ export class RunningProgram implements AsyncDisposable {
 
   constructor(command: readonly string[], env: Record<string, string> = {}) {
     const [file = "", ...args] = command;
-    this.child = new Deno.Command(file, { args, env, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+    this.child = new Deno.Command(file, { args, env, stdin: "null", stdout: "piped", stderr: "piped" })
+      .spawn();
     this.#done = this.#read();
     this.#errors = new Response(this.child.stderr).text();
   }
