@@ -27,13 +27,14 @@ export interface DeliveryDeps {
 
 /** Entries of one peer kept in memory; what exceeds this stays in the store until there is room. */
 const MAX_LANE_ENTRIES = 256;
+const MAX_REMOVED_TOGETHER = 100;
 
 interface Lane {
   readonly peerId: string;
   waiting: OutboxEntry[];
   /** Tasks with an envelope in flight: the next one of such a task has to wait. */
   readonly busy: Set<string>;
-  /** Sequences waiting or in flight. */
+  /** Sequences waiting, in flight or delivered and still in the store. */
   readonly known: Set<number>;
   /** Whether the store may hold entries that are not known here. */
   moreInStore: boolean;
@@ -54,6 +55,9 @@ export class Delivery {
   readonly #lanes = new Map<string, Lane>();
   readonly #running = new Set<Promise<void>>();
   readonly #acks = new Map<string, () => void>();
+  /** Delivered entries still in the store; they are removed together while the last removal is under way. */
+  readonly #delivered: { lane: Lane; entry: OutboxEntry }[] = [];
+  #removing = false;
   readonly #stop = new AbortController();
 
   constructor(deps: DeliveryDeps, options: DeliveryOptions = {}) {
@@ -89,6 +93,11 @@ export class Delivery {
   /** An acknowledgement from `peerId`. */
   acknowledge(peerId: string, envelopeId: string): void {
     this.#acks.get(`${peerId}/${envelopeId}`)?.();
+  }
+
+  /** A report of `peerId` on a task: it has the task, even if its acknowledgement was lost. */
+  acknowledgeTask(peerId: string, taskId: string): void {
+    this.#acks.get(`${peerId}/task/${taskId}`)?.();
   }
 
   /** The peer is there: what waits for it is tried now. */
@@ -148,7 +157,7 @@ export class Delivery {
       const woken = new Promise<void>((resolve) => lane.wake = resolve);
       if (lane.moreInStore && lane.waiting.length === 0) await this.#refill(lane);
       this.#startDeliveries(lane);
-      if (lane.busy.size === 0 && lane.waiting.length === 0 && !lane.moreInStore) break;
+      if (lane.known.size === 0 && !lane.moreInStore) break;
       await woken;
     }
     this.#lanes.delete(lane.peerId);
@@ -184,13 +193,13 @@ export class Delivery {
   }
 
   async #deliver(lane: Lane, entry: OutboxEntry): Promise<void> {
-    const { store, clock, logger, onExpired } = this.#deps;
+    const { clock, logger, onExpired } = this.#deps;
     const facts = { peer: entry.peerId, task: entry.taskId, envelope: entry.envelope.body.type };
     for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
       try {
         if (clock.now() >= entry.expiresAtMs) await onExpired(entry);
         else if (!await this.#attempt(entry, attempt)) continue;
-        return await store.removeOutbox(entry);
+        return this.#remove(lane, entry);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         logger.debug("Envelope not delivered yet", { ...facts, attempt, error: errorMessage(error) });
@@ -199,20 +208,49 @@ export class Delivery {
     }
   }
 
+  #remove(lane: Lane, entry: OutboxEntry): void {
+    this.#delivered.push({ lane, entry });
+    if (!this.#removing) this.#track(this.#removeDelivered());
+  }
+
+  async #removeDelivered(): Promise<void> {
+    this.#removing = true;
+    try {
+      while (this.#delivered.length > 0) {
+        const batch = this.#delivered.splice(0, MAX_REMOVED_TOGETHER);
+        await this.#deps.store.removeOutbox(batch.map(({ entry }) => entry));
+        for (const { lane, entry } of batch) {
+          lane.known.delete(entry.sequence);
+          lane.wake();
+        }
+      }
+    } catch (error) {
+      this.#deps.logger.error("Delivered envelopes stay in the store; the next start sends them again", {
+        error,
+      });
+    } finally {
+      this.#removing = false;
+    }
+  }
+
   /** Sends once and waits for the acknowledgement; false when none came in time. */
   async #attempt(entry: OutboxEntry, attempt: number): Promise<boolean> {
-    const key = `${entry.peerId}/${entry.envelope.envelopeId}`;
+    const { peerId, taskId, envelope } = entry;
+    const keys = [`${peerId}/${envelope.envelopeId}`];
+    if (envelope.body.type === "send_task") keys.push(`${peerId}/task/${taskId}`);
     const done = new AbortController();
     const signal = this.#stop.signal;
     try {
-      const acknowledged = new Promise<true>((resolve) => this.#acks.set(key, () => resolve(true)));
-      await this.#deps.transport.send(entry.peerId, entry.envelope, { signal });
+      const acknowledged = new Promise<true>((resolve) => {
+        for (const key of keys) this.#acks.set(key, () => resolve(true));
+      });
+      await this.#deps.transport.send(peerId, envelope, { signal });
       const waitMs = Math.min(this.#options.ackTimeoutMs * 2 ** attempt, this.#options.maxBackoffMs);
       const timeout = this.#pause(waitMs, AbortSignal.any([done.signal, signal])).then(() => false);
       return await Promise.race([acknowledged, timeout]);
     } finally {
       done.abort();
-      this.#acks.delete(key);
+      for (const key of keys) this.#acks.delete(key);
     }
   }
 

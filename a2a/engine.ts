@@ -290,6 +290,7 @@ export class Engine implements AsyncDisposable {
       const { task, revision } = stored;
       const owner = body.type === "cancel" ? "inbound" : "outbound";
       if (task.peerId !== peerId || task.direction !== owner) return "the task is not this peer's to change";
+      this.#delivery.acknowledgeTask(peerId, task.taskId);
       const change = changeOf(body);
       if (change.status === "submitted" || isTerminal(task.status)) return undefined;
       if (change.status === task.status && change.message === undefined) return undefined;

@@ -42,7 +42,7 @@ export interface TaskStore {
   outboxPeers(): Promise<readonly { peerId: string; lastSequence: number }[]>;
   /** The first envelopes waiting for `peerId`, in order. */
   outbox(peerId: string, options: { limit: number }): Promise<readonly OutboxEntry[]>;
-  removeOutbox(entry: OutboxEntry): Promise<void>;
+  removeOutbox(entries: readonly OutboxEntry[]): Promise<void>;
 }
 
 /** The way to other engines. */

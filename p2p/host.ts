@@ -55,8 +55,8 @@ export interface P2pHost extends AsyncDisposable {
    */
   connect(peerId: string, addresses: readonly string[], options?: CallOptions): Promise<PeerConnection>;
   /**
-   * Opens a stream, writes one frame and closes; resolves when the transport has all of it, which says nothing about
-   * the peer. Dials known addresses when unconnected. Throws `invalid_argument` (frame too long), `unavailable`,
+   * Sends one frame on a stream that nothing else uses meanwhile; resolves when the transport has it, which says nothing
+   * about the peer. Dials known addresses when unconnected. Throws `invalid_argument` (frame too long), `unavailable`,
    * `unimplemented` (the peer does not speak the protocol), `resource_exhausted`, `deadline_exceeded`, `cancelled`.
    */
   sendA2aFrame(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<void>;
@@ -219,6 +219,7 @@ class Libp2pHost implements P2pHost {
   }
 
   async #stopAll(): Promise<void> {
+    this.#outbound[Symbol.dispose]();
     await Promise.all([...this.#background, this.#mdnsDialer.idle()]);
     await this.#node.stop();
     await Promise.all([...this.#background, this.#inbound.idle()]);

@@ -4,7 +4,7 @@ export interface P2pLimits {
   maxConnections: number;
   /** Inbound connections per second and remote address. Default 100. */
   inboundConnectionsPerSecond: number;
-  /** Streams that one peer may have open towards us, per protocol. Default 32. */
+  /** Streams that one peer may have open towards us, per protocol. Default 256. */
   inboundStreamsPerPeer: number;
   /** Streams that we may have open towards one peer, per protocol. Default 256. */
   outboundStreamsPerPeer: number;
@@ -29,7 +29,7 @@ export interface P2pLimits {
 const DEFAULT_LIMITS: P2pLimits = {
   maxConnections: 300,
   inboundConnectionsPerSecond: 100,
-  inboundStreamsPerPeer: 32,
+  inboundStreamsPerPeer: 256,
   outboundStreamsPerPeer: 256,
   maxInboundBytes: 256 * 1024 * 1024,
   maxInboundBytesPerPeer: 64 * 1024 * 1024,

@@ -9,7 +9,8 @@ import type { P2pLimits } from "./limits.ts";
 import { toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
 import { PING_PROTOCOL, pingOver } from "./ping.ts";
-import { linger, readFrames, writeFrame } from "./stream_io.ts";
+import { KeptStreams } from "./kept_streams.ts";
+import { linger, readFrames, sendFrame, SMALL_FRAME_BYTES, writeFrame } from "./stream_io.ts";
 
 /** What outbound streams work with. */
 export interface OutboundDeps {
@@ -29,16 +30,31 @@ interface StreamTask extends CallOptions {
   protocol: string;
   /** What is being done, as in "Could not …". */
   purpose: string;
+  /** Used instead of a new one. */
+  stream?: Stream | undefined;
 }
 
 /** The calls that open a stream to a peer, dialing where it is known to be when it is not connected. */
-export class OutboundStreams {
+export class OutboundStreams implements Disposable {
+  readonly #kept = new KeptStreams();
+
   constructor(readonly deps: OutboundDeps) {}
+
+  [Symbol.dispose](): void {
+    this.#kept[Symbol.dispose]();
+  }
 
   async sendA2aFrame(peerId: string, frame: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
     frameHeader(frame.length);
-    await this.#onStream({ peerId, signal, protocol: A2A_PROTOCOL, purpose: "send" }, async (stream) => {
-      await this.#write(stream, frame, signal);
+    const task = { peerId, signal, protocol: A2A_PROTOCOL, purpose: "send" };
+    if (frame.length <= SMALL_FRAME_BYTES) {
+      return await this.#onStream({ ...task, stream: this.#kept.take(peerId) }, async (stream) => {
+        await sendFrame(stream, frame, this.#writing(signal));
+        this.#kept.keep(peerId, stream);
+      });
+    }
+    await this.#onStream(task, async (stream) => {
+      await writeFrame(stream, frame, this.#writing(signal));
       await stream.closeRead();
       linger(stream, LINGER_MS);
     });
@@ -53,7 +69,7 @@ export class OutboundStreams {
     const task = { peerId, signal, protocol: CARD_PROTOCOL, purpose: "exchange cards" };
     return await this.#onStream(task, async (stream) => {
       const { budget, limits } = this.deps;
-      await this.#write(stream, frame, signal);
+      await writeFrame(stream, frame, this.#writing(signal));
       const reading = { timeoutMs: limits.frameTimeoutMs, lease: budget.lease(peerId), signal };
       for await (const answer of readFrames(stream, reading)) {
         linger(stream, LINGER_MS);
@@ -75,41 +91,40 @@ export class OutboundStreams {
     );
   }
 
-  #write(stream: Stream, frame: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    const { frameTimeoutMs, writeStallTimeoutMs } = this.deps.limits;
-    return writeFrame(stream, frame, {
-      timeoutMs: frameTimeoutMs,
-      stallTimeoutMs: writeStallTimeoutMs,
-      signal,
-    });
+  #writing(signal: AbortSignal | undefined) {
+    const { frameTimeoutMs: timeoutMs, writeStallTimeoutMs: stallTimeoutMs } = this.deps.limits;
+    return { timeoutMs, stallTimeoutMs, signal };
   }
 
-  /** Opens a stream, runs `work` on it and resets the stream when that fails. */
+  /** Runs `work` on the task's stream or a new one, and resets it when that fails. */
   async #onStream<T>(task: StreamTask, work: (stream: Stream) => Promise<T>): Promise<T> {
-    const { peerId, protocol, signal } = task;
-    toPeerId(peerId);
-    const { peers, dialer, limits } = this.deps;
-    if (peers.connectionTo(peerId) === undefined) {
-      await dialer.connect(peerId, [], { foundBy: "dial", signal });
-    }
-    let stream: Stream | undefined;
+    toPeerId(task.peerId);
+    let { stream } = task;
     try {
-      const connection = peers.connectionTo(peerId);
-      if (connection === undefined) throw new Error("the connection was lost");
-      stream = await withDeadline(
-        { timeoutMs: limits.dialTimeoutMs, signal },
-        (deadline) =>
-          connection.newStream(protocol, {
-            signal: deadline,
-            runOnLimitedConnection: true,
-            maxOutboundStreams: limits.outboundStreamsPerPeer,
-          }),
-      );
+      stream ??= await this.#open(task);
       return await work(stream);
     } catch (error) {
       stream?.abort(error instanceof Error ? error : new Error(String(error)));
       throw toStreamError(error, task);
     }
+  }
+
+  async #open({ peerId, protocol, signal }: StreamTask): Promise<Stream> {
+    const { peers, dialer, limits } = this.deps;
+    if (peers.connectionTo(peerId) === undefined) {
+      await dialer.connect(peerId, [], { foundBy: "dial", signal });
+    }
+    const connection = peers.connectionTo(peerId);
+    if (connection === undefined) throw new Error("the connection was lost");
+    return await withDeadline(
+      { timeoutMs: limits.dialTimeoutMs, signal },
+      (deadline) =>
+        connection.newStream(protocol, {
+          signal: deadline,
+          runOnLimitedConnection: true,
+          maxOutboundStreams: limits.outboundStreamsPerPeer,
+        }),
+    );
   }
 }
 

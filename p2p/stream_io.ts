@@ -5,7 +5,7 @@ import { type DeadlineOptions, withDeadline } from "./deadline.ts";
 import { FrameDecoder, frameHeader } from "./frames.ts";
 
 /** Bodies up to here travel in one piece with their header. */
-const SMALL_FRAME_BYTES = 64 * 1024;
+export const SMALL_FRAME_BYTES = 64 * 1024;
 
 /**
  * Pulls bytes from a stream. While nobody pulls, the stream is paused, so that the peer stops at its window instead of
@@ -114,6 +114,17 @@ export interface WriteFrameOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Writes one frame and leaves the stream open; resolves when the transport takes more. */
+export async function sendFrame(
+  stream: Stream,
+  frame: Uint8Array,
+  options: WriteFrameOptions,
+): Promise<void> {
+  if (send(stream, frame)) return;
+  const deadline = { timeoutMs: options.stallTimeoutMs, signal: options.signal };
+  await withDeadline(deadline, (signal) => stream.onDrain({ signal }));
+}
+
 /** Writes one frame and closes our end; resolves when the transport has all of it. */
 export async function writeFrame(
   stream: Stream,
@@ -126,7 +137,7 @@ export async function writeFrame(
       withDeadline({ timeoutMs: options.stallTimeoutMs, signal: whole }, async (signal, renew) => {
         stream.addEventListener("drain", renew);
         try {
-          sendFrame(stream, frame);
+          send(stream, frame);
           await closeWrite(stream, signal);
         } finally {
           stream.removeEventListener("drain", renew);
@@ -149,17 +160,17 @@ function connectionLost(): Error {
   return new Error("the connection was lost");
 }
 
-function sendFrame(stream: Stream, frame: Uint8Array): void {
+/** Hands the frame to the transport; false when that has enough for now. */
+function send(stream: Stream, frame: Uint8Array): boolean {
   const header = frameHeader(frame.length);
   if (frame.length > SMALL_FRAME_BYTES) {
     stream.send(header);
-    stream.send(frame);
-    return;
+    return stream.send(frame);
   }
   const whole = new Uint8Array(header.length + frame.length);
   whole.set(header);
   whole.set(frame, header.length);
-  stream.send(whole);
+  return stream.send(whole);
 }
 
 /** Closes our end once the transport has what was written. */

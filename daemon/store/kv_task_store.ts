@@ -108,8 +108,10 @@ export class KvTaskStore implements TaskStore {
     return entries;
   }
 
-  async removeOutbox(entry: OutboxEntry): Promise<void> {
-    await this.#kv.commit([{ op: "delete", key: outboxKey(entry.peerId, entry.sequence) }]);
+  async removeOutbox(entries: readonly OutboxEntry[]): Promise<void> {
+    await this.#kv.commit(
+      entries.map(({ peerId, sequence }) => ({ op: "delete", key: outboxKey(peerId, sequence) })),
+    );
   }
 
   /** The task an index entry names, or undefined (and a line in the log) when its record is damaged. */

@@ -332,3 +332,16 @@ Deno.test("Engine delivers a backlog larger than it holds in memory, each task o
   assert.deepEqual(new Set(received.tasks.map((task) => task.taskId)), ids);
   assert.equal(received.tasks.length, 400);
 });
+
+Deno.test("Engine takes a report on a task as the acknowledgement of the task", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  net.fate = (from, _to, { body }) => from === "b" && body.type === "ack" ? "lose" : "pass";
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  await b.engine.updateTask(taskId, "working");
+  await net.settle();
+  net.clock.advance(60_000);
+  await net.settle();
+  assert.equal(a.sent.filter(({ body }) => body.type === "send_task").length, 1);
+});

@@ -1,0 +1,83 @@
+// The SDK under Node.js: programs of their own that start the real daemon, on loopback alone.
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DaemonScript } from "../support/daemon_script.ts";
+import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { bundleForNode, findSystemNode } from "../support/system_node.ts";
+import { type TempDir, tempDir } from "../support/temp_dir.ts";
+
+const node = await findSystemNode(20);
+if ("missing" in node) console.warn(`Skipping the tests of the SDK under Node.js: ${node.missing}`);
+const folder = await Deno.makeTempDir({ prefix: "agentanycast_test_" });
+addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+const program = "missing" in node
+  ? ""
+  : await bundleForNode(join(import.meta.dirname ?? ".", "node_program.ts"), folder);
+
+/** A home and the daemon that a program there starts. */
+interface Home extends AsyncDisposable {
+  readonly socket: string;
+  readonly daemon: DaemonScript;
+  readonly env: Record<string, string>;
+}
+
+async function makeHome(): Promise<Home> {
+  await using stack = new AsyncDisposableStack();
+  const dir: TempDir = stack.use(await tempDir());
+  const daemon = stack.use(await DaemonScript.write(dir.path, "agentanycast"));
+  daemon.watch();
+  const env = {
+    ...loopbackEnv(join(dir.path, "home")),
+    AGENTANYCAST_BINARY: daemon.path,
+    AGENTANYCAST_ENABLE_MDNS: "false",
+  };
+  const owned = stack.move();
+  return {
+    daemon,
+    env,
+    socket: join(dir.path, "home", "daemon.sock"),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function nodeTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: "missing" in node, fn });
+}
+
+nodeTest("Node exchanges tasks and ends with its daemon when both programs run under Node.js", async () => {
+  await using ours = await makeHome();
+  await using theirs = await makeHome();
+  await using agent = new RunningProgram(["node", program, "agent"], theirs.env);
+  const address = await agent.value("ADDRESS");
+  const sent = await runProgram(["node", program, "sender", address], { env: ours.env });
+  assert.equal(sent.code, 0, sent.stderr);
+  await ours.daemon.untilGone();
+  const { card, ...outcome } = JSON.parse(sent.stdout);
+  assert.deepEqual([card.name, card.skills[0].id], ["The agent", "echo"]);
+  assert.deepEqual(outcome, {
+    peerId: address.split("/p2p/")[1],
+    said: [{ text: "Sent by The sender" }],
+    artifacts: [{ artifactId: "1", name: "echo", parts: ["Grüße", { n: 1 }, [0, 255]] }],
+    asked: "TaskInputRequiredError: Which one?",
+    failed: "TaskFailedError: no paper",
+    rejected: "TaskRejectedError: not my job",
+    canceled: "TaskCanceledError",
+    nobody: "PeerNotFoundError",
+  });
+  assert.match(await agent.value("ABORTED"), /^[\w-]+$/);
+  const { code, stderr } = await agent.stop("SIGTERM");
+  assert.equal(code, 0, stderr);
+  assert.equal(agent.lines.at(-1), "SERVED=true");
+  await theirs.daemon.untilGone();
+  assert.equal(existsSync(theirs.socket), false);
+  assert.deepEqual([sent.stderr, stderr], ["", ""]);
+});
+
+nodeTest("Node ends its daemon when the program under Node.js exits without stop()", async () => {
+  await using home = await makeHome();
+  const { code, stderr } = await runProgram(["node", program, "leaver"], { env: home.env });
+  assert.equal(code, 7, stderr);
+  await home.daemon.untilGone();
+  assert.equal(existsSync(home.socket), false);
+});

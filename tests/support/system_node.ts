@@ -1,0 +1,29 @@
+import { join } from "node:path";
+
+/** Where the system's Node.js is, or why there is none. */
+export type SystemNode = { readonly path: string } | { readonly missing: string };
+
+/** Finds `node` on the PATH, of major version `minMajor` or later. */
+export async function findSystemNode(minMajor: number): Promise<SystemNode> {
+  try {
+    const { stdout } = await new Deno.Command("node", { args: ["--version"] }).output();
+    const version = new TextDecoder().decode(stdout).trim();
+    const major = Number(/^v(\d+)\./.exec(version)?.[1]);
+    return major >= minMajor
+      ? { path: "node" }
+      : { missing: `node is ${version || "broken"}, ${minMajor} or later is needed` };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { missing: "there is no node on the PATH" };
+  }
+}
+
+/** Bundles a program with all it imports into one file in `folder` that Node.js runs; answers its path. */
+export async function bundleForNode(entry: string, folder: string): Promise<string> {
+  const bundle = join(folder, "program.mjs");
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--platform", "deno", "--output", bundle, entry],
+  }).output();
+  if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
+  return bundle;
+}
