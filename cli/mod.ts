@@ -49,7 +49,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     verbs: VERBS,
     onVerb: async (verb, { args, options, program }) => {
       const { run } = await verb.load();
-      const loadConfig = () => toConfig(options);
+      const loadConfig = () => toConfig(options, { homeOfSocket: name === "agentanycastd" });
       exitCode = await run({
         ...{ name, args, options, output, stdin: streams.stdin, signal, logger, program, loadConfig },
       });

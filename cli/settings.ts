@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { type Config, loadConfig, type Setting, SETTINGS } from "../core/config.ts";
 import { CodedError } from "../core/errors.ts";
@@ -44,6 +45,7 @@ export function addDaemonOptions(command: Command): void {
     command.addOption(toOption(setting));
   }
   command.option("--no-mdns", "same as --enable-mdns=false");
+  command.option("--stop-with-stdin", "stop when stdin ends: a program that starts the daemon keeps it open");
   for (const [flag, help] of Object.entries(IGNORED_FLAGS)) command.option(`--${flag} <value>`, help);
   for (const flag of Object.keys(UNAVAILABLE_FLAGS)) {
     command.addOption(new Option(`--${flag} [value]`).hideHelp());
@@ -56,13 +58,16 @@ export function daemonFlags(): ReadonlyMap<string, GoFlagKind> {
     ...SETTINGS.map(({ flag, kind }) => [flag, kind === "bool" ? "switch" : "value"] as const),
     ...Object.keys(IGNORED_FLAGS).map((flag) => [flag, "value"] as const),
     ...Object.entries(UNAVAILABLE_FLAGS),
-    ...["version", "help", "verbose", "no-mdns"].map((flag) => [flag, "switch"] as const),
+    ...["version", "help", "verbose", "no-mdns", "stop-with-stdin"].map((flag) => [flag, "switch"] as const),
     ["relay", "value"],
   ]);
 }
 
-/** The configuration that `options` and the environment of this process give. Throws `invalid_argument`. */
-export function toConfig(options: GlobalOptions): Config {
+/**
+ * The configuration that `options` and the environment of this process give. With `homeOfSocket`, the home is the folder of
+ * the gRPC socket unless it is named: SDKs of the existing network name all but the home. Throws `invalid_argument`.
+ */
+export function toConfig(options: GlobalOptions, { homeOfSocket = false } = {}): Config {
   const given = options as Options;
   refuseUnavailable(given);
   const flags: Record<string, string | readonly string[]> = {};
@@ -73,6 +78,10 @@ export function toConfig(options: GlobalOptions): Config {
   }
   if (given.mdns === false) flags["enable-mdns"] = "false";
   if (options.verbose) flags["log-level"] ??= "debug";
+  const socket = /^unix:\/\/(\/.+)$/.exec(String(flags["grpc-listen"] ?? ""))?.[1];
+  if (homeOfSocket && socket !== undefined && !Deno.env.get("AGENTANYCAST_HOME")) {
+    flags.home ??= dirname(socket);
+  }
   const config = loadConfig(flags);
   return Object.freeze({ ...config, bootstrapPeers: [...config.bootstrapPeers, ...options.relay ?? []] });
 }

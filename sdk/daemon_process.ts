@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { systemClock } from "../core/clock.ts";
@@ -108,7 +109,10 @@ interface DaemonChild {
   stop(): Promise<void>;
 }
 
-/** Starts the daemon in its own session, so that Ctrl+C reaches only this program, which then stops it in order. */
+/**
+ * Starts the daemon in its own session, so that Ctrl+C reaches only this program. The daemon stops in order when this
+ * process stops it, and also when this process ends without having done so.
+ */
 function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions): DaemonChild {
   const logs = join(options.home, "logs");
   mkdirSync(logs, { recursive: true, mode: 0o700 });
@@ -118,11 +122,13 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
   // Its output goes to the file itself: nobody has to drain it, and it outlives this process.
   const child = spawn(program, [...args, ...flagsOf(args, options)], {
     detached: true,
-    stdio: ["ignore", log, log],
+    // Nothing is written to its input: the end of it tells the daemon that this process is gone, however it went.
+    stdio: [takesVerb(args) ? "pipe" : "ignore", log, log],
     env: environmentOf(args, options),
   });
   closeSync(log);
   child.unref();
+  (child.stdin as Socket | null)?.unref();
   let ended: string | undefined;
   const exited = new Promise<void>((resolve) => {
     const end = (why: string) => {
@@ -158,14 +164,21 @@ function onProcessExit(work: () => void): () => void {
   };
 }
 
+/** Whether the program is ours: others have no verbs. */
+function takesVerb(args: readonly string[]): boolean {
+  return args.length > 0;
+}
+
 function flagsOf(args: readonly string[], options: DaemonProcessOptions): string[] {
   const flags = [
     `--key=${options.keyPath}`,
     `--grpc-listen=unix://${join(options.home, "daemon.sock")}`,
     `--log-level=${options.logLevel}`,
   ];
-  // A program that takes no verb is of the kind that takes no home either.
-  if (args.length > 0) flags.unshift(`--home=${options.home}`);
+  if (takesVerb(args)) {
+    flags.unshift(`--home=${options.home}`);
+    flags.push("--log-output=file", "--stop-with-stdin");
+  }
   if (options.bootstrapPeers.length > 0) flags.push(`--bootstrap-peers=${options.bootstrapPeers.join(",")}`);
   if (options.transport !== undefined) flags.push(`--transport=${options.transport}`);
   if (options.namespace !== undefined) flags.push(`--namespace=${options.namespace}`);
@@ -177,12 +190,13 @@ function environmentOf(
   options: DaemonProcessOptions,
 ): Record<string, string | undefined> {
   const env: Record<string, string | undefined> = { ...process.env };
-  if (args.length === 0) env.AGENTANYCAST_STORE_PATH = join(options.home, "data");
+  if (!takesVerb(args)) env.AGENTANYCAST_STORE_PATH = join(options.home, "data");
   if (options.enableMdns !== undefined) env.AGENTANYCAST_ENABLE_MDNS = String(options.enableMdns);
   return env;
 }
 
 async function stopChild(child: ChildProcess, exited: Promise<void>): Promise<void> {
+  child.stdin?.destroy();
   child.kill("SIGTERM");
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
   await exited;

@@ -39,7 +39,7 @@ export interface IncomingTask {
   complete(result?: string | Artifact | readonly Artifact[]): Promise<void>;
   /** Ends the task as failed; the sender gets the message. */
   fail(error: string | Error): Promise<void>;
-  /** Asks the sender; its answer arrives as a new incoming task with the same id. */
+  /** Asks the sender: its `wait()` ends with the question. This version has no way to answer it on the same task. */
   requestInput(question: MessageInput): Promise<void>;
   /** Does not take the task. */
   reject(reason?: string): Promise<void>;

@@ -89,6 +89,8 @@ Deno.test("Node.start() launches the daemon by its contract, and stop() ends it"
     `--key=${home.path}/key`,
     `--grpc-listen=unix://${home.path}/daemon.sock`,
     "--log-level=debug",
+    "--log-output=file",
+    "--stop-with-stdin",
     "--bootstrap-peers=/ip4/127.0.0.1/tcp/1,/ip4/127.0.0.1/tcp/2",
     "--transport=tcp",
     "--namespace=team",

@@ -32,7 +32,8 @@ export class DaemonScript implements AsyncDisposable {
       `exec ${deno} '${join(ROOT, "main.ts")}' "$@" 3> '${folder}/alive'`,
     ];
     await Deno.writeTextFile(script.path, `${body.join("\n")}\n`, { mode: 0o755 });
-    await new Deno.Command("mkfifo", { args: ["-m", "600", join(folder, "alive")] }).output();
+    const { success } = await new Deno.Command("mkfifo", { args: [join(folder, "alive")] }).output();
+    if (!success) throw new Error(`Cannot make a pipe in ${folder}`);
     return script;
   }
 

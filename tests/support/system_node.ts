@@ -7,7 +7,8 @@ export type SystemNode = { readonly path: string } | { readonly missing: string 
 export async function findSystemNode(minMajor: number): Promise<SystemNode> {
   try {
     const { stdout } = await new Deno.Command("node", { args: ["--version"] }).output();
-    const version = new TextDecoder().decode(stdout).trim();
+    // Without a node on the PATH, Deno takes its own place and says so.
+    const version = new TextDecoder().decode(stdout).split("\n")[0] ?? "";
     const major = Number(/^v(\d+)\./.exec(version)?.[1]);
     return major >= minMajor
       ? { path: "node" }
