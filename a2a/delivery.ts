@@ -215,22 +215,22 @@ export class Delivery {
 
   async #removeDelivered(): Promise<void> {
     this.#removing = true;
-    try {
-      while (this.#delivered.length > 0) {
-        const batch = this.#delivered.splice(0, MAX_REMOVED_TOGETHER);
+    for (let failures = 0; this.#delivered.length > 0 && !this.#stop.signal.aborted;) {
+      const batch = this.#delivered.slice(0, MAX_REMOVED_TOGETHER);
+      try {
         await this.#deps.store.removeOutbox(batch.map(({ entry }) => entry));
+        this.#delivered.splice(0, batch.length);
         for (const { lane, entry } of batch) {
           lane.known.delete(entry.sequence);
           lane.wake();
         }
+        failures = 0;
+      } catch (error) {
+        this.#deps.logger.error("Delivered envelopes could not be removed; trying again", { error });
+        await this.#pause(this.#delayMs(failures++), this.#stop.signal);
       }
-    } catch (error) {
-      this.#deps.logger.error("Delivered envelopes stay in the store; the next start sends them again", {
-        error,
-      });
-    } finally {
-      this.#removing = false;
     }
+    this.#removing = false;
   }
 
   /** Sends once and waits for the acknowledgement; false when none came in time. */

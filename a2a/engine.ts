@@ -2,10 +2,21 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { KeyedLock } from "../core/keyed_lock.ts";
 import type { Logger } from "../core/log.ts";
+import {
+  type Change,
+  type ChangeBody,
+  changeOf,
+  problemOf,
+  reasonOf,
+  refusalOf,
+  reportOf,
+} from "./changes.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import type { Artifact, Envelope, EnvelopeBody, Message, OutboxEntry, Task, TaskStatus } from "./model.ts";
+import { OpenInbound } from "./open_inbound.ts";
 import type { EnvelopeTransport, TaskPage, TaskQuery, TaskStore } from "./ports.ts";
-import { canTransition, isTerminal, reportedSteps } from "./state_machine.ts";
+import { RecentSet } from "./recent_set.ts";
+import { canTransition, isTerminal } from "./state_machine.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { checkId, checkMessage, withMessage } from "./validation.ts";
 
@@ -18,10 +29,14 @@ export interface EngineDeps {
 }
 
 export interface EngineOptions {
-  /** How long an undelivered envelope is kept, in milliseconds. Default 24 h. */
+  /** How long an undelivered envelope is kept, in milliseconds; 0 is without limit. Default 24 h. */
   envelopeTtlMs?: number;
-  /** Received tasks that may be unfinished at once; more are not acknowledged until there is room. Default 10,000. */
+  /**
+   * Received tasks that may be unfinished at once, of all peers (default 10,000) and of one (default 1,000); more are not
+   * acknowledged until there is room.
+   */
   maxOpenInbound?: number;
+  maxOpenInboundPerPeer?: number;
   delivery?: DeliveryOptions;
 }
 
@@ -42,16 +57,12 @@ export interface TaskUpdate {
   readonly message: Message | undefined;
 }
 
-/** What a step changes of a task. */
-interface Change {
-  status: TaskStatus;
-  message?: Message | undefined;
-  artifacts?: readonly Artifact[];
-  errorMessage?: string;
-}
-
 const INCOMING = "incoming";
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** The last moment a timestamp of the wire can name. */
+const NEVER_MS = Date.UTC(9999, 11, 31);
+/** Envelopes remembered so that a repeated one changes nothing. */
+const MAX_RECENT_ENVELOPES = 10_000;
 
 /**
  * The tasks of one node: every use case, whichever wire it comes from. A step is on disk, together with the envelopes
@@ -63,14 +74,13 @@ export class Engine implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #envelopeTtlMs: number;
-  readonly #maxOpenInbound: number;
   readonly #delivery: Delivery;
   readonly #locks = new KeyedLock();
   readonly #updates = new Subscriptions<TaskUpdate>();
   /** Ids only: a task is read when its subscriber is ready for it. */
   readonly #incoming = new Subscriptions<string>();
-  /** Unfinished received tasks; those nobody has taken up are still `submitted`. */
-  readonly #openInbound = new Map<string, TaskStatus>();
+  readonly #openInbound: OpenInbound;
+  readonly #recentEnvelopes = new RecentSet(MAX_RECENT_ENVELOPES);
   #lastSequence = 0;
 
   constructor(deps: EngineDeps, options: EngineOptions = {}) {
@@ -79,16 +89,15 @@ export class Engine implements AsyncDisposable {
     this.#logger = deps.logger;
     this.#clock = deps.clock ?? systemClock;
     this.#envelopeTtlMs = options.envelopeTtlMs ?? DAY_MS;
-    this.#maxOpenInbound = options.maxOpenInbound ?? 10_000;
+    const { maxOpenInbound: total = 10_000, maxOpenInboundPerPeer: perPeer = 1_000 } = options;
+    this.#openInbound = new OpenInbound({ total, perPeer });
     const onExpired = (entry: OutboxEntry) => this.#expire(entry);
     this.#delivery = new Delivery({ ...deps, clock: this.#clock, onExpired }, options.delivery);
   }
 
   /** Loads what an earlier run left and goes on delivering it. */
   async start(): Promise<void> {
-    for await (const task of this.#store.open()) {
-      if (task.direction === "inbound") this.#openInbound.set(task.taskId, task.status);
-    }
+    for await (const task of this.#store.open()) this.#openInbound.update(task);
     this.#lastSequence = await this.#delivery.resume();
   }
 
@@ -117,23 +126,12 @@ export class Engine implements AsyncDisposable {
     if (known !== undefined) return sameTask(known.task, peerId);
     if (!this.#transport.isConnected(peerId)) await this.#transport.connect(peerId, options);
     return await this.#locks.run(taskId, async () => {
-      const nowMs = this.#clock.now();
-      const targetSkillId = request.targetSkillId ?? "";
-      const metadata = request.metadata ?? {};
-      const task: Task = {
+      const { targetSkillId = "", metadata = {} } = request;
+      const task = this.#createTask(
         taskId,
-        contextId,
-        direction: "outbound",
-        peerId,
-        status: "submitted",
-        targetSkillId,
-        messages: [message],
-        artifacts: [],
-        metadata,
-        errorMessage: "",
-        createdAtMs: nowMs,
-        updatedAtMs: nowMs,
-      };
+        { message, contextId, targetSkillId, metadata },
+        { direction: "outbound", peerId },
+      );
       const body: EnvelopeBody = { type: "send_task", taskId, contextId, message, targetSkillId, metadata };
       if (await this.#commit(task, undefined, [body])) return task;
       const winner = await this.#store.load(taskId);
@@ -194,18 +192,22 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Received tasks: those nobody has taken up first, then new ones as they come. Every subscriber gets every task. */
+  /**
+   * Received tasks: those nobody has taken up first, then new ones as they come. Every subscriber gets every task. The
+   * first one after all others have gone is also given the tasks that were being worked on.
+   */
   subscribeIncoming(options: { signal?: AbortSignal } = {}): AsyncIterable<Task> {
-    const untaken = [...this.#openInbound].filter(([, status]) => status === "submitted").map(([taskId]) =>
-      taskId
-    );
-    return this.#loadUntaken(this.#incoming.subscribe(INCOMING, untaken, options.signal));
+    const statuses = this.#incoming.has(INCOMING)
+      ? ["submitted"] as const
+      : ["submitted", "working"] as const;
+    const replay = this.#openInbound.idsIn(statuses);
+    return this.#loadOffered(this.#incoming.subscribe(INCOMING, replay, options.signal), statuses);
   }
 
-  async *#loadUntaken(taskIds: AsyncIterable<string>): AsyncIterable<Task> {
+  async *#loadOffered(taskIds: AsyncIterable<string>, statuses: readonly TaskStatus[]): AsyncIterable<Task> {
     for await (const taskId of taskIds) {
       const stored = await this.#store.load(taskId);
-      if (stored?.task.status === "submitted") yield stored.task;
+      if (stored !== undefined && statuses.includes(stored.task.status)) yield stored.task;
     }
   }
 
@@ -214,19 +216,23 @@ export class Engine implements AsyncDisposable {
    * duplicate or refused; not while this node cannot take it, so that the sender tries again.
    */
   async receive(peerId: string, envelope: Envelope): Promise<void> {
-    const { body } = envelope;
+    const { body, envelopeId } = envelope;
     if (body.type === "ack") return this.#delivery.acknowledge(peerId, body.acknowledgedEnvelopeId);
     const facts = { peer: peerId, envelope: body.type, task: body.taskId };
+    const recent = `${peerId}/${envelopeId}`;
     try {
-      const refusal = body.type === "send_task"
-        ? await this.#receiveTask(peerId, body)
-        : await this.#receiveChange(peerId, body);
-      if (refusal !== undefined) this.#logger.warn("Envelope refused", { ...facts, reason: refusal });
+      if (!this.#recentEnvelopes.has(recent)) {
+        const refusal = body.type === "send_task"
+          ? await this.#receiveTask(peerId, body)
+          : await this.#receiveChange(peerId, body);
+        if (refusal !== undefined) this.#logger.warn("Envelope refused", { ...facts, reason: refusal });
+        this.#recentEnvelopes.add(recent);
+      }
     } catch (error) {
       this.#logger.error("Envelope not taken; its sender will try again", { ...facts, error });
       return;
     }
-    await this.#sendUnrecorded(peerId, { type: "ack", acknowledgedEnvelopeId: envelope.envelopeId });
+    await this.#sendUnrecorded(peerId, { type: "ack", acknowledgedEnvelopeId: envelopeId });
   }
 
   /** A peer can be reached: what waits for it is sent. */
@@ -234,43 +240,28 @@ export class Engine implements AsyncDisposable {
     this.#delivery.peerConnected(peerId);
   }
 
-  /** Answers why the task was refused, or undefined. */
+  /** Answers why the task was refused, or undefined; the sender has been told then. */
   async #receiveTask(
     peerId: string,
     body: EnvelopeBody & { type: "send_task" },
   ): Promise<string | undefined> {
+    const refusal = refusalOf(body) ?? await this.#keepTask(peerId, body);
+    if (refusal === undefined) return undefined;
+    const { taskId } = body;
+    const rejected: EnvelopeBody = { type: "status_update", taskId, status: "rejected", message: undefined };
+    if (await this.#sendUnrecorded(peerId, rejected)) return refusal;
+    throw new CodedError("unavailable", `its sender could not be told that it is refused: ${refusal}`);
+  }
+
+  /** Creates the task unless it is there already; answers why it cannot be, or undefined. */
+  async #keepTask(peerId: string, body: EnvelopeBody & { type: "send_task" }): Promise<string | undefined> {
     const taskId = body.taskId || crypto.randomUUID();
     return await this.#locks.run(taskId, async () => {
       const known = await this.#store.load(taskId);
       if (known?.task.direction === "inbound" && known.task.peerId === peerId) return undefined;
-      const refusal = known !== undefined ? "the task id belongs to another task" : refusalOf(body, taskId);
-      if (refusal !== undefined) {
-        await this.#sendUnrecorded(peerId, {
-          type: "status_update",
-          taskId,
-          status: "rejected",
-          message: undefined,
-        });
-        return refusal;
-      }
-      if (this.#openInbound.size >= this.#maxOpenInbound) {
-        throw new CodedError("resource_exhausted", `${this.#openInbound.size} received tasks are unfinished`);
-      }
-      const nowMs = this.#clock.now();
-      const task: Task = {
-        taskId,
-        contextId: body.contextId,
-        direction: "inbound",
-        peerId,
-        status: "submitted",
-        targetSkillId: body.targetSkillId,
-        messages: body.message === undefined ? [] : [body.message],
-        artifacts: [],
-        metadata: body.metadata,
-        errorMessage: "",
-        createdAtMs: nowMs,
-        updatedAtMs: nowMs,
-      };
+      if (known !== undefined) return "the task id belongs to another task";
+      this.#openInbound.checkRoom(peerId);
+      const task = this.#createTask(taskId, body, { direction: "inbound", peerId });
       if (!await this.#commit(task, undefined, [])) {
         throw new CodedError("aborted", "the task changed meanwhile");
       }
@@ -279,12 +270,35 @@ export class Engine implements AsyncDisposable {
     });
   }
 
+  #createTask(
+    taskId: string,
+    { message, contextId, targetSkillId, metadata }: Omit<
+      EnvelopeBody & { type: "send_task" },
+      "type" | "taskId"
+    >,
+    side: Pick<Task, "direction" | "peerId">,
+  ): Task {
+    const nowMs = this.#clock.now();
+    const messages = message === undefined ? [] : [message];
+    return {
+      ...{
+        taskId,
+        contextId,
+        ...side,
+        status: "submitted",
+        targetSkillId,
+        messages,
+        artifacts: [],
+        metadata,
+      },
+      ...{ errorMessage: "", createdAtMs: nowMs, updatedAtMs: nowMs },
+    };
+  }
+
   /** Answers why the change was refused, or undefined when it was applied or had nothing to change. */
-  async #receiveChange(
-    peerId: string,
-    body: Exclude<EnvelopeBody, { type: "send_task" | "ack" }>,
-  ): Promise<string | undefined> {
-    return await this.#locks.run(body.taskId, async () => {
+  async #receiveChange(peerId: string, body: ChangeBody): Promise<string | undefined> {
+    const problem = problemOf(() => checkId("task id", body.taskId));
+    return problem ?? await this.#locks.run(body.taskId, async () => {
       const stored = await this.#store.load(body.taskId);
       if (stored === undefined) return "no such task";
       const { task, revision } = stored;
@@ -322,7 +336,7 @@ export class Engine implements AsyncDisposable {
             (isTerminal(task.status) ? ": it has ended" : ""),
         );
       }
-      const applied = await this.#apply(stored, change, report(task, change));
+      const applied = await this.#apply(stored, change, reportOf(task, change));
       if (applied === undefined) {
         throw new CodedError("aborted", `Task ${taskId} changed meanwhile: try again`);
       }
@@ -342,7 +356,7 @@ export class Engine implements AsyncDisposable {
       status: change.status,
       messages: withMessage(task.messages, change.message),
       artifacts: change.artifacts ?? task.artifacts,
-      errorMessage: change.errorMessage || reasonOf(change),
+      errorMessage: reasonOf(change),
       updatedAtMs: this.#clock.now(),
     };
     if (!await this.#commit(next, stored.revision, envelopes)) return undefined;
@@ -360,12 +374,10 @@ export class Engine implements AsyncDisposable {
       taskId: task.taskId,
       envelope: { envelopeId: crypto.randomUUID(), timestampMs: nowMs, body },
       queuedAtMs: nowMs,
-      expiresAtMs: nowMs + this.#envelopeTtlMs,
+      expiresAtMs: this.#envelopeTtlMs === 0 ? NEVER_MS : nowMs + this.#envelopeTtlMs,
     }));
     if (!await this.#store.commit({ task, revision, outbox })) return false;
-    if (task.direction === "inbound" && !isTerminal(task.status)) {
-      this.#openInbound.set(task.taskId, task.status);
-    } else this.#openInbound.delete(task.taskId);
+    this.#openInbound.update(task);
     this.#delivery.enqueue(outbox);
     return true;
   }
@@ -375,13 +387,15 @@ export class Engine implements AsyncDisposable {
     return this.#lastSequence = Math.max(this.#lastSequence + 1, nowMs * 1000);
   }
 
-  /** Sends what nothing depends on: its loss is mended by the other side's next try. */
-  async #sendUnrecorded(peerId: string, body: EnvelopeBody): Promise<void> {
+  /** Sends what is not kept: its loss is mended by the other side's next try. False when it could not be sent. */
+  async #sendUnrecorded(peerId: string, body: EnvelopeBody): Promise<boolean> {
     const envelope = { envelopeId: crypto.randomUUID(), timestampMs: this.#clock.now(), body };
     try {
       await this.#transport.send(peerId, envelope);
+      return true;
     } catch (error) {
       this.#logger.debug("Could not answer an envelope", { peer: peerId, envelope: body.type, error });
+      return false;
     }
   }
 
@@ -416,61 +430,4 @@ function sameTask(task: Task, peerId: string): Task {
     "already_exists",
     `Task id ${task.taskId} belongs to another task: leave it out to get a new one`,
   );
-}
-
-function refusalOf(body: EnvelopeBody & { type: "send_task" }, taskId: string): string | undefined {
-  try {
-    checkId("task id", taskId);
-    if (body.contextId !== "") checkId("context id", body.contextId);
-    checkMessage(body.message);
-    return undefined;
-  } catch (error) {
-    if (error instanceof CodedError) return error.message;
-    throw error;
-  }
-}
-
-/** What the message of a failure or rejection says. */
-function reasonOf({ status, message }: Change): string {
-  if (status !== "failed" && status !== "rejected") return "";
-  return (message?.parts ?? []).flatMap(({ content }) => content.kind === "text" ? content.text : []).join(
-    "\n",
-  );
-}
-
-function changeOf(body: Exclude<EnvelopeBody, { type: "send_task" | "ack" }>): Change {
-  switch (body.type) {
-    case "status_update":
-      return { status: body.status, message: body.message };
-    case "complete":
-      return { status: "completed", artifacts: body.artifacts, message: body.message };
-    case "fail":
-      return { status: "failed", errorMessage: body.errorMessage, message: body.message };
-    case "cancel":
-      return { status: "canceled" };
-    default:
-      return body satisfies never;
-  }
-}
-
-/** The envelopes that report a change of `task` to its other side. */
-function report(task: Task, change: Change): EnvelopeBody[] {
-  const { taskId } = task;
-  if (task.direction === "outbound") return [{ type: "cancel", taskId }];
-  const { message, artifacts = [], errorMessage = "" } = change;
-  return reportedSteps(task.status, change.status).map((status): EnvelopeBody => {
-    switch (status) {
-      case "completed":
-        return { type: "complete", taskId, artifacts, message };
-      case "failed":
-        return { type: "fail", taskId, errorMessage: errorMessage || "rejected by the agent", message };
-      default:
-        return {
-          type: "status_update",
-          taskId,
-          status,
-          message: status === change.status ? message : undefined,
-        };
-    }
-  });
 }

@@ -37,6 +37,11 @@ export class Subscriptions<T> {
     return channel;
   }
 
+  /** Whether anybody subscribes to `topic`. */
+  has(topic: string): boolean {
+    return this.#topics.has(topic);
+  }
+
   /** Tells every subscriber of `topic`; with `last`, ends their streams after the event. */
   publish(topic: string, event: T, options: { last?: boolean } = {}): void {
     for (const channel of [...this.#topics.get(topic) ?? []]) {

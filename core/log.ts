@@ -53,13 +53,21 @@ export function createLogger(options: LoggerOptions): Logger {
 /** A logger that writes nothing. */
 export const silentLogger: Logger = createLogger({ level: "error", write: () => {} });
 
+/** Longest text of a field, in UTF-16 units: a peer's text shall not fill the log. */
+const MAX_TEXT = 2_000;
+
+function shortened(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}… (${text.length} characters)`;
+}
+
 /** `value` as JSON can hold it; what it cannot (a cycle, say) is named instead. */
 function plain(value: unknown): unknown {
   if (value instanceof Error) {
     const cause = value.cause === undefined ? "" : ` (cause: ${plain(value.cause)})`;
-    return `${"code" in value ? `${value.code}: ` : ""}${value.message}${cause}`;
+    return `${"code" in value ? `${value.code}: ` : ""}${shortened(value.message)}${cause}`;
   }
   if (typeof value === "bigint") return value.toString();
+  if (typeof value === "string") return shortened(value);
   if (typeof value !== "object" || value === null) return value;
   try {
     return JSON.parse(

@@ -111,10 +111,10 @@ export class PeerWire implements AsyncDisposable {
     try {
       const signal = AbortSignal.any([this.#stop.signal, timeout.signal]);
       const theirs = await host.exchangeCard(peerId, own, { signal });
-      if (host.isConnected(peerId)) this.#asked.add(peerId);
       if (theirs !== undefined) await this.#take(peerId, theirs);
     } finally {
       clearTimeout(timer);
+      if (host.isConnected(peerId)) this.#asked.add(peerId);
     }
   }
 

@@ -116,8 +116,109 @@ Deno.test("subscribeIncoming() replays a task nobody has taken, also after a res
   const again = await net.start("b", { kv: b.kv });
   assert.equal((await nextTask(again.engine.subscribeIncoming())).taskId, taskId);
   await again.engine.updateTask(taskId, "working");
+  again.engine.subscribeIncoming();
   const { taskId: second } = await a.engine.sendTask({ peerId: "b", message: textMessage("again") });
   assert.equal((await nextTask(again.engine.subscribeIncoming())).taskId, second);
+});
+
+Deno.test("subscribeIncoming() offers a task whose agent has gone to the next one", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  assert.equal((await nextTask(b.engine.subscribeIncoming())).status, "submitted");
+  await b.engine.updateTask(taskId, "working");
+  const again = await nextTask(b.engine.subscribeIncoming());
+  assert.deepEqual([again.taskId, again.status], [taskId, "working"]);
+});
+
+Deno.test("receive() applies a repeated envelope once and acknowledges it each time", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  const body = {
+    type: "status_update",
+    taskId,
+    status: "working",
+    message: textMessage("half", "agent"),
+  } as const;
+  const envelope = { envelopeId: "again", timestampMs: 0, body };
+  await a.engine.receive("b", envelope);
+  await b.engine.updateTask(taskId, "input_required");
+  await net.settle();
+  await a.engine.receive("b", envelope);
+  const task = await a.engine.getTask(taskId);
+  assert.deepEqual([task.status, task.messages.length], ["input_required", 2]);
+  assert.equal(
+    a.sent.filter(({ body }) => body.type === "ack" && body.acknowledgedEnvelopeId === "again").length,
+    2,
+  );
+});
+
+Deno.test("receive() keeps room for other peers when one has sent too many tasks", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b", { maxOpenInboundPerPeer: 2 })];
+  const c = await net.start("c");
+  for (let i = 0; i < 3; i++) await a.engine.sendTask({ peerId: "b", message: textMessage(`${i}`) });
+  const { taskId } = await c.engine.sendTask({ peerId: "b", message: textMessage("honest") });
+  await net.settle();
+  assert.equal((await b.engine.listTasks({ pageSize: 10 })).tasks.length, 3);
+  assert.equal((await b.engine.getTask(taskId)).peerId, "c");
+});
+
+Deno.test("receive() tells the sender of a task that it is refused, and does not acknowledge it before", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi"), contextId: "c" });
+  await net.settle();
+  const bad = {
+    type: "send_task",
+    taskId: "x",
+    contextId: "",
+    targetSkillId: "",
+    metadata: {},
+    message: undefined,
+  } as const;
+  const isAck = (id: string) =>
+    b.sent.some(({ body }) => body.type === "ack" && body.acknowledgedEnvelopeId === id);
+  net.fate = (from, _to, { body }) => from === "b" && body.type === "status_update" ? "fail" : "pass";
+  await b.engine.receive("a", { envelopeId: "bad", timestampMs: 0, body: bad });
+  assert.equal(isAck("bad"), false);
+  net.fate = () => "pass";
+  await b.engine.receive("a", { envelopeId: "bad", timestampMs: 0, body: bad });
+  assert.equal(isAck("bad"), true);
+  assert.equal((await a.engine.getTask(taskId)).status, "submitted");
+});
+
+Deno.test("Engine without a time limit keeps trying", async () => {
+  await using net = new EngineNet();
+  const [a] = [await net.start("a", { envelopeTtlMs: 0 }), await net.start("b")];
+  net.fate = () => "fail";
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  for (let i = 0; i < 5; i++) {
+    await net.settle();
+    net.clock.advance(7 * 24 * 3_600_000);
+  }
+  assert.equal((await a.engine.getTask(taskId)).status, "submitted");
+});
+
+Deno.test("Engine removes delivered envelopes once the store takes it again", async () => {
+  await using net = new EngineNet();
+  const [a] = [await net.start("a"), await net.start("b")];
+  const commit = a.kv.commit.bind(a.kv);
+  let full = true;
+  a.kv.commit = (operations) =>
+    full && operations.every(({ op }) => op === "delete")
+      ? Promise.reject(new Error("disk full"))
+      : commit(operations);
+  await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  const waiting = async () => (await Array.fromAsync(a.kv.list(["outbox"]))).length;
+  assert.equal(await waiting(), 1);
+  full = false;
+  net.clock.advance(60_000);
+  await net.settle();
+  assert.equal(await waiting(), 0);
 });
 
 Deno.test("subscribe() replays the end with its artifacts to a late subscriber and then ends", async () => {

@@ -25,6 +25,12 @@ async function daemonOn(home: string): Promise<{ pid: number; address: string }>
   }
 }
 
+/** Where Deno keeps its cache, which otherwise follows HOME. */
+async function denoDir(): Promise<string> {
+  const { stdout } = await runProgram([Deno.execPath(), "info", "--json"]);
+  return JSON.parse(stdout).denoDir;
+}
+
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -38,7 +44,7 @@ Deno.test("ask.ts gets its answer from echo_agent.ts, whose daemon ends with it 
   const home = join(dir.path, "agent");
   await using agent = new RunningProgram(example("echo_agent.ts"), loopbackEnv(home));
   const { pid, address } = await daemonOn(home);
-  const env = { ...loopbackEnv(""), HOME: dir.path };
+  const env = { ...loopbackEnv(""), HOME: dir.path, DENO_DIR: await denoDir() };
   const asked = await runProgram([...example("ask.ts"), address, "hello"], { env });
   assert.deepEqual([asked.code, asked.stdout, asked.stderr], [0, "Echo: hello\n", ""]);
   await agent.stop("SIGKILL");

@@ -1,0 +1,80 @@
+import { CodedError } from "../core/errors.ts";
+import type { Artifact, EnvelopeBody, Message, Task, TaskStatus } from "./model.ts";
+import { reportedSteps } from "./state_machine.ts";
+import { checkId, checkMessage } from "./validation.ts";
+
+/** What one step changes of a task. */
+export interface Change {
+  readonly status: TaskStatus;
+  readonly message?: Message | undefined;
+  readonly artifacts?: readonly Artifact[];
+  readonly errorMessage?: string;
+}
+
+/** The body of an envelope that changes a task. */
+export type ChangeBody = Exclude<EnvelopeBody, { type: "send_task" | "ack" }>;
+
+/** The change that an envelope of the other side makes. */
+export function changeOf(body: ChangeBody): Change {
+  switch (body.type) {
+    case "status_update":
+      return { status: body.status, message: body.message };
+    case "complete":
+      return { status: "completed", artifacts: body.artifacts, message: body.message };
+    case "fail":
+      return { status: "failed", errorMessage: body.errorMessage, message: body.message };
+    case "cancel":
+      return { status: "canceled" };
+    default:
+      return body satisfies never;
+  }
+}
+
+/** The envelopes that report a change of `task` to its other side. */
+export function reportOf(task: Task, change: Change): EnvelopeBody[] {
+  const { taskId } = task;
+  if (task.direction === "outbound") return [{ type: "cancel", taskId }];
+  const { message, artifacts = [], errorMessage = "" } = change;
+  return reportedSteps(task.status, change.status).map((status): EnvelopeBody => {
+    switch (status) {
+      case "completed":
+        return { type: "complete", taskId, artifacts, message };
+      case "failed":
+        return { type: "fail", taskId, errorMessage: errorMessage || "rejected by the agent", message };
+      default:
+        return {
+          type: "status_update",
+          taskId,
+          status,
+          message: status === change.status ? message : undefined,
+        };
+    }
+  });
+}
+
+/** Why a task has failed or was rejected: what the change says, else the text of its message. */
+export function reasonOf({ status, message, errorMessage }: Change): string {
+  if (status !== "failed" && status !== "rejected") return "";
+  const texts = (message?.parts ?? []).flatMap(({ content }) => content.kind === "text" ? content.text : []);
+  return errorMessage || texts.join("\n");
+}
+
+/** Why a new task of another node is refused, or undefined. */
+export function refusalOf(body: EnvelopeBody & { type: "send_task" }): string | undefined {
+  return problemOf(() => {
+    if (body.taskId !== "") checkId("task id", body.taskId);
+    if (body.contextId !== "") checkId("context id", body.contextId);
+    checkMessage(body.message);
+  });
+}
+
+/** What a check finds wrong, or undefined. */
+export function problemOf(check: () => void): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CodedError) return error.message;
+    throw error;
+  }
+}
