@@ -23,7 +23,7 @@ export interface TaskQuery {
   readonly pageToken?: string;
 }
 
-/** A page of tasks, without messages' and artifacts' content beyond what the store keeps inline. */
+/** A page of tasks in short: the beginning of the first message's text, artifacts without their parts. */
 export interface TaskPage {
   readonly tasks: readonly Task[];
   /** Empty on the last page. */

@@ -34,6 +34,9 @@ export function codeOfStatus(status: number): ErrorCode {
 /** Default limit of one message: the 16 MiB an envelope may have, and room for what surrounds it. */
 export const MAX_RPC_MESSAGE_BYTES = 24 * 1024 * 1024;
 
+/** Longest answer: a task with all its messages and artifacts, as large as the store takes one. */
+export const MAX_RPC_ANSWER_BYTES = 65 * 1024 * 1024;
+
 /** One method as a gRPC library wants it: its path, its shape and how its messages become bytes. */
 export interface RpcMethodDefinition<I, O> {
   readonly path: string;

@@ -87,7 +87,7 @@ export class DaemonClient {
     );
   }
 
-  /** Tasks the daemon knows, newest first, without the content of their artifacts. */
+  /** Tasks the daemon knows, newest first, in short. */
   async listTasks(
     { status, direction, limit = 100 }: TaskFilter,
     options: RpcCallOptions = {},

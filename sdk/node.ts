@@ -176,7 +176,7 @@ export class Node implements AsyncDisposable {
     return await this.#daemon().getTask(taskId);
   }
 
-  /** Tasks the daemon knows, newest first, without the content of their artifacts. */
+  /** Tasks the daemon knows, newest first, in short: the beginning of the request, artifacts without their parts. */
   async listTasks(filter: TaskFilter & { signal?: AbortSignal } = {}): Promise<Task[]> {
     return await this.#daemon().listTasks(filter, { signal: filter.signal });
   }

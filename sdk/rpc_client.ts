@@ -8,7 +8,7 @@ import {
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
 import { CodedError, type ErrorCode } from "../core/errors.ts";
-import { codeOfStatus, GRPC_STATUS, MAX_RPC_MESSAGE_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
+import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
 import { parseRpcAddress } from "../core/rpc_address.ts";
 import { Http2Connection } from "./http2_connection.ts";
 
@@ -171,10 +171,10 @@ const EMPTY = new Uint8Array(0);
 function lengthIn(frame: Uint8Array): number {
   if (frame[0] !== 0) throw new CodedError("internal", "The answer is compressed, which nobody asked for");
   const length = new DataView(frame.buffer, frame.byteOffset).getUint32(1);
-  if (length <= MAX_RPC_MESSAGE_BYTES) return length;
+  if (length <= MAX_RPC_ANSWER_BYTES) return length;
   throw new CodedError(
     "resource_exhausted",
-    `The answer has ${length} bytes, at most ${MAX_RPC_MESSAGE_BYTES} are taken`,
+    `The answer has ${length} bytes, at most ${MAX_RPC_ANSWER_BYTES} are taken`,
   );
 }
 

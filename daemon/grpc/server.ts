@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import { assertHttp2Guard, installHttp2Guard } from "../../core/http2_guard.ts";
 import type { Logger } from "../../core/log.ts";
-import { MAX_RPC_MESSAGE_BYTES } from "../../core/rpc.ts";
+import { MAX_RPC_ANSWER_BYTES, MAX_RPC_MESSAGE_BYTES } from "../../core/rpc.ts";
 import { formatRpcAddress, parseRpcAddress, type RpcAddress } from "../../core/rpc_address.ts";
 import { prepareAddress, removeSocket } from "./address.ts";
 import { OpenCalls } from "./calls.ts";
@@ -50,7 +50,7 @@ export async function startGrpcServer(
   const maxBytes = options.maxMessageBytes ?? MAX_RPC_MESSAGE_BYTES;
   const server = new grpc.Server({
     "grpc.max_receive_message_length": maxBytes,
-    "grpc.max_send_message_length": maxBytes,
+    "grpc.max_send_message_length": MAX_RPC_ANSWER_BYTES,
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,

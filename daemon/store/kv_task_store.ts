@@ -30,6 +30,8 @@ import { fromTask, toTask } from "../convert/task.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 
 const MAX_PAGE_SIZE = 1000;
+/** Text of a task that lists show, in UTF-16 units. */
+const MAX_EXCERPT = 1000;
 const EMPTY = new Uint8Array();
 
 /** The engine's {@link TaskStore} on a {@link KvStore}: one record per task, indexes by time and of unfinished tasks. */
@@ -77,7 +79,7 @@ export class KvTaskStore implements TaskStore {
       const task = await this.#loadReadable(key);
       if (task === undefined || !matches(task, query)) continue;
       if (tasks.length === limit) return { tasks, nextPageToken: toPageToken(tasks.at(-1) as Task) };
-      tasks.push({ ...task, artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [] })) });
+      tasks.push(toListed(task));
     }
     return { tasks, nextPageToken: "" };
   }
@@ -123,6 +125,19 @@ export class KvTaskStore implements TaskStore {
       return undefined;
     }
   }
+}
+
+/** A task as lists show it: the request's text in short, artifacts by name. */
+function toListed(task: Task): Task {
+  const messages = task.messages.slice(0, 1).map((message) => ({
+    ...message,
+    parts: message.parts.flatMap(({ content, ...part }) =>
+      content.kind === "text"
+        ? [{ ...part, content: { ...content, text: content.text.slice(0, MAX_EXCERPT) } }]
+        : []
+    ).slice(0, 1),
+  }));
+  return { ...task, messages, artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [] })) };
 }
 
 function matches(task: Task, query: TaskQuery): boolean {

@@ -446,3 +446,17 @@ Deno.test("Engine takes a report on a task as the acknowledgement of the task", 
   await net.settle();
   assert.equal(a.sent.filter(({ body }) => body.type === "send_task").length, 1);
 });
+
+Deno.test("listTasks() gives large tasks in short", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("x".repeat(100_000)) });
+  await net.settle();
+  await b.engine.completeTask(taskId, [artifact], textMessage("done", "agent"));
+  await net.settle();
+  const [listed] = (await a.engine.listTasks({ pageSize: 1 })).tasks;
+  assert.deepEqual(listed?.artifacts, [{ ...artifact, parts: [] }]);
+  assert.equal(listed?.messages.length, 1);
+  const content = listed?.messages[0]?.parts[0]?.content;
+  assert.equal(content?.kind === "text" && content.text.length, 1000);
+});
