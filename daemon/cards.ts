@@ -7,8 +7,8 @@ import { decodeCard, encodeCard } from "./convert/card.ts";
 
 /** Most bytes of a card, own or received. */
 export const MAX_CARD_BYTES = 256 * 1024;
-/** Peers whose card is held in memory; the others are read from the store. */
-const MAX_CACHED_CARDS = 1024;
+/** Bytes of peers' cards held in memory, the newest; the others are read from the store. */
+const MAX_CACHED_BYTES = 16 * 1024 * 1024;
 /** Peers whose card is kept in the store; beyond that the one seen longest ago goes. */
 const MAX_STORED_CARDS = 10_000;
 
@@ -21,7 +21,9 @@ export interface CardBookDeps {
 /** The card of this node and the last one seen of each peer, both kept in the store. */
 export class CardBook {
   readonly #deps: CardBookDeps;
-  readonly #peers = new Map<string, AgentCard>();
+  /** Encoded cards of peers in `#stored`, the one cached last at the end; as objects they could be many times larger. */
+  readonly #cached = new Map<string, Uint8Array>();
+  #cachedBytes = 0;
   /** Peers with a card in the store, the one seen last at the end. */
   readonly #stored = new Set<string>();
   #own: AgentCard | undefined;
@@ -95,27 +97,29 @@ export class CardBook {
       );
     }
     const card = { ...claimed, peerId, didKey: isPeerId(peerId) ? toDidKey(peerId) : "" };
-    const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value: encodeCard(card) }];
+    const value = encodeCard(card);
+    const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value }];
     this.#stored.delete(peerId);
     const [oldest] = this.#stored;
     if (this.#stored.size >= MAX_STORED_CARDS && oldest !== undefined) {
       this.#stored.delete(oldest);
+      this.#forget(oldest);
       operations.push({ op: "delete", key: peerCardKey(oldest) });
     }
     this.#stored.add(peerId);
     await this.#deps.kv.commit(operations);
-    this.#remember(peerId, card);
+    this.#remember(peerId, value);
     return card;
   }
 
   /** The last card seen of a peer. */
   async of(peerId: string): Promise<AgentCard | undefined> {
-    const cached = this.#peers.get(peerId);
-    if (cached !== undefined) return cached;
+    const cached = this.#cached.get(peerId);
+    if (cached !== undefined) return decodeCard(cached);
     const stored = await this.#deps.kv.get(peerCardKey(peerId));
     if (stored === undefined) return undefined;
     const card = decodeCard(stored.value);
-    this.#remember(peerId, card);
+    if (!this.#cached.has(peerId)) this.#remember(peerId, stored.value);
     return card;
   }
 
@@ -131,10 +135,19 @@ export class CardBook {
     };
   }
 
-  #remember(peerId: string, card: AgentCard): void {
-    this.#peers.delete(peerId);
-    this.#peers.set(peerId, card);
-    const [oldest] = this.#peers.keys();
-    if (this.#peers.size > MAX_CACHED_CARDS && oldest !== undefined) this.#peers.delete(oldest);
+  #remember(peerId: string, card: Uint8Array): void {
+    this.#forget(peerId);
+    if (!this.#stored.has(peerId)) return;
+    this.#cached.set(peerId, card);
+    this.#cachedBytes += card.length;
+    for (const oldest of this.#cached.keys()) {
+      if (this.#cachedBytes <= MAX_CACHED_BYTES) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(peerId: string): void {
+    this.#cachedBytes -= this.#cached.get(peerId)?.length ?? 0;
+    this.#cached.delete(peerId);
   }
 }

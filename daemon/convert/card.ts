@@ -1,6 +1,10 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { AgentCard } from "../../a2a/mod.ts";
 import * as pb from "../../gen/agentanycast/v1/agent_card_pb.ts";
+import { checkShape, decodeWithin, type ShapeLimits } from "./shape.ts";
+
+/** What a card may cost its receiver. */
+const LIMITS: ShapeLimits = { maxFields: 2000, maxDepth: 16 };
 
 /** A card as the wire has it. */
 export function toCard(card: AgentCard): pb.AgentCard {
@@ -43,12 +47,17 @@ export function fromCard(card: pb.AgentCard): AgentCard {
   };
 }
 
-/** The bytes of a card as they travel between peers. */
+/**
+ * The bytes of a card as they travel between peers; {@link decodeCard} takes them.
+ * @throws CodedError `invalid_argument` when the card has too many fields.
+ */
 export function encodeCard(card: AgentCard): Uint8Array {
-  return toBinary(pb.AgentCardSchema, toCard(card));
+  const bytes = toBinary(pb.AgentCardSchema, toCard(card));
+  checkShape(pb.AgentCardSchema, bytes, LIMITS);
+  return bytes;
 }
 
-/** A card from its bytes. @throws Error when they are none. */
+/** A card from its bytes. @throws CodedError `invalid_argument` when they are none or have too many fields. */
 export function decodeCard(bytes: Uint8Array): AgentCard {
-  return fromCard(fromBinary(pb.AgentCardSchema, bytes));
+  return fromCard(decodeWithin(pb.AgentCardSchema, bytes, LIMITS));
 }

@@ -1,13 +1,22 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { Envelope, EnvelopeBody } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
+import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
+import { checkShape, decodeWithin, type ShapeLimits } from "./shape.ts";
 import { fromArtifact, fromMessage, fromStatus, toArtifact, toMessage, toStatus } from "./task.ts";
 import { fromTimestamp, toTimestamp } from "./time.ts";
 
-/** The bytes of an envelope as they travel between peers. */
+/** What an envelope may cost its receiver. Decoders stop at 100 levels; the rest is room for records and answers around it. */
+const LIMITS: ShapeLimits = { maxFields: 200_000, maxDepth: 64 };
+
+/**
+ * The bytes of an envelope as they travel between peers. What it answers can be sent, and {@link decodeEnvelope} takes it.
+ * @throws CodedError `resource_exhausted` when it does not fit into a frame, `invalid_argument` when it has too many or
+ * too deeply nested fields.
+ */
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  return toBinary(
+  const bytes = toBinary(
     pb.A2AEnvelopeSchema,
     create(pb.A2AEnvelopeSchema, {
       envelopeId: envelope.envelopeId,
@@ -15,19 +24,22 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
       ...toPayload(envelope.body),
     }),
   );
+  if (bytes.length > MAX_FRAME_BYTES) {
+    throw new CodedError(
+      "resource_exhausted",
+      `The envelope has ${bytes.length} bytes: ${MAX_FRAME_BYTES} at most; split its content`,
+    );
+  }
+  checkShape(pb.A2AEnvelopeSchema, bytes, LIMITS);
+  return bytes;
 }
 
 /**
  * An envelope from its bytes; undefined for a type that this version does not take (it must not be acknowledged).
- * @throws CodedError `invalid_argument` when the bytes are no envelope.
+ * @throws CodedError `invalid_argument` when the bytes are no envelope or have too many or too deeply nested fields.
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
-  let wire: pb.A2AEnvelope;
-  try {
-    wire = fromBinary(pb.A2AEnvelopeSchema, bytes);
-  } catch (cause) {
-    throw new CodedError("invalid_argument", "The bytes are no envelope", { cause });
-  }
+  const wire = decodeWithin(pb.A2AEnvelopeSchema, bytes, LIMITS);
   const body = fromPayload(wire.payload);
   return body === undefined
     ? undefined

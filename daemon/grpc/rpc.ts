@@ -27,7 +27,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { CodedError } from "../../core/errors.ts";
+import { CodedError, errorMessage } from "../../core/errors.ts";
 import { type RpcMethodDefinition, toRpcMethodDefinition } from "../../core/rpc.ts";
 
 /** What a handler knows about its call besides the request. */
@@ -95,10 +95,28 @@ function refuse(method: DescMethod): RpcMethod["handle"] {
 function toRpcMethod(method: DescMethod, handler: RpcMethod["handle"]): RpcMethod {
   const definition = toRpcMethodDefinition(method) as RpcMethodDefinition<unknown, unknown>;
   const toMessage = (init: unknown) => create(method.output, init as MessageInitShape<typeof method.output>);
+  const answer = (request: unknown, context: RpcContext) =>
+    definition.requestStream
+      ? handler(mapItems(request as AsyncIterable<unknown>, readable), context)
+      : handler(readable(request), context);
   const handle: RpcMethod["handle"] = definition.responseStream
-    ? (request, context) => mapItems(handler(request, context) as AsyncIterable<unknown>, toMessage)
-    : async (request, context) => toMessage(await handler(request, context));
-  return { definition, handle };
+    ? (request, context) => mapItems(answer(request, context) as AsyncIterable<unknown>, toMessage)
+    : async (request, context) => toMessage(await answer(request, context));
+  const requestDeserialize = (bytes: Uint8Array): unknown => {
+    try {
+      return definition.requestDeserialize(bytes);
+    } catch (cause) {
+      const text = `The ${method.input.name} cannot be read: ${errorMessage(cause)}`;
+      return new CodedError("invalid_argument", text, { cause });
+    }
+  };
+  return { definition: { ...definition, requestDeserialize }, handle };
+}
+
+/** A request; one that could not be read travels as its error, for the library would hide what it throws itself. */
+function readable(request: unknown): unknown {
+  if (request instanceof CodedError) throw request;
+  return request;
 }
 
 /** `source` with each item mapped. Not a generator: `return()` must reach the source while its `next()` is pending. */

@@ -4,7 +4,7 @@ import { silentLogger } from "../../core/log.ts";
 import { CardBook, MAX_CARD_BYTES } from "../../daemon/cards.ts";
 import { decodeCard, encodeCard } from "../../daemon/convert/card.ts";
 import { createIdentity } from "../../identity/mod.ts";
-import { createMemoryKvStore, ownCardKey } from "../../kv/mod.ts";
+import { createMemoryKvStore, ownCardKey, peerCardKey } from "../../kv/mod.ts";
 
 const me = createIdentity(new Uint8Array(32).fill(1));
 const other = createIdentity(new Uint8Array(32).fill(2));
@@ -39,6 +39,7 @@ Deno.test("setOwn() refuses a card without name, with doubled skills or too larg
     { ...card, skills: [skill("a"), skill("a")] },
     { ...card, skills: [skill("")] },
     { ...card, description: "x".repeat(MAX_CARD_BYTES) },
+    { ...card, relayAddresses: Array(2000).fill("") },
   ];
   for (const one of bad) await assert.rejects(book.setOwn(one), { code: "invalid_argument" });
   assert.equal(book.own, undefined);
@@ -58,9 +59,41 @@ Deno.test("take() refuses another peer's card, garbage and too many bytes", asyn
     encodeCard({ ...card, peerId: me.peerId }),
     new Uint8Array([0xff, 0xff, 0xff]),
     new Uint8Array(MAX_CARD_BYTES + 1),
+    new Uint8Array(MAX_CARD_BYTES).map((_, i) => i % 2 === 0 ? 0x2a : 0), // nothing but empty skills
   ];
   for (const bytes of bad) await assert.rejects(book.take(other.peerId, bytes), { code: "invalid_argument" });
   assert.equal(await book.of(other.peerId), undefined);
+});
+
+Deno.test("take() refuses a card that its peer id would make too large to read again", async () => {
+  const kv = createMemoryKvStore();
+  const book = await openBook(kv);
+  const skills = (length: number) => new Uint8Array(2 * length).map((_, i) => i % 2 === 0 ? 0x2a : 0);
+  await assert.rejects(book.take(other.peerId, skills(2000)), { code: "invalid_argument" });
+  assert.equal(await kv.get(peerCardKey(other.peerId)), undefined);
+  await book.take(other.peerId, skills(1990));
+  assert.equal((await (await openBook(kv)).of(other.peerId))?.skills.length, 1990);
+});
+
+Deno.test("of() reads the newest cards from memory and those beyond 16 MiB from the store", async () => {
+  const kv = createMemoryKvStore();
+  const read: string[] = [];
+  const book = await openBook({
+    get: (key) => {
+      read.push(String(key.at(-1)));
+      return kv.get(key);
+    },
+    list: (...args) => kv.list(...args),
+    commit: (operations) => kv.commit(operations),
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  });
+  const bytes = encodeCard({ ...card, description: "x".repeat(MAX_CARD_BYTES - 1024) });
+  const peers = Array.from({ length: 70 }, (_, i) => `peer${i}`);
+  for (const peer of peers) await book.take(peer, bytes);
+  read.length = 0;
+  for (const peer of peers.toReversed()) assert.equal((await book.of(peer))?.peerId, peer);
+  const inMemory = Math.floor(16 * 1024 * 1024 / bytes.length);
+  assert.deepEqual(read, peers.slice(0, -inMemory).toReversed());
 });
 
 Deno.test("CardBook.open() survives a damaged own card", async () => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import type { AgentCard, Envelope, EnvelopeBody, Message, Task } from "../../a2a/mod.ts";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { AgentCard, Envelope, EnvelopeBody, Message, PartContent, Task } from "../../a2a/mod.ts";
 import { TASK_STATUSES } from "../../a2a/mod.ts";
 import { decodeCard, encodeCard } from "../../daemon/convert/card.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../daemon/convert/envelope.ts";
 import { fromTask, toTask } from "../../daemon/convert/task.ts";
+import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
 
 const message: Message = {
   messageId: "m1",
@@ -26,6 +28,19 @@ const message: Message = {
   ],
 };
 const artifact = { artifactId: "a1", name: "result", parts: message.parts };
+
+function sendTask(...contents: PartContent[]): Envelope {
+  const parts = contents.map((content) => ({ content, mediaType: "", metadata: {} }));
+  const body: EnvelopeBody = {
+    type: "send_task",
+    taskId: "t",
+    contextId: "",
+    message: { messageId: "", role: "user", createdAtMs: 0, parts },
+    targetSkillId: "",
+    metadata: {},
+  };
+  return { envelopeId: "e", timestampMs: 0, body };
+}
 
 const bodies: EnvelopeBody[] = [
   { type: "send_task", taskId: "t", contextId: "c", message, targetSkillId: "s", metadata: { k: "v" } },
@@ -73,6 +88,53 @@ Deno.test("decodeEnvelope() refuses a status it does not know", () => {
   assert.throws(() => decodeEnvelope(unset), { code: "invalid_argument", message: /status/ });
 });
 
+Deno.test("encodeEnvelope() fills a frame to its last byte and refuses one more, with both sizes", () => {
+  const raw = (byteLength: number) =>
+    sendTask({ kind: "raw", data: new Uint8Array(byteLength), filename: "" });
+  const overhead = encodeEnvelope(raw(MAX_FRAME_BYTES / 2)).length - MAX_FRAME_BYTES / 2;
+  const largest = encodeEnvelope(raw(MAX_FRAME_BYTES - overhead));
+  assert.equal(largest.length, MAX_FRAME_BYTES);
+  assert.equal(decodeEnvelope(largest)?.body.type, "send_task");
+  assert.throws(() => encodeEnvelope(raw(MAX_FRAME_BYTES - overhead + 1)), {
+    code: "resource_exhausted",
+    message: /16777217 bytes.*16777216/,
+  });
+});
+
+Deno.test("encodeEnvelope() takes data up to the depth that decodeEnvelope() takes and refuses more", () => {
+  const nested = (levels: number) => {
+    let data: Record<string, unknown> = {};
+    for (let i = 1; i < levels; i++) data = { data };
+    return sendTask({ kind: "data", data });
+  };
+  assert.deepEqual(decodeEnvelope(encodeEnvelope(nested(30))), nested(30));
+  assert.throws(() => encodeEnvelope(nested(31)), { code: "invalid_argument", message: /deeper than 64/ });
+});
+
+Deno.test("encodeEnvelope() refuses data with more fields than decodeEnvelope() takes", () => {
+  const list = (length: number) => sendTask({ kind: "data", data: { list: Array(length).fill(0) } });
+  assert.deepEqual(decodeEnvelope(encodeEnvelope(list(99_000))), list(99_000));
+  assert.throws(() => encodeEnvelope(list(100_000)), {
+    code: "invalid_argument",
+    message: /more than 200000 fields/,
+  });
+});
+
+Deno.test("decodeEnvelope() refuses a frame of eight million empty parts without building them", () => {
+  const emptyPart = [0x1a, 0];
+  const message = new Uint8Array(MAX_FRAME_BYTES - 16);
+  for (let i = 0; i < message.length; i++) message[i] = emptyPart[i % 2]!;
+  const payload = new BinaryWriter().tag(3, WireType.LengthDelimited).bytes(message).finish();
+  const frame = new BinaryWriter().tag(10, WireType.LengthDelimited).bytes(payload).finish();
+  assert.ok(frame.length <= MAX_FRAME_BYTES);
+  const before = Deno.memoryUsage().heapUsed;
+  assert.throws(() => decodeEnvelope(frame), {
+    code: "invalid_argument",
+    message: /more than 200000 fields/,
+  });
+  assert.ok(Deno.memoryUsage().heapUsed - before < 64 * 1024 * 1024);
+});
+
 Deno.test("fromTask() gives back what toTask() took", () => {
   const task: Task = {
     taskId: "t",
@@ -93,20 +155,34 @@ Deno.test("fromTask() gives back what toTask() took", () => {
   assert.equal(toTask({ ...task, direction: "outbound" }, "me").originatorPeerId, "me");
 });
 
+const card: AgentCard = {
+  name: "n",
+  description: "d",
+  version: "1",
+  protocolVersion: "a2a/0.3",
+  skills: [{ id: "echo", name: "Echo", description: "", tags: ["x"], inputSchema: "{}", outputSchema: "" }],
+  peerId: "p",
+  supportedTransports: ["tcp"],
+  relayAddresses: [],
+  didKey: "did:key:z",
+  didWeb: "",
+  didDns: "",
+  verifiableCredentials: ["{}"],
+};
+
 Deno.test("decodeCard() gives back what encodeCard() took", () => {
-  const card: AgentCard = {
-    name: "n",
-    description: "d",
-    version: "1",
-    protocolVersion: "a2a/0.3",
-    skills: [{ id: "echo", name: "Echo", description: "", tags: ["x"], inputSchema: "{}", outputSchema: "" }],
-    peerId: "p",
-    supportedTransports: ["tcp"],
-    relayAddresses: [],
-    didKey: "did:key:z",
-    didWeb: "",
-    didDns: "",
-    verifiableCredentials: ["{}"],
-  };
   assert.deepEqual(decodeCard(encodeCard(card)), card);
+});
+
+Deno.test("encodeCard() and decodeCard() refuse more than 2000 fields", () => {
+  const tags = (length: number) => ({
+    ...card,
+    skills: [{ ...card.skills[0]!, tags: Array(length).fill("x") }],
+  });
+  assert.equal(decodeCard(encodeCard(tags(1980))).skills[0]?.tags.length, 1980);
+  const refusal = { code: "invalid_argument", message: /more than 2000 fields/ };
+  assert.throws(() => encodeCard(tags(2000)), refusal);
+  const skills = new Uint8Array(4002).map((_, i) => i % 2 === 0 ? 0x2a : 0);
+  assert.equal(decodeCard(skills.subarray(2)).skills.length, 2000);
+  assert.throws(() => decodeCard(skills), refusal);
 });

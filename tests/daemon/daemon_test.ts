@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { MessageShape } from "@bufbuild/protobuf";
+import type { JsonObject, MessageShape } from "@bufbuild/protobuf";
 import { TaskDirection, TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { ConnectionType } from "../../gen/agentanycast/v1/common_pb.ts";
@@ -219,4 +219,58 @@ Deno.test("a start that fails half-way leaves nothing behind", async () => {
     code: "unavailable",
   });
   await using _node = await startTestDaemon({ home });
+});
+
+Deno.test("what does not fit into a frame is refused, and its task can still be completed", async () => {
+  await using net = await startTestPair();
+  const { a, b } = net;
+  const tooLarge = {
+    parts: [{ content: { case: "rawPart" as const, value: { data: new Uint8Array(17 * 1024 * 1024) } } }],
+  };
+  const refusal = { code: "resource_exhausted", message: /\d+ bytes.*16777216/ };
+  const target = { case: "peerId" as const, value: b.daemon.peerId };
+  await assert.rejects(a.rpc.unary(rpcs.sendTask, { target, message: tooLarge }), refusal);
+  assert.deepEqual((await a.rpc.unary(AdminService.method.listTasks, {})).tasks, []);
+
+  const incoming = firstIncoming(b);
+  const taskId = await sendTask(a, b);
+  await incoming;
+  const artifact = (parts: typeof tooLarge.parts) => ({ artifactId: "r", name: "result", parts });
+  await assert.rejects(
+    b.rpc.unary(rpcs.completeTask, { taskId, artifacts: [artifact(tooLarge.parts)] }),
+    refusal,
+  );
+  await assert.rejects(
+    b.rpc.unary(rpcs.updateTaskStatus, { taskId, status: TaskStatus.WORKING, message: tooLarge }),
+    refusal,
+  );
+  assert.equal((await b.rpc.unary(rpcs.getTask, { taskId })).task?.status, TaskStatus.SUBMITTED);
+  await b.rpc.unary(rpcs.completeTask, { taskId, artifacts: [{ ...artifact([]), ...textMessage("small") }] });
+  const updates = await Array.fromAsync(a.rpc.stream(rpcs.subscribeTaskUpdates, { taskId }));
+  assert.equal(updates.at(-1)?.status, TaskStatus.COMPLETED);
+});
+
+Deno.test("nested data arrives whole or is refused at once, and what is refused leaves no task", async () => {
+  await using net = await startTestPair();
+  const { a, b } = net;
+  const target = { case: "peerId" as const, value: b.daemon.peerId };
+  const send = (levels: number) => {
+    let data: JsonObject = { leaf: true };
+    for (let i = 1; i < levels; i++) data = { data };
+    const parts = [{ content: { case: "dataPart" as const, value: { data } } }];
+    return a.rpc.unary(rpcs.sendTask, { target, message: { parts } });
+  };
+  // 29 levels fill an envelope; beyond 47 the request itself is deeper than any message may be.
+  await assert.rejects(send(40), { code: "invalid_argument", message: /nested deeper than 64 levels/ });
+  await assert.rejects(send(60), {
+    code: "invalid_argument",
+    message: /SendTaskRequest cannot be read: .*depth/,
+  });
+  assert.deepEqual((await a.rpc.unary(AdminService.method.listTasks, {})).tasks, []);
+
+  const incoming = firstIncoming(b);
+  const { task: sent } = await send(29);
+  const { task: received } = await incoming;
+  assert.deepEqual(received?.messages[0]?.parts, sent?.messages[0]?.parts);
+  assert.equal(received?.messages[0]?.parts[0]?.content.case, "dataPart");
 });
