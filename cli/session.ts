@@ -147,6 +147,5 @@ async function attach(address: string, { card }: Partial<SessionOptions> = {}): 
 
 async function startQuietly(config: Config, logger: Logger): Promise<Daemon> {
   const { startDaemon } = await import("../daemon/mod.ts");
-  await Deno.mkdir(config.home, { recursive: true, mode: 0o700 });
   return await startDaemon(config, { logger });
 }

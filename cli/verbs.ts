@@ -160,7 +160,9 @@ export const VERBS: readonly Verb[] = [
         .option("-f, --follow", "go on with what is added")
         .option("-n, --lines <count>", "lines to begin with", parseCount(1_000_000), 50);
     },
-    examples: ["logs", "logs -f", "logs -n 1000 | grep WARN"],
+    notes: 'With --json each line is printed as {"line": "..."}, one object per line, also with -f.',
+    examples: ["logs", "logs -f", "logs -n 1000 | grep WARN", "logs -f --json | jq -r .line"],
+    json: true,
     load: () => import("./verbs/logs.ts"),
   },
   {

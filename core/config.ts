@@ -25,7 +25,7 @@ export interface Config {
   readonly mdnsServiceTag: string;
   /** Addresses or names of the network interfaces mDNS uses; empty means all of them. */
   readonly mdnsInterfaces: readonly string[];
-  /** How long an undelivered envelope is kept, in milliseconds. Default 24 h. */
+  /** How long an undelivered envelope is kept, in milliseconds; 0 is without limit. Default 24 h. */
   readonly offlineQueueTtlMs: number;
   /** Default `info`. */
   readonly logLevel: LogLevel;
@@ -133,7 +133,7 @@ export const SETTINGS: readonly Setting[] = [
     toml: "offline_queue_ttl",
     env: "AGENTANYCAST_OFFLINE_QUEUE_TTL",
     flag: "offline-queue-ttl",
-    help: "how long an undelivered message is kept, such as 90m or 24h",
+    help: "how long an undelivered message is kept, such as 90m or 24h; 0 = without limit",
   },
   {
     key: "logLevel",

@@ -8,6 +8,7 @@ import { openP2pHost } from "../p2p/mod.ts";
 import { CardBook } from "./cards.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
 import { startGrpcServer } from "./grpc/server.ts";
+import { makeHome } from "./home.ts";
 import { createEnvelopeTransport, PeerWire } from "./peer/mod.ts";
 import { KvTaskStore } from "./store/kv_task_store.ts";
 
@@ -26,12 +27,13 @@ export interface Daemon extends AsyncDisposable {
 /**
  * Starts everything `config` asks for; when it resolves, the gRPC service answers. A start that fails half-way undoes
  * what it did.
- * @throws CodedError `aborted` (another daemon has this home), `failed_precondition` (loose key), `invalid_argument`,
- * `unavailable` (an address cannot be bound), `data_loss`, `permission_denied`.
+ * @throws CodedError `aborted` (another daemon has this home), `failed_precondition` (loose key; home that is no folder),
+ * `invalid_argument`, `unavailable` (an address cannot be bound), `data_loss`, `permission_denied`.
  */
 export async function startDaemon(config: Config, deps: { logger: Logger }): Promise<Daemon> {
   const { logger } = deps;
   await using stack = new AsyncDisposableStack();
+  await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
   const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
   const cards = await CardBook.open({ kv, peerId: identity.peerId, logger });

@@ -8,8 +8,8 @@ import { isTerminal } from "./model.ts";
 import { Outage } from "./outage.ts";
 import type { Registration, TaskHandlers } from "./task_handlers.ts";
 
-/** Tasks remembered so that a repeated delivery is not handled twice; the oldest are forgotten first. */
-const MAX_SEEN = 10_000;
+/** Tasks that are over and remembered, so that a late repetition is not handled again; the oldest are forgotten first. */
+const MAX_PAST = 10_000;
 
 export interface IncomingTasksDeps {
   readonly daemon: DaemonClient;
@@ -18,11 +18,16 @@ export interface IncomingTasksDeps {
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Takes incoming tasks to their handlers until `signal` fires; a lost connection is made again. */
+/**
+ * Takes incoming tasks to their handlers until `signal` fires; a lost connection is made again. While a handler's queue is
+ * full nothing more is read: the daemon keeps those tasks, and offers them again when the connection is lost.
+ */
 export class IncomingTasks {
   readonly #deps: IncomingTasksDeps;
   readonly #signal: AbortSignal;
-  readonly #seen = new Set<string>();
+  /** Tasks that wait or are being handled; bounded by the queues of the handlers. */
+  readonly #current = new Set<string>();
+  readonly #past = new Set<string>();
 
   constructor(deps: IncomingTasksDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -39,7 +44,7 @@ export class IncomingTasks {
           const delivery of daemon.stream(NodeService.method.subscribeIncomingTasks, {}, this.#signal)
         ) {
           outage.over();
-          this.#accept(delivery);
+          await this.#accept(delivery);
         }
       } catch (error) {
         cause = error;
@@ -50,31 +55,22 @@ export class IncomingTasks {
     }
   }
 
-  #accept(delivery: SubscribeIncomingTasksResponse): void {
+  /** Comes back when the task waits for its handler, or is rejected. Throws the reason of the signal. */
+  async #accept(delivery: SubscribeIncomingTasksResponse): Promise<void> {
     const { daemon, handlers } = this.#deps;
     const task = new DaemonTask(daemon, delivery, { lifetime: this.#signal });
-    if (!this.#remember(keyOf(task))) return;
+    const key = keyOf(task);
+    if (this.#current.has(key) || this.#past.has(key)) return;
+    this.#current.add(key);
     const registration = handlers.find(task.targetSkillId);
-    if (registration === undefined) {
-      this.#reject(task, `No handler for ${task.targetSkillId ?? "tasks without a skill"}`);
-    } else if (!registration.enqueue(() => this.#handle(task, registration))) {
-      this.#reject(task, "The agent is busy: try again later");
-    }
+    if (registration === undefined) await abortable(this.#reject(task), this.#signal);
+    else await registration.enqueue(() => this.#handle(task, registration), this.#signal);
   }
 
-  /** False when the key is known already. */
-  #remember(key: string): boolean {
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    for (const oldest of this.#seen) {
-      if (this.#seen.size <= MAX_SEEN) break;
-      this.#seen.delete(oldest);
-    }
-    return true;
-  }
-
-  #reject(task: DaemonTask, reason: string): void {
-    task.reject(reason).catch((error) => this.#giveUp(task, error));
+  async #reject(task: DaemonTask): Promise<void> {
+    const reason = `No handler for ${task.targetSkillId ?? "tasks without a skill"}`;
+    await task.reject(reason).catch((error) => this.#giveUp(task, error));
+    this.#remember(task);
   }
 
   async #handle(task: DaemonTask, registration: Registration): Promise<void> {
@@ -90,26 +86,39 @@ export class IncomingTasks {
       } else await task.fail(errorMessage(error)).catch((failure) => this.#giveUp(task, failure));
     } finally {
       this.#signal.removeEventListener("abort", onStop);
+      this.#remember(task);
     }
   }
 
-  /** Says that work begins. False when the task is over already. */
+  /** Says that work begins, unless somebody has said so. False when the task is over already. */
   async #begin(task: DaemonTask): Promise<boolean> {
-    if (task.task.status === "working") return true;
-    try {
-      await task.updateStatus("working");
-      return true;
-    } catch (error) {
-      if (toAgentAnycastError(error).code !== "failed_precondition") throw error;
-      return !isTerminal((await this.#deps.daemon.getTask(task.taskId)).status);
+    if (task.task.status !== "working") {
+      try {
+        await task.updateStatus("working");
+        return true;
+      } catch (error) {
+        if (toAgentAnycastError(error).code !== "failed_precondition") throw error;
+      }
     }
+    return !isTerminal((await this.#deps.daemon.getTask(task.taskId)).status);
   }
 
   /** Forgets the task, so that the daemon may deliver it again; unless it is over, for instance cancelled. */
   #giveUp(task: DaemonTask, error: unknown): void {
     if (this.#signal.aborted || toAgentAnycastError(error).code === "failed_precondition") return;
-    this.#seen.delete(keyOf(task));
+    this.#current.delete(keyOf(task));
     this.#deps.report(`Task ${task.taskId} could not be answered`, error);
+  }
+
+  /** Takes note that the task is over, unless it was given up. */
+  #remember(task: DaemonTask): void {
+    const key = keyOf(task);
+    if (!this.#current.delete(key)) return;
+    this.#past.add(key);
+    for (const oldest of this.#past) {
+      if (this.#past.size <= MAX_PAST) break;
+      this.#past.delete(oldest);
+    }
   }
 }
 

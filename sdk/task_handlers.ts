@@ -1,3 +1,4 @@
+import { abortable } from "../core/abortable.ts";
 import type { IncomingTask } from "./incoming_task.ts";
 
 /** Handles one incoming task. An error it throws fails the task with its message. */
@@ -9,11 +10,14 @@ export interface TaskHandlerOptions {
   skill?: string;
   /** Fails the task when the handler takes longer than this many milliseconds. Default: no limit. */
   timeoutMs?: number;
-  /** Tasks handled at once; more wait. Default 16. */
+  /**
+   * Tasks handled at once. Default 16. 1,000 more wait here; beyond those the daemon keeps all incoming tasks, also the ones
+   * for other handlers, until a place is free.
+   */
   maxConcurrent?: number;
 }
 
-/** Tasks that wait for one handler; more are rejected. */
+/** Tasks that wait for one handler; more are left with the daemon. */
 const MAX_WAITING = 1_000;
 
 /** One handler and the tasks it is at. */
@@ -23,6 +27,7 @@ export class Registration {
   readonly #maxConcurrent: number;
   readonly #waiting: (() => Promise<void>)[] = [];
   #running = 0;
+  #onRoom: () => void = () => {};
 
   constructor(readonly handler: TaskHandler, { skill, timeoutMs, maxConcurrent = 16 }: TaskHandlerOptions) {
     if (!(maxConcurrent >= 1)) throw new RangeError(`maxConcurrent must be at least 1, got ${maxConcurrent}`);
@@ -34,18 +39,23 @@ export class Registration {
     this.#maxConcurrent = maxConcurrent;
   }
 
-  /** Runs `work`, which must not throw, when a place is free; false when too much waits already. */
-  enqueue(work: () => Promise<void>): boolean {
-    if (this.#waiting.length >= MAX_WAITING) return false;
+  /**
+   * Runs `work`, which must not throw, when its turn comes; comes back when it is in the queue. To be called again only after
+   * that. Throws the reason of `signal` when that fires while the queue is full.
+   */
+  async enqueue(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    if (this.#waiting.length >= MAX_WAITING) {
+      await abortable(new Promise<void>((resolve) => this.#onRoom = resolve), signal);
+    }
     this.#waiting.push(work);
     void this.#next();
-    return true;
   }
 
   async #next(): Promise<void> {
     if (this.#running >= this.#maxConcurrent) return;
     const work = this.#waiting.shift();
     if (work === undefined) return;
+    this.#onRoom();
     this.#running++;
     try {
       await work();

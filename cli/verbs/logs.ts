@@ -11,7 +11,7 @@ export interface LogsOptions {
   readonly lines: number;
 }
 
-/** Prints the end of the daemon's log and, when asked, what is added to it. */
+/** Prints the end of the daemon's log and, when asked, what is added to it; with `--json` an object per line. */
 export async function run(
   { options, output, signal, loadConfig }: VerbContext<LogsOptions>,
 ): Promise<number> {
@@ -23,9 +23,10 @@ export async function run(
       `No log at ${path}: \`agentanycast daemon\` writes one, unless its log_output is stderr`,
     );
   }
-  for (const line of tail?.lines ?? []) output.print(visible(line));
+  const print = (line: string) => output.print(output.json ? JSON.stringify({ line }) : visible(line));
+  tail?.lines.forEach(print);
   if (!options.follow) return EXIT_OK;
   const position = { path, inode: tail?.inode ?? null, offsetBytes: tail?.endBytes ?? 0 };
-  for await (const line of followFile(position, { clock: systemClock, signal })) output.print(visible(line));
+  for await (const line of followFile(position, { clock: systemClock, signal })) print(line);
   return EXIT_OK;
 }

@@ -48,7 +48,11 @@ export class ProgramRun implements AsyncDisposable {
   readonly #stdout: LineBuffer;
   readonly #stderr: LineBuffer;
 
-  constructor(argv: readonly string[], options: { env?: Record<string, string>; stdin?: string } = {}) {
+  /** @param options.stdin what it reads; as a stream, until that ends. Default: nothing. */
+  constructor(
+    argv: readonly string[],
+    options: { env?: Record<string, string>; stdin?: string | ReadableStream<Uint8Array> } = {},
+  ) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", MAIN, ...argv],
       env: { ...ENVIRONMENT, ...options.env },
@@ -101,10 +105,9 @@ export class ProgramRun implements AsyncDisposable {
     await this.ended();
   }
 
-  async #feed(text: string): Promise<void> {
-    const writer = this.#child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
+  async #feed(stdin: string | ReadableStream<Uint8Array>): Promise<void> {
+    const source = typeof stdin === "string" ? textSource(stdin).readable : stdin;
+    await source.pipeTo(this.#child.stdin).catch(() => {/* it may end without reading */});
   }
 }
 

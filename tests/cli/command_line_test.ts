@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { VERBS } from "../../cli/verbs.ts";
 import { toProgramName } from "../../cli/mod.ts";
+import { toConfig } from "../../cli/settings.ts";
 import { VERSION } from "../../core/version.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { runInProcess } from "./cli_harness.ts";
@@ -168,11 +169,45 @@ Deno.test("info() makes no key and reads the one that is there", async () => {
   match(loose.stdout, /Key problem: .*chmod 600/);
 });
 
+Deno.test("toConfig() takes the folder of the socket for the home only when told to and nothing else names it", () => {
+  const grpcListen = "unix:///run/agent/daemon.sock";
+  const homeOf = (options: Record<string, string>, homeOfSocket = true) =>
+    toConfig(options, { homeOfSocket }).home;
+  equal(homeOf({ grpcListen, home: "/named" }), "/named");
+  const usual = toConfig({}).home;
+  equal(homeOf({ grpcListen }, false), usual);
+  equal(homeOf({}), usual);
+  equal(homeOf({ grpcListen: "tcp://127.0.0.1:1" }), usual);
+});
+
 Deno.test("logs() says that there is no log when there is none", async () => {
   await using home = await tempDir();
   const { code, stderr } = await runInProcess(["logs", "--home", home.path]);
   equal(code, 5);
   match(stderr, /No log at .*agentanycast\.log/);
+});
+
+Deno.test("logs() prints lines as they can be looked at, and with --json each as it is in an object", async () => {
+  await using home = await tempDir();
+  await Deno.mkdir(`${home.path}/logs`);
+  const lines = ["first", 'quoted "x" {"a":1}', "bell\u0007 ünï\u202e"];
+  await Deno.writeTextFile(`${home.path}/logs/agentanycast.log`, lines.map((line) => `${line}\n`).join(""));
+  const text = await runInProcess(["logs", "-n", "2", "--home", home.path]);
+  deepEqual(text, { code: 0, stdout: `${lines[1]}\nbell\\x07 ünï\\u202e\n`, stderr: "" });
+  const json = await runInProcess(["logs", "--json", "--home", home.path]);
+  deepEqual([json.code, json.stderr], [0, ""]);
+  const printed = json.stdout.split("\n");
+  equal(printed.pop(), "");
+  deepEqual(printed.map((line) => JSON.parse(line)), lines.map((line) => ({ line })));
+  const { stdout: help } = await runInProcess(["logs", "--help"]);
+  match(help, /--json/);
+  match(help, /\{"line": "\.\.\."\}/);
+});
+
+Deno.test("logs() tells with --json that there is no log", async () => {
+  await using home = await tempDir();
+  const { code, stdout, stderr } = await runInProcess(["logs", "--json", "--home", home.path]);
+  deepEqual([code, stdout, JSON.parse(stderr).error.code], [5, "", "not_found"]);
 });
 
 Deno.test("toProgramName() tells the daemon's name from the program's", () => {

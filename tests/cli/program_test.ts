@@ -126,6 +126,51 @@ Deno.test("daemon() under the name agentanycastd meets what existing SDKs expect
   equal((await runProgram(["status", "--home", home])).code, 3);
 });
 
+Deno.test("daemon() under the name agentanycastd has its home beside its socket, unless the home is named", async () => {
+  await using dir = await tempDir();
+  const folder = await Deno.realPath(dir.path);
+  const start = (socketFolder: string, env: Record<string, string>) =>
+    new ProgramRun([`--grpc-listen=unix://${socketFolder}/daemon.sock`], {
+      env: { AGENTANYCAST_ARGV0: "agentanycastd", ...env },
+    });
+  const homeOf = async (socketFolder: string) => {
+    const { stdout, stderr } = await runProgram(["status", "--json", "--home", socketFolder]);
+    equal(stderr, "");
+    return JSON.parse(stdout).home;
+  };
+  const namesIn = async (path: string) =>
+    (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
+
+  await using beside = start(`${folder}/a`, { AGENTANYCAST_HOME: "" });
+  await beside.stdoutLine(/^LISTEN_ADDR=/);
+  equal(await homeOf(`${folder}/a`), `${folder}/a`);
+  deepEqual(await namesIn(`${folder}/a`), ["daemon.sock", "data", "key", "logs"]);
+
+  await Deno.mkdir(`${folder}/b`);
+  await using named = start(`${folder}/b`, { AGENTANYCAST_HOME: `${folder}/home` });
+  await named.stdoutLine(/^LISTEN_ADDR=/);
+  equal(await homeOf(`${folder}/b`), `${folder}/home`);
+  deepEqual(await namesIn(`${folder}/b`), ["daemon.sock"]);
+  deepEqual(await namesIn(`${folder}/home`), ["data", "key", "logs"]);
+});
+
+Deno.test("daemon() stops when its stdin ends and not before, when it is called with --stop-with-stdin", async () => {
+  await using dir = await tempDir();
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const stdin = writable.getWriter();
+  await using daemon = new ProgramRun(["daemon", "--home", dir.path, "--stop-with-stdin"], {
+    stdin: readable,
+  });
+  await daemon.stdoutLine(/^LISTEN_ADDR=/);
+  await stdin.write(new TextEncoder().encode("stop\n")); // what is said does not matter
+  const status = await runProgram(["status", "--json", "--home", dir.path]);
+  deepEqual([status.code, JSON.parse(status.stdout).pid], [0, daemon.pid]);
+  await stdin.close();
+  equal((await daemon.ended()).code, 0);
+  match(await Deno.readTextFile(`${dir.path}/logs/agentanycast.log`), /INFO +Stopping\n.*$/);
+  equal((await runProgram(["status", "--home", dir.path])).code, 3);
+});
+
 Deno.test("daemon() fails when it cannot start, and leaves the one that runs alone", async () => {
   await using dir = await tempDir();
   const { program } = await startServing(["daemon", "--home", dir.path]);
@@ -164,13 +209,18 @@ Deno.test("logs() follows the daemon's log until it is interrupted, and ends qui
   logs.kill("SIGTERM");
   deepEqual(await logs.ended(), { code: 0, stdout: "two\nthree\n", stderr: "" });
 
+  await using json = new ProgramRun(["logs", "-f", "-n", "1", "--json", "--home", dir.path]);
+  await json.stdoutLine(/^\{"line":"three"\}$/);
+  await Deno.writeTextFile(path, 'fo"ur\n', { append: true });
+  await json.stdoutLine(/^\{"line":"fo\\"ur"\}$/);
+
   await using unread = new ProgramRun(["logs", "-f", "--home", dir.path]);
-  await unread.stdoutLine(/^three$/);
+  await unread.stdoutLine(/^fo"ur$/);
   await unread.closeStdout();
   let running = true;
   const ended = unread.ended().finally(() => running = false);
   // Again and again: the pipe may still take what is written right after it was closed.
-  while (running) await Deno.writeTextFile(path, "four\n", { append: true });
+  while (running) await Deno.writeTextFile(path, "five\n", { append: true });
   const { code, stderr } = await ended;
   deepEqual([code, stderr], [0, ""]);
 });
