@@ -11,6 +11,9 @@ export interface Change {
   readonly errorMessage?: string;
 }
 
+/** The body of an envelope that brings a task. */
+export type SendTaskBody = EnvelopeBody & { type: "send_task" };
+
 /** The body of an envelope that changes a task. */
 export type ChangeBody = Exclude<EnvelopeBody, { type: "send_task" | "ack" }>;
 
@@ -60,7 +63,7 @@ export function reasonOf({ status, message, errorMessage }: Change): string {
 }
 
 /** Why a new task of another node is refused, or undefined. */
-export function refusalOf(body: EnvelopeBody & { type: "send_task" }): string | undefined {
+export function refusalOf(body: SendTaskBody): string | undefined {
   return problemOf(() => {
     if (body.taskId !== "") checkId("task id", body.taskId);
     if (body.contextId !== "") checkId("context id", body.contextId);

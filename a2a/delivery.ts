@@ -108,11 +108,6 @@ export class Delivery {
     lane.retry = new AbortController();
   }
 
-  /** Envelopes held in memory, over all peers. */
-  get pending(): number {
-    return [...this.#lanes.values()].reduce((sum, lane) => sum + lane.waiting.length + lane.busy.size, 0);
-  }
-
   /** Stops trying; what is undelivered stays in the store. */
   async close(): Promise<void> {
     this.#stop.abort(new DOMException("Delivery is closing", "AbortError"));

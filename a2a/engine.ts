@@ -10,6 +10,7 @@ import {
   reasonOf,
   refusalOf,
   reportOf,
+  type SendTaskBody,
 } from "./changes.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import type { Artifact, Envelope, EnvelopeBody, Message, OutboxEntry, Task, TaskStatus } from "./model.ts";
@@ -18,7 +19,7 @@ import type { EnvelopeTransport, TaskPage, TaskQuery, TaskStore } from "./ports.
 import { RecentSet } from "./recent_set.ts";
 import { canTransition, isTerminal } from "./state_machine.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { checkId, checkMessage, withMessage } from "./validation.ts";
+import { checkId, checkMessage, isId, withMessage } from "./validation.ts";
 
 /** What {@link Engine} works with. */
 export interface EngineDeps {
@@ -61,7 +62,7 @@ const INCOMING = "incoming";
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The last moment a timestamp of the wire can name. */
 const NEVER_MS = Date.UTC(9999, 11, 31);
-/** Envelopes remembered so that a repeated one changes nothing. */
+/** Changes of other engines remembered by their envelopes, so that a repeated one changes nothing. */
 const MAX_RECENT_ENVELOPES = 10_000;
 
 /**
@@ -197,17 +198,18 @@ export class Engine implements AsyncDisposable {
    * first one after all others have gone is also given the tasks that were being worked on.
    */
   subscribeIncoming(options: { signal?: AbortSignal } = {}): AsyncIterable<Task> {
-    const statuses = this.#incoming.has(INCOMING)
-      ? ["submitted"] as const
-      : ["submitted", "working"] as const;
-    const replay = this.#openInbound.idsIn(statuses);
-    return this.#loadOffered(this.#incoming.subscribe(INCOMING, replay, options.signal), statuses);
+    const orphaned = this.#incoming.has(INCOMING) ? [] : this.#openInbound.idsIn("working");
+    const replay = [...orphaned, ...this.#openInbound.idsIn("submitted")];
+    const taskIds = this.#incoming.subscribe(INCOMING, replay, options.signal);
+    return this.#loadOffered(taskIds, new Set(orphaned));
   }
 
-  async *#loadOffered(taskIds: AsyncIterable<string>, statuses: readonly TaskStatus[]): AsyncIterable<Task> {
+  /** Tasks nobody has taken up since they were offered; of the `orphaned` ones, those still being worked on, once. */
+  async *#loadOffered(taskIds: AsyncIterable<string>, orphaned: Set<string>): AsyncIterable<Task> {
     for await (const taskId of taskIds) {
-      const stored = await this.#store.load(taskId);
-      if (stored !== undefined && statuses.includes(stored.task.status)) yield stored.task;
+      const task = (await this.#store.load(taskId))?.task;
+      const isOrphan = orphaned.delete(taskId);
+      if (task?.status === "submitted" || (isOrphan && task?.status === "working")) yield task;
     }
   }
 
@@ -219,15 +221,11 @@ export class Engine implements AsyncDisposable {
     const { body, envelopeId } = envelope;
     if (body.type === "ack") return this.#delivery.acknowledge(peerId, body.acknowledgedEnvelopeId);
     const facts = { peer: peerId, envelope: body.type, task: body.taskId };
-    const recent = `${peerId}/${envelopeId}`;
     try {
-      if (!this.#recentEnvelopes.has(recent)) {
-        const refusal = body.type === "send_task"
-          ? await this.#receiveTask(peerId, body)
-          : await this.#receiveChange(peerId, body);
-        if (refusal !== undefined) this.#logger.warn("Envelope refused", { ...facts, reason: refusal });
-        this.#recentEnvelopes.add(recent);
-      }
+      const refusal = body.type === "send_task"
+        ? await this.#receiveTask(peerId, body)
+        : await this.#receiveChange(peerId, body, envelopeId);
+      if (refusal !== undefined) this.#logger.warn("Envelope refused", { ...facts, reason: refusal });
     } catch (error) {
       this.#logger.error("Envelope not taken; its sender will try again", { ...facts, error });
       return;
@@ -243,7 +241,7 @@ export class Engine implements AsyncDisposable {
   /** Answers why the task was refused, or undefined; the sender has been told then. */
   async #receiveTask(
     peerId: string,
-    body: EnvelopeBody & { type: "send_task" },
+    body: SendTaskBody,
   ): Promise<string | undefined> {
     const refusal = refusalOf(body) ?? await this.#keepTask(peerId, body);
     if (refusal === undefined) return undefined;
@@ -254,7 +252,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Creates the task unless it is there already; answers why it cannot be, or undefined. */
-  async #keepTask(peerId: string, body: EnvelopeBody & { type: "send_task" }): Promise<string | undefined> {
+  async #keepTask(peerId: string, body: SendTaskBody): Promise<string | undefined> {
     const taskId = body.taskId || crypto.randomUUID();
     return await this.#locks.run(taskId, async () => {
       const known = await this.#store.load(taskId);
@@ -272,33 +270,31 @@ export class Engine implements AsyncDisposable {
 
   #createTask(
     taskId: string,
-    { message, contextId, targetSkillId, metadata }: Omit<
-      EnvelopeBody & { type: "send_task" },
-      "type" | "taskId"
-    >,
+    { message, contextId, targetSkillId, metadata }: Omit<SendTaskBody, "type" | "taskId">,
     side: Pick<Task, "direction" | "peerId">,
   ): Task {
     const nowMs = this.#clock.now();
-    const messages = message === undefined ? [] : [message];
     return {
-      ...{
-        taskId,
-        contextId,
-        ...side,
-        status: "submitted",
-        targetSkillId,
-        messages,
-        artifacts: [],
-        metadata,
-      },
-      ...{ errorMessage: "", createdAtMs: nowMs, updatedAtMs: nowMs },
+      taskId,
+      contextId,
+      ...side,
+      status: "submitted",
+      targetSkillId,
+      messages: message === undefined ? [] : [message],
+      artifacts: [],
+      metadata,
+      errorMessage: "",
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
     };
   }
 
   /** Answers why the change was refused, or undefined when it was applied or had nothing to change. */
-  async #receiveChange(peerId: string, body: ChangeBody): Promise<string | undefined> {
+  async #receiveChange(peerId: string, body: ChangeBody, envelopeId: string): Promise<string | undefined> {
+    const recent = `${peerId}/${envelopeId}`;
     const problem = problemOf(() => checkId("task id", body.taskId));
     return problem ?? await this.#locks.run(body.taskId, async () => {
+      if (this.#recentEnvelopes.has(recent)) return undefined;
       const stored = await this.#store.load(body.taskId);
       if (stored === undefined) return "no such task";
       const { task, revision } = stored;
@@ -311,6 +307,7 @@ export class Engine implements AsyncDisposable {
       if (!await this.#apply({ task, revision }, change, [])) {
         throw new CodedError("aborted", "the task changed meanwhile");
       }
+      if (isId(envelopeId)) this.#recentEnvelopes.add(recent);
       return undefined;
     });
   }

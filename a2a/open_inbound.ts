@@ -29,9 +29,9 @@ export class OpenInbound {
     }
   }
 
-  /** The ids of the tasks in one of `statuses`, in the order in which they came. */
-  idsIn(statuses: readonly TaskStatus[]): string[] {
-    return [...this.#tasks].filter(([, status]) => statuses.includes(status)).map(([taskId]) => taskId);
+  /** The ids of the tasks in `wanted`, in the order in which they came. */
+  idsIn(wanted: TaskStatus): string[] {
+    return [...this.#tasks].filter(([, status]) => status === wanted).map(([taskId]) => taskId);
   }
 
   /** Refuses one more task of `peerId` while there are too many. @throws CodedError `resource_exhausted`. */

@@ -7,15 +7,18 @@ const MAX_PARTS = 1000;
 /** Messages kept of one task: the first, which is the request, and the newest. */
 export const MAX_MESSAGES = 1000;
 
+/** Whether `id` is usable as one: short, and printable without spaces. */
+export function isId(id: string): boolean {
+  return id !== "" && id.length <= MAX_ID_LENGTH && !/[\s\p{Cc}]/u.test(id);
+}
+
 /** `id` when it is usable as one. @throws CodedError `invalid_argument`. */
 export function checkId(what: string, id: string): string {
-  if (id === "" || id.length > MAX_ID_LENGTH || /[\s\p{Cc}]/u.test(id)) {
-    throw new CodedError(
-      "invalid_argument",
-      `A ${what} must be 1 to ${MAX_ID_LENGTH} printable characters without spaces`,
-    );
-  }
-  return id;
+  if (isId(id)) return id;
+  throw new CodedError(
+    "invalid_argument",
+    `A ${what} must be 1 to ${MAX_ID_LENGTH} printable characters without spaces`,
+  );
 }
 
 /** Refuses a missing, empty or overgrown message. @throws CodedError `invalid_argument`. */

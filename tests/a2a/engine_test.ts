@@ -460,3 +460,43 @@ Deno.test("listTasks() gives large tasks in short", async () => {
   const content = listed?.messages[0]?.parts[0]?.content;
   assert.equal(content?.kind === "text" && content.text.length, 1000);
 });
+
+Deno.test("receive() takes every envelope without an id, and keeps no overgrown one in mind", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  for (const envelopeId of ["", "", "x".repeat(1_000), "x".repeat(1_000)]) {
+    const message = textMessage("progress", "agent");
+    const body = { type: "status_update", taskId, status: "working", message } as const;
+    await a.engine.receive(b.name, { envelopeId, timestampMs: 0, body });
+  }
+  assert.equal((await a.engine.getTask(taskId)).messages.length, 5);
+});
+
+Deno.test("receive() applies an envelope once that arrives twice at the same moment", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  const body = {
+    type: "status_update",
+    taskId,
+    status: "working",
+    message: textMessage("half", "agent"),
+  } as const;
+  const envelope = { envelopeId: "twice", timestampMs: 0, body };
+  await Promise.all([a.engine.receive(b.name, envelope), a.engine.receive(b.name, envelope)]);
+  assert.equal((await a.engine.getTask(taskId)).messages.length, 2);
+});
+
+Deno.test("subscribeIncoming() does not offer a new task that another agent has taken up already", async () => {
+  await using net = new EngineNet();
+  const [a, b] = [await net.start("a"), await net.start("b")];
+  const first = b.engine.subscribeIncoming();
+  const taken = await a.engine.sendTask({ peerId: "b", message: textMessage("1") });
+  await net.settle();
+  await b.engine.updateTask(taken.taskId, "working");
+  const free = await a.engine.sendTask({ peerId: "b", message: textMessage("2") });
+  assert.equal((await nextTask(first)).taskId, free.taskId);
+});
