@@ -1,9 +1,11 @@
 import {
+  type Artifact,
   Engine,
   type EngineOptions,
   type Envelope,
   type EnvelopeTransport,
   type Message,
+  type Task,
 } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
@@ -94,4 +96,21 @@ export function textMessage(text: string, role: Message["role"] = "user"): Messa
     createdAtMs: 0,
     parts: [{ content, mediaType: "", metadata: {} }],
   };
+}
+
+/** A small result. */
+export const artifact: Artifact = {
+  artifactId: "a1",
+  name: "answer",
+  parts: [{
+    content: { kind: "raw", data: new Uint8Array([1, 2, 3]), filename: "x.bin" },
+    mediaType: "a/b",
+    metadata: {},
+  }],
+};
+
+/** The first task offered to `engine`. */
+export async function nextTask(tasks: AsyncIterable<Task>): Promise<Task> {
+  for await (const task of tasks) return task;
+  throw new Error("no task came");
 }
