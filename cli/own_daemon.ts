@@ -11,7 +11,7 @@ export interface OwnDaemon extends AsyncDisposable {
   readonly log: DaemonLog;
 }
 
-/** Starts the daemon `config` describes and tells on stdout how it is reached. Throws what `startDaemon` throws. */
+/** Starts the daemon `config` describes. Throws what `startDaemon` throws. */
 export async function startOwnDaemon(
   config: Config,
   { output, quiet }: { output: Output; quiet: boolean },
@@ -23,13 +23,12 @@ export async function startOwnDaemon(
   const daemon = stack.use(await startDaemon(config, { logger: log.logger }));
   const { peerId, grpcAddress } = daemon;
   log.logger.info("Daemon started", { version: VERSION, peer: peerId, home: config.home, grpc: grpcAddress });
-  announce(daemon, output);
   const owned = stack.move();
   return { daemon, log, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** The lines that programs read from a daemon's stdout. */
-function announce(daemon: Daemon, output: Output): void {
+/** Tells on stdout how the daemon is reached, in the lines that programs read. */
+export function announce(daemon: Daemon, output: Output): void {
   try {
     output.print(`PEER_ID=${daemon.peerId}`);
     for (const address of daemon.addresses()) output.print(`LISTEN_ADDR=${address}`);

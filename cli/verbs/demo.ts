@@ -2,7 +2,7 @@ import { Node } from "../../sdk/mod.ts";
 import { toCall } from "../call_text.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { type Output, visible } from "../output.ts";
-import { type OwnDaemon, startOwnDaemon, untilStopped } from "../own_daemon.ts";
+import { announce, type OwnDaemon, startOwnDaemon, untilStopped } from "../own_daemon.ts";
 import { shorten } from "../task_text.ts";
 import type { VerbContext } from "../verb.ts";
 
@@ -15,7 +15,8 @@ const CARD = {
 /** Runs a daemon and, attached to it, an agent that echoes. */
 export async function run({ output, signal, loadConfig }: VerbContext): Promise<number> {
   await using own = await startOwnDaemon(loadConfig(), { output, quiet: false });
-  await using node = await startEchoAgent(own, output);
+  await using node = await startEchoAgent(own, output); // first, so that whoever reads the address finds the agent
+  announce(own.daemon, output);
   describe(own, output);
   await untilStopped(own.daemon, signal);
   await node.stop();

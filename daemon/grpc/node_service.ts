@@ -25,8 +25,8 @@ import { createRpcService, type RpcHandlers, type RpcService } from "./rpc.ts";
 export interface CardExchange {
   /** Offers a changed own card to every connected peer. */
   announceCard(): Promise<void>;
-  /** The card of a peer: the one at hand, else the one it answers with when it is connected. */
-  cardOf(peerId: string): Promise<AgentCard | undefined>;
+  /** The card of a peer: the one at hand, else the one it answers with; asked before in vain, only with `askAgain`. */
+  cardOf(peerId: string, options?: { askAgain?: boolean }): Promise<AgentCard | undefined>;
   /** Exchanges cards with a connected peer; never throws. */
   exchangeCards(peerId: string): Promise<void>;
 }
@@ -102,7 +102,9 @@ function peerHandlers({ host, cards, exchange }: NodeServiceDeps) {
     },
     listPeers: async () => ({ peers: await Promise.all(host.peers().map(toPeerInfo)) }),
     getPeerCard: async ({ peerId }) => {
-      const card = checkPeerId(peerId) === host.peerId ? cards.own : await exchange.cardOf(peerId);
+      const card = checkPeerId(peerId) === host.peerId
+        ? cards.own
+        : await exchange.cardOf(peerId, { askAgain: true });
       if (card !== undefined) return { card: toCard(card) };
       throw new CodedError(
         "not_found",

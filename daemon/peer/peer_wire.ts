@@ -72,12 +72,15 @@ export class PeerWire implements AsyncDisposable {
     return exchange;
   }
 
-  /** The card of a peer: the one at hand, else the one it answers with when it is connected. */
-  async cardOf(peerId: string): Promise<AgentCard | undefined> {
+  /**
+   * The card of a peer: the one at hand, else the one it answers with when it is connected. One that had none when it was
+   * asked is asked again only with `askAgain`.
+   */
+  async cardOf(peerId: string, { askAgain = false } = {}): Promise<AgentCard | undefined> {
     const known = await this.#cards.of(peerId);
     if (known !== undefined) return known;
     const { host } = await this.#served.promise;
-    if (!host.isConnected(peerId) || this.#asked.has(peerId)) return undefined;
+    if (!host.isConnected(peerId) || (this.#asked.has(peerId) && !askAgain)) return undefined;
     await this.exchangeCards(peerId);
     return await this.#cards.of(peerId);
   }

@@ -274,3 +274,15 @@ Deno.test("nested data arrives whole or is refused at once, and what is refused 
   assert.deepEqual(received?.messages[0]?.parts, sent?.messages[0]?.parts);
   assert.equal(received?.messages[0]?.parts[0]?.content.case, "dataPart");
 });
+
+Deno.test("getPeerCard() asks a peer again that had no card when it connected", async () => {
+  await using net = await startTestPair();
+  const { a, b } = net;
+  const card = () => a.rpc.unary(rpcs.getPeerCard, { peerId: b.daemon.peerId });
+  await assert.rejects(card(), { code: "not_found" });
+  const set = b.rpc.unary(rpcs.setAgentCard, { card: { name: "Late" } });
+  let name = "";
+  while (name === "") name = await card().then(({ card }) => card?.name ?? "", () => "");
+  assert.equal(name, "Late");
+  await set;
+});
