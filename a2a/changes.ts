@@ -1,5 +1,6 @@
 import { CodedError } from "../core/errors.ts";
 import type { Artifact, EnvelopeBody, Message, Task, TaskStatus } from "./model.ts";
+import type { Framing } from "./ports.ts";
 import { reportedSteps } from "./state_machine.ts";
 import { checkId, checkMessage } from "./validation.ts";
 
@@ -15,35 +16,36 @@ export interface Change {
 export type SendTaskBody = EnvelopeBody & { type: "send_task" };
 
 /** The body of an envelope that changes a task. */
-export type ChangeBody = Exclude<EnvelopeBody, { type: "send_task" | "ack" }>;
+export type ChangeBody = Extract<EnvelopeBody, { type: "status_update" | "complete" | "fail" | "cancel" }>;
 
 /** The change that an envelope of the other side makes. */
 export function changeOf(body: ChangeBody): Change {
   switch (body.type) {
     case "status_update":
-      return { status: body.status, message: body.message };
+      return { status: body.status, message: body.message, errorMessage: reasonOf(body) };
     case "complete":
       return { status: "completed", artifacts: body.artifacts, message: body.message };
     case "fail":
       return { status: "failed", errorMessage: body.errorMessage, message: body.message };
     case "cancel":
-      return { status: "canceled" };
+      return { status: body.status, errorMessage: body.reason };
     default:
       return body satisfies never;
   }
 }
 
-/** The envelopes that report a change of `task` to its other side. */
-export function reportOf(task: Task, change: Change): EnvelopeBody[] {
+/** The envelopes that report a change of a received task to its sender, who may only know the order of states of 1.0. */
+export function reportOf(task: Task, change: Change, framing: Framing | undefined): EnvelopeBody[] {
   const { taskId } = task;
-  if (task.direction === "outbound") return [{ type: "cancel", taskId }];
   const { message, artifacts = [], errorMessage = "" } = change;
-  return reportedSteps(task.status, change.status).map((status): EnvelopeBody => {
+  const steps = framing === "2.0" ? [change.status] : reportedSteps(task.status, change.status);
+  const fallback = change.status === "rejected" ? "rejected by the agent" : "";
+  return steps.map((status): EnvelopeBody => {
     switch (status) {
       case "completed":
         return { type: "complete", taskId, artifacts, message };
       case "failed":
-        return { type: "fail", taskId, errorMessage: errorMessage || "rejected by the agent", message };
+        return { type: "fail", taskId, errorMessage: errorMessage || fallback, message };
       default:
         return {
           type: "status_update",
@@ -55,9 +57,9 @@ export function reportOf(task: Task, change: Change): EnvelopeBody[] {
   });
 }
 
-/** Why a task has failed or was rejected: what the change says, else the text of its message. */
+/** Why a task has failed, was rejected or called off: what the change says, else the text of its message. */
 export function reasonOf({ status, message, errorMessage }: Change): string {
-  if (status !== "failed" && status !== "rejected") return "";
+  if (status !== "failed" && status !== "rejected" && status !== "canceled") return "";
   const texts = (message?.parts ?? []).flatMap(({ content }) => content.kind === "text" ? content.text : []);
   return errorMessage || texts.join("\n");
 }
@@ -65,7 +67,6 @@ export function reasonOf({ status, message, errorMessage }: Change): string {
 /** Why a new task of another node is refused, or undefined. */
 export function refusalOf(body: SendTaskBody): string | undefined {
   return problemOf(() => {
-    if (body.taskId !== "") checkId("task id", body.taskId);
     if (body.contextId !== "") checkId("context id", body.contextId);
     checkMessage(body.message);
   });

@@ -4,22 +4,40 @@
  */
 export { type AgentCard, type Skill } from "./card.ts";
 export { type DeliveryOptions } from "./delivery.ts";
-export { Engine, type EngineDeps, type EngineOptions, type SendTask, type TaskUpdate } from "./engine.ts";
+export {
+  Engine,
+  type EngineDeps,
+  type EngineOptions,
+  type OfferedTask,
+  type StreamedArtifacts,
+} from "./engine.ts";
+export { type OfferOptions } from "./offers.ts";
+export { type SendTask } from "./originator.ts";
+export { type TaskUpdate } from "./task_watch.ts";
 export {
   type Artifact,
   type Envelope,
   type EnvelopeBody,
   type Message,
   type OutboxEntry,
+  type OutboxLane,
   type Part,
   type PartContent,
   type Task,
   TASK_STATUSES,
   type TaskDirection,
+  type TaskEvent,
+  type TaskRecord,
   type TaskStatus,
+  type TraceContext,
 } from "./model.ts";
 export {
+  type Answer,
+  type EnvelopeEncoder,
   type EnvelopeTransport,
+  type Framing,
+  type PeerOutbox,
+  type Retention,
   type StoredTask,
   type TaskPage,
   type TaskQuery,
@@ -27,3 +45,25 @@ export {
   type TaskStore,
 } from "./ports.ts";
 export { canTransition, isTerminal, reportedSteps, TRANSITIONS } from "./state_machine.ts";
+export { ArtifactStreams, type ArtifactStreamsDeps } from "./streams/artifact_streams.ts";
+export {
+  type StreamChunk,
+  type StreamEnd,
+  type StreamEndReason,
+  type StreamEvent,
+  type StreamStart,
+} from "./streams/stream_event.ts";
+export { type StreamOptions } from "./streams/stream_options.ts";
+export {
+  type ArtifactChannel,
+  type ArtifactLink,
+  type ArtifactSpool,
+  type ReceiverChannel,
+  type ReceiverMessage,
+  type SenderChannel,
+  type SenderMessage,
+  type SpoolChunk,
+  type SpoolFile,
+  type SpoolReader,
+  type TaskView,
+} from "./streams/stream_ports.ts";

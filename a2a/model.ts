@@ -61,6 +61,43 @@ export interface Task {
   readonly errorMessage: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** Counts the changes this node has seen, from 1. */
+  readonly generation: number;
+  /** When it is to be over, in milliseconds since the Unix epoch; 0 without a deadline. */
+  readonly deadlineMs: number;
+  readonly trace: TraceContext;
+  /** Its sender wants it called off and waits for the word of the assignee, who decides. */
+  readonly cancelRequested: boolean;
+}
+
+/** W3C Trace Context of the request that made a task; empty without one. */
+export interface TraceContext {
+  readonly traceParent: string;
+  readonly traceState: string;
+}
+
+/** One change of a task. */
+export interface TaskEvent {
+  readonly generation: number;
+  readonly status: TaskStatus;
+  readonly atMs: number;
+  /** What was said with it; empty for nothing. */
+  readonly messageId: string;
+}
+
+/** All that a node keeps of a task. */
+export interface TaskRecord {
+  readonly task: Task;
+  /** Its changes, oldest first; of very many only the last. */
+  readonly events: readonly TaskEvent[];
+  /** Ids of the last envelopes that changed it: they change it no more. */
+  readonly envelopeIds: readonly string[];
+  /** A received task that waits for an agent to take it up. */
+  readonly awaitsAgent: boolean;
+  /** The claim of the worker that has it; empty without one. */
+  readonly claimId: string;
+  /** Sequence of the last envelope with a message for the assignee of a sent task; 0 for a received one. */
+  readonly sendSequence: number;
 }
 
 /** What travels between two engines. */
@@ -72,6 +109,8 @@ export type EnvelopeBody =
     readonly message: Message | undefined;
     readonly targetSkillId: string;
     readonly metadata: Readonly<Record<string, string>>;
+    /** 0 without a deadline. */
+    readonly deadlineMs: number;
   }
   | {
     readonly type: "status_update";
@@ -91,23 +130,46 @@ export type EnvelopeBody =
     readonly errorMessage: string;
     readonly message: Message | undefined;
   }
-  | { readonly type: "cancel"; readonly taskId: string }
-  | { readonly type: "ack"; readonly acknowledgedEnvelopeId: string };
+  | {
+    readonly type: "cancel";
+    readonly taskId: string;
+    /** The end that is asked for. */
+    readonly status: "canceled" | "failed";
+    readonly reason: string;
+  }
+  | { readonly type: "get_task"; readonly taskId: string }
+  | {
+    readonly type: "get_task_response";
+    readonly taskId: string;
+    /** As the other side sees it; undefined when it has no such task of ours. */
+    readonly task: Pick<Task, "status" | "messages" | "artifacts" | "errorMessage"> | undefined;
+  };
 
-/** An {@link EnvelopeBody} with its own id, under which it is acknowledged. */
+/** An {@link EnvelopeBody} with its own id, under which it is answered. */
 export interface Envelope {
   readonly envelopeId: string;
   readonly timestampMs: number;
+  readonly trace: TraceContext;
   readonly body: EnvelopeBody;
 }
 
-/** An envelope that waits for its acknowledgement, as it lies in the store. */
+/**
+ * The queues to a peer: new tasks, further messages and cancellations of tasks that it has, and how its own tasks here go on.
+ * They do not wait for each other: a peer that has too many tasks gets room by the other two.
+ */
+export type OutboxLane = "requests" | "turns" | "reports";
+
+/** An envelope that waits for its answer, as it lies in the store. */
 export interface OutboxEntry {
   readonly peerId: string;
-  /** Grows with every envelope of this node; gives the order of delivery within a task. */
+  readonly lane: OutboxLane;
+  /** Grows with every envelope of this node; gives the order of delivery within a lane. */
   readonly sequence: number;
   readonly taskId: string;
-  readonly envelope: Envelope;
+  readonly envelopeId: string;
+  readonly type: EnvelopeBody["type"];
+  /** The encoded envelope. */
+  readonly bytes: Uint8Array;
   readonly queuedAtMs: number;
   readonly expiresAtMs: number;
 }

@@ -1,17 +1,27 @@
-import type { Envelope, OutboxEntry, Task, TaskDirection, TaskStatus } from "./model.ts";
+import type {
+  Envelope,
+  OutboxEntry,
+  OutboxLane,
+  Task,
+  TaskDirection,
+  TaskRecord,
+  TaskStatus,
+} from "./model.ts";
 
-/** A task and the revision of its record, which the next commit has to name. */
+/** A task's record and its revision, which the next commit has to name. */
 export interface StoredTask {
-  readonly task: Task;
+  readonly record: TaskRecord;
   readonly revision: string;
 }
 
-/** One step of a task: its new state and the envelopes it sends, all or nothing. */
+/** One step of a task: its new record and the envelopes it sends or withdraws, all or nothing. */
 export interface TaskStep {
-  readonly task: Task;
+  readonly record: TaskRecord;
   /** Revision the step starts from; undefined for a new task. */
   readonly revision: string | undefined;
   readonly outbox: readonly OutboxEntry[];
+  /** Envelopes that are not to be sent any more. */
+  readonly withdrawn: readonly Pick<OutboxEntry, "peerId" | "lane" | "sequence">[];
 }
 
 /** Which tasks to list, newest first. */
@@ -26,31 +36,87 @@ export interface TaskQuery {
 /** A page of tasks in short: the beginning of the first message's text, artifacts without their parts. */
 export interface TaskPage {
   readonly tasks: readonly Task[];
-  /** Empty on the last page. */
+  /** Empty on the last page; a page that is not may have few tasks or none. */
   readonly nextPageToken: string;
+}
+
+/** What waits for a peer. */
+export interface PeerOutbox {
+  readonly peerId: string;
+  readonly lane: OutboxLane;
+  readonly lastSequence: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Which ended tasks go: those that ended before `endedBeforeMs`, and the oldest of more than `maxTasks`. */
+export interface Retention {
+  readonly endedBeforeMs: number;
+  readonly maxTasks: number;
+  /** Until when a removed received task is remembered, so that its repetition is not taken for a new one. */
+  readonly rememberUntilMs: number;
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
 }
 
 /** Durable tasks and the envelopes they owe. What a promise here resolves to is on disk. */
 export interface TaskStore {
+  /** The record when it is at hand without reading. */
+  cached(taskId: string): StoredTask | undefined;
   load(taskId: string): Promise<StoredTask | undefined>;
-  /** Writes the step; false when the record has moved on since `revision`. */
-  commit(step: TaskStep): Promise<boolean>;
+  /** Writes the step; undefined when the record has moved on since `revision`. */
+  commit(step: TaskStep): Promise<StoredTask | undefined>;
   list(query: TaskQuery): Promise<TaskPage>;
-  /** All tasks that have not ended. */
-  open(): AsyncIterable<Task>;
-  /** Peers with envelopes waiting, and the highest sequence of each. */
-  outboxPeers(): Promise<readonly { peerId: string; lastSequence: number }[]>;
-  /** The first envelopes waiting for `peerId`, in order. */
-  outbox(peerId: string, options: { limit: number }): Promise<readonly OutboxEntry[]>;
+  /** All tasks that have not ended, oldest first. */
+  open(): AsyncIterable<TaskRecord>;
+  outboxPeers(): Promise<readonly PeerOutbox[]>;
+  /** The first envelopes waiting in a lane behind the sequence `after`, in order. */
+  outbox(
+    lane: Pick<OutboxEntry, "peerId" | "lane">,
+    options: { limit: number; after: number },
+  ): Promise<readonly OutboxEntry[]>;
   removeOutbox(entries: readonly OutboxEntry[]): Promise<void>;
+  /** Whether a received task of this id was here and is removed. */
+  wasRemoved(taskId: string): Promise<boolean>;
+  /** Removes ended tasks; answers their ids, a batch at a time. */
+  removeEnded(retention: Retention): AsyncIterable<readonly string[]>;
 }
+
+/** What the other side made of an envelope. */
+export type Answer =
+  /** Judged for good and on disk: accepted, or a repetition. */
+  | { readonly outcome: "taken" }
+  /** Judged for good and not accepted. */
+  | { readonly outcome: "refused"; readonly reason: string }
+  /** Not taken now: to be sent again later. */
+  | { readonly outcome: "busy"; readonly reason: string };
+
+/**
+ * What an engine speaks: `2.0`, or the `1.0` of the existing network, which neither confirms a cancellation nor answers
+ * `get_task`, and takes a task's states only in its own stricter order.
+ */
+export type Framing = "1.0" | "2.0";
 
 /** The way to other engines. */
 export interface EnvelopeTransport {
   readonly peerId: string;
   isConnected(peerId: string): boolean;
-  /** Reaches the peer or throws `unavailable`. */
-  connect(peerId: string, options?: { signal?: AbortSignal }): Promise<void>;
-  /** Resolves when the envelope has left this node; says nothing about its arrival. */
-  send(peerId: string, envelope: Envelope, options?: { signal?: AbortSignal }): Promise<void>;
+  /** What the peer speaks, as far as is known. */
+  framingOf(peerId: string): Framing | undefined;
+  /** How many envelopes may be under way to the peer at once. */
+  windowOf(peerId: string): number;
+  /** Reaches the peer or throws `unavailable`; nothing has been sent then. */
+  connect(peerId: string, options: { signal: AbortSignal }): Promise<void>;
+  /**
+   * Sends to a connected peer and waits for the answer, at most until `signal` fires or, on 2.0, the lane is given up.
+   * Envelopes leave in the order of the calls. Throws `unavailable` and its kin when the way broke before the answer: it may have arrived or not.
+   */
+  send(
+    peerId: string,
+    envelope: { envelopeId: string; bytes: Uint8Array },
+    options?: { signal?: AbortSignal },
+  ): Promise<Answer>;
 }
+
+/** Envelopes as bytes. @throws CodedError `resource_exhausted` or `invalid_argument` for one that cannot be sent. */
+export type EnvelopeEncoder = (envelope: Envelope) => Uint8Array;

@@ -3,6 +3,9 @@ import type { Message } from "./model.ts";
 
 const MAX_ID_LENGTH = 256;
 const MAX_PARTS = 1000;
+/** The first and last moment a timestamp of the wire can name. */
+const MIN_TIME_MS = Date.parse("0001-01-01T00:00:00Z");
+const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** Messages kept of one task: the first, which is the request, and the newest. */
 export const MAX_MESSAGES = 1000;
@@ -32,6 +35,12 @@ export function checkMessage(message: Message | undefined): void {
       `The message has ${message.parts.length} parts: ${MAX_PARTS} at most`,
     );
   }
+}
+
+/** Refuses a deadline, in milliseconds since the Unix epoch, that no timestamp can name. @throws CodedError `invalid_argument`. */
+export function checkDeadline(deadlineMs: number): void {
+  if (deadlineMs >= MIN_TIME_MS && deadlineMs <= MAX_TIME_MS) return;
+  throw new CodedError("invalid_argument", "The deadline is no time between the years 1 and 9999");
 }
 
 /** `messages` and `message`, without those in the middle that exceed {@link MAX_MESSAGES}. */

@@ -7,11 +7,11 @@ import { startHelper } from "./programs.ts";
 /** The official A2A SDK over plain HTTP: two processes, one hop each way, nothing is encrypted or stored. */
 export async function startHttpA2a(): Promise<Contender> {
   await using stack = new AsyncDisposableStack();
-  const { ready: url } = stack.use(await startHelper("http_a2a_server.ts"));
+  const { pid, ready: url } = stack.use(await startHelper("http_a2a_server.ts"));
   const client = await new ClientFactory().createFromAgentCard(echoCard(url));
   const owned = stack.move();
   return {
-    name: "HTTP A2A",
+    pids: [pid],
     async roundTrip(text) {
       const part = {
         content: { $case: "text" as const, value: text },

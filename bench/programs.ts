@@ -22,13 +22,22 @@ export interface DaemonProgram extends AsyncDisposable {
   readonly address: string;
 }
 
-/** Starts `command daemon`; resolves when it is ready. */
-export async function startDaemonProgram(command: readonly string[]): Promise<DaemonProgram> {
+/** An empty folder of its own, removed when it is disposed. */
+export async function makeHome(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "agentanycast_bench_" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** Starts `command daemon`, in `home` when it is given (it is then left there); resolves when it is ready. */
+export async function startDaemonProgram(
+  command: readonly string[],
+  options: { home?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<DaemonProgram> {
   await using stack = new AsyncDisposableStack();
-  const home = await Deno.makeTempDir({ prefix: "agentanycast_bench_" });
-  stack.defer(() => Deno.remove(home, { recursive: true }));
+  const home = options.home ?? stack.use(await makeHome()).path;
   const flags = ["daemon", "--enable-mdns=false", "--log-level=error"];
-  const program = stack.use(new RunningProgram([...command, ...flags], loopbackEnv(home)));
+  const env = { ...loopbackEnv(home), ...options.env };
+  const program = stack.use(new RunningProgram([...command, ...flags], env));
   const address = await program.value("LISTEN_ADDR");
   const owned = stack.move();
   return {
@@ -39,15 +48,19 @@ export async function startDaemonProgram(command: readonly string[]): Promise<Da
   };
 }
 
-/** Starts one of the programs beside this file; `ready` is the value of the line `READY=` that it prints. */
-export async function startHelper(
-  file: string,
-  args: readonly string[] = [],
-): Promise<AsyncDisposable & { ready: string }> {
+/** A running program of this folder. */
+export interface Helper extends AsyncDisposable {
+  readonly pid: number;
+  /** The value of the line `READY=` that it printed. */
+  readonly ready: string;
+}
+
+/** Starts one of the programs beside this file; resolves when it is ready. */
+export async function startHelper(file: string, args: readonly string[] = []): Promise<Helper> {
   await using stack = new AsyncDisposableStack();
   const command = [Deno.execPath(), "run", "-A", join(import.meta.dirname ?? ".", file), ...args];
   const program = stack.use(new RunningProgram(command));
   const ready = await program.value("READY");
   const owned = stack.move();
-  return { ready, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { pid: program.child.pid, ready, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -4,7 +4,7 @@ import { startHelper } from "./programs.ts";
 /** Bytes over TCP and back: what the machine can do at best. One connection per slot. */
 export async function startRawTcp(slots: number): Promise<Contender> {
   await using stack = new AsyncDisposableStack();
-  const { ready } = stack.use(await startHelper("raw_tcp_server.ts"));
+  const { pid, ready } = stack.use(await startHelper("raw_tcp_server.ts"));
   const connections = await Promise.all(
     Array.from({ length: slots }, () => Deno.connect({ hostname: "127.0.0.1", port: Number(ready) })),
   );
@@ -13,7 +13,7 @@ export async function startRawTcp(slots: number): Promise<Contender> {
   const encoder = new TextEncoder();
   const decoder = new TextDecoder();
   return {
-    name: "raw TCP",
+    pids: [pid],
     async roundTrip(text, slot) {
       const connection = connections[slot];
       if (connection === undefined) throw new RangeError(`There are ${slots} slots, got ${slot}`);

@@ -1,69 +1,135 @@
 /**
- * How long a small task takes to another agent and back, beside A2A over plain HTTP and bytes over raw TCP. Everything
+ * How long a small task takes to another agent and back, and what CPU it costs, beside other ways of doing it. Everything
  * runs on the loopback interface, in turns, so that a busy machine slows all of them alike.
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { startAgentAnycast } from "./agentanycast.ts";
-import type { Contender } from "./contender.ts";
-import { startHttpA2a } from "./http_a2a.ts";
+import { parseCounts, parsePositive, pickNamed, runBench } from "./arguments.ts";
+import type { Contender, ContenderEntry } from "./contender.ts";
+import { roundTripContenders } from "./contenders.ts";
+import { describeMachine } from "./machine.ts";
+import { cpuMs } from "./processes.ts";
 import { FROM_SOURCE } from "./programs.ts";
-import { startRawTcp } from "./raw_tcp.ts";
 import { type Figures, medianFigures, runSlots, toFigures } from "./slots.ts";
 import { toDigits, toTable } from "./table.ts";
 
 const ROUNDS = 5;
-const IN_FLIGHT = [1, 8, 32];
 const WARM_UP_MS = 500;
+/** What a contender does after its turn, such as tidying its store, is over by then and counts as its CPU time. */
+const SETTLE_MS = 100;
+/** After this long beyond its turn a contender counts as stuck. */
+const STUCK_MS = 60_000;
 const TEXT_CHARS = 64;
 const USAGE = `Usage: deno task bench [options]
 
-Measures round trips of a small task: p50 and p99 in milliseconds, and tasks per second, with 1, 8 and 32 in flight.
-Figures are medians over ${ROUNDS} rounds in which the contenders take turns.
+Measures round trips of a small task: p50 and p99 in milliseconds, tasks per second, and the CPU time per task of all
+processes that take part (Linux only). Figures are medians over ${ROUNDS} rounds in which the contenders take turns.
 
-  --seconds N      seconds of measuring per contender and number in flight (default 5)
-  --program PATH   measure this executable instead of the source
-  --json           print JSON instead of a table
-  --help           print this`;
+Contenders:
+  sdk         SDK to SDK through two daemons, everything on disk before it is acknowledged
+  sdk-1.0     the same with enable_fast_lane = false: the framing of the existing network
+  engine      two engines with store and network, without gRPC and SDK
+  engine-1.0  the same with the framing of the existing network
+  http-a2a    @a2a-js/sdk over plain HTTP: nothing encrypted, nothing on disk
+  nats        request and reply through a NATS server: nothing encrypted, nothing on disk. Needs nats-server on the
+              PATH (Debian: apt-get install nats-server); it is left out otherwise
+  tcp         bytes over TCP
+
+Options:
+  --only A,B         measure these contenders
+  --in-flight A,B    round trips under way at once (default 1,16,64)
+  --seconds N        seconds of measuring per contender and number in flight (default 5)
+  --program PATH     measure this executable instead of the source
+  --json             print JSON instead of a table
+  --help             print this`;
 
 /** The figures of one contender with some round trips in flight at once. */
 interface Result extends Figures {
   readonly contender: string;
   readonly inFlight: number;
+  /** NaN where the system does not tell. */
+  readonly cpuMsPerTask: number;
 }
 
-/** Lets all contenders take turns. Throws when one answers something else than it was sent. */
-async function measure(contenders: readonly Contender[], seconds: number): Promise<Result[]> {
-  let count = 0;
-  const turn = (contender: Contender, options: { inFlight: number; durationMs: number }) =>
-    runSlots(async (slot) => {
-      const text = `${count++} `.padEnd(TEXT_CHARS, "x");
-      if (await contender.roundTrip(text, slot) !== text) throw new Error(`${contender.name} lost a text`);
-    }, options);
-  for (const contender of contenders) {
-    for (const inFlight of IN_FLIGHT) await turn(contender, { inFlight, durationMs: WARM_UP_MS });
+/** A contender that has been started. */
+interface Started {
+  readonly name: string;
+  readonly contender: Contender;
+}
+
+interface Turn {
+  readonly figures: Figures;
+  readonly tasks: number;
+  readonly cpuMs: number;
+}
+
+let textCount = 0;
+
+/** Throws an error that names `what` when `work` takes longer than `limitMs`. */
+async function limited<T>(
+  work: Promise<T>,
+  { what, limitMs }: { what: string; limitMs: number },
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`${what} came to no end in ${limitMs} ms`)), limitMs);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One stretch of round trips. Throws when something else comes back than was sent, or nothing. */
+async function takeTurn(
+  { name, contender }: Started,
+  options: { inFlight: number; durationMs: number },
+): Promise<Turn> {
+  const pids = [Deno.pid, ...contender.pids];
+  const cpuBeforeMs = await cpuMs(pids);
+  const roundTrips = runSlots(async (slot) => {
+    const text = `${textCount++} `.padEnd(TEXT_CHARS, "x");
+    if (await contender.roundTrip(text, slot) !== text) throw new Error(`${name} lost a text`);
+  }, options);
+  const stretch = await limited(roundTrips, {
+    what: `${name} with ${options.inFlight} in flight`,
+    limitMs: options.durationMs + STUCK_MS,
+  });
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  const cpuUsedMs = await cpuMs(pids) - cpuBeforeMs;
+  return { figures: toFigures(stretch), tasks: stretch.latenciesMs.length, cpuMs: cpuUsedMs };
+}
+
+/** Lets all contenders take turns. */
+async function measure(
+  contenders: readonly Started[],
+  options: { inFlight: readonly number[]; seconds: number },
+): Promise<Result[]> {
+  for (const started of contenders) {
+    for (const inFlight of options.inFlight) await takeTurn(started, { inFlight, durationMs: WARM_UP_MS });
   }
   const results: Result[] = [];
-  for (const inFlight of IN_FLIGHT) {
-    const rounds = new Map<Contender, Figures[]>(contenders.map((contender) => [contender, []]));
+  for (const inFlight of options.inFlight) {
+    const turns = new Map<Started, Turn[]>(contenders.map((started) => [started, []]));
     for (let round = 0; round < ROUNDS; round++) {
-      for (const contender of contenders) {
-        const stretch = await turn(contender, { inFlight, durationMs: seconds * 1000 / ROUNDS });
-        rounds.get(contender)?.push(toFigures(stretch));
+      for (const [started, past] of turns) {
+        past.push(await takeTurn(started, { inFlight, durationMs: options.seconds * 1000 / ROUNDS }));
       }
     }
-    for (const [{ name }, figures] of rounds) {
-      results.push({ contender: name, inFlight, ...medianFigures(figures) });
+    for (const [{ name }, past] of turns) {
+      const sum = (pick: (turn: Turn) => number) => past.reduce((total, turn) => total + pick(turn), 0);
+      const cpuMsPerTask = sum((turn) => turn.cpuMs) / sum(({ tasks }) => tasks);
+      const figures = medianFigures(past.map((turn) => turn.figures));
+      results.push({ contender: name, inFlight, ...figures, cpuMsPerTask });
     }
   }
   return results;
 }
 
 function toRows(results: readonly Result[]): string[][] {
-  const header = ["", "in flight", "p50 ms", "p99 ms", "per s", "p50 ratio", "rate ratio"];
+  const header = ["", "in flight", "p50 ms", "p99 ms", "per s", "cpu ms/task", "p50 ratio", "rate ratio"];
   const rows = results.map((result) => {
-    const { contender, inFlight, p50Ms, p99Ms, perSecond } = result;
+    const { contender, inFlight, p50Ms, p99Ms, perSecond, cpuMsPerTask } = result;
     const first = results.find((one) => one.inFlight === inFlight) ?? result;
     return [
       contender,
@@ -71,6 +137,7 @@ function toRows(results: readonly Result[]): string[][] {
       toDigits(p50Ms),
       toDigits(p99Ms),
       toDigits(perSecond),
+      Number.isNaN(cpuMsPerTask) ? "" : toDigits(cpuMsPerTask),
       `${toDigits(first.p50Ms / p50Ms)}x`,
       `${toDigits(perSecond / first.perSecond)}x`,
     ];
@@ -78,32 +145,46 @@ function toRows(results: readonly Result[]): string[][] {
   return [header, ...rows];
 }
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "5" },
-    program: { type: "string" },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
-const seconds = Number(values.seconds);
-if (values.help) {
-  console.log(USAGE);
-} else if (!(seconds > 0)) {
-  console.error(`--seconds must be a positive number, got ${values.seconds}`);
-  Deno.exitCode = 2;
-} else {
-  await using stack = new AsyncDisposableStack();
-  const contenders = [
-    stack.use(await startAgentAnycast(values.program === undefined ? FROM_SOURCE : [values.program])),
-    stack.use(await startHttpA2a()),
-    stack.use(await startRawTcp(Math.max(...IN_FLIGHT))),
-  ];
-  const results = await measure(contenders, seconds);
-  const machine = { deno: Deno.version.deno, cpus: navigator.hardwareConcurrency, os: Deno.build.os };
-  console.log(
-    values.json
-      ? JSON.stringify({ machine, rounds: ROUNDS, seconds, results }, undefined, 2)
-      : `${toTable(toRows(results))}\n\nRatios are against the first of the same number in flight.`,
-  );
+/** Starts what can be started; the others are named with what they lack. */
+async function startAll(
+  entries: readonly ContenderEntry[],
+  options: { slots: number; stack: AsyncDisposableStack },
+): Promise<{ started: Started[]; skipped: { contender: string; reason: string }[] }> {
+  const started: Started[] = [];
+  const skipped: { contender: string; reason: string }[] = [];
+  for (const { name, start, missing } of entries) {
+    const reason = await missing?.();
+    if (reason !== undefined) skipped.push({ contender: name, reason });
+    else started.push({ name, contender: options.stack.use(await start(options.slots)) });
+  }
+  return { started, skipped };
 }
+
+await runBench(async () => {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      "in-flight": { type: "string", default: "1,16,64" },
+      seconds: { type: "string", default: "5" },
+      program: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return console.log(USAGE);
+  const seconds = parsePositive("--seconds", values.seconds);
+  const inFlight = parseCounts("--in-flight", values["in-flight"]);
+  const all = roundTripContenders(values.program === undefined ? FROM_SOURCE : [values.program]);
+  const entries = pickNamed(all, values.only);
+  await using stack = new AsyncDisposableStack();
+  const { started, skipped } = await startAll(entries, { slots: Math.max(...inFlight), stack });
+  const results = await measure(started, { inFlight, seconds });
+  if (values.json) {
+    const machine = describeMachine();
+    return console.log(JSON.stringify({ machine, rounds: ROUNDS, seconds, results, skipped }, undefined, 2));
+  }
+  console.log(`${toTable(toRows(results))}\n\nRatios are against the first of the same number in flight.`);
+  if (skipped.length === 0) return;
+  console.log(`${skipped.length} of ${entries.length} contenders left out:`);
+  for (const { contender, reason } of skipped) console.log(`  ${contender}: ${reason}`);
+});

@@ -5,11 +5,12 @@
  */
 import { parseArgs } from "node:util";
 import { runProgram } from "../tests/support/program.ts";
+import { residentMiB } from "./processes.ts";
 import { findExecutable, FROM_SOURCE, startDaemonProgram } from "./programs.ts";
 import { median } from "./slots.ts";
 import { toTable } from "./table.ts";
 
-const USAGE = `Usage: deno run -A bench/startup.ts [options]
+const USAGE = `Usage: deno task bench:startup [options]
 
 Measures, from source and for dist/agentanycast when it is there: the time of \`version\`, the time until a new daemon's
 socket takes connections, and the resident memory of a daemon that has been idle for a moment. Figures are medians.
@@ -39,11 +40,6 @@ async function measureOnce(command: readonly string[]): Promise<Costs> {
   const daemonMs = performance.now() - daemonStartMs;
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
   return { versionMs, daemonMs, idleMiB: await residentMiB(daemon.pid) };
-}
-
-async function residentMiB(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => ""); // Linux only
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) / 1024;
 }
 
 /** Lets the programs take turns; the first turn, which fills caches, does not count. */

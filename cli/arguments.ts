@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from "commander";
+import { parseDuration } from "../core/config.ts";
+import { errorMessage } from "../core/errors.ts";
 
 /** Longest wait that can be asked for, in seconds: a week. */
 const MAX_SECONDS = 7 * 24 * 60 * 60;
@@ -8,6 +10,17 @@ export function parseSeconds(text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
   if (seconds > 0 && seconds <= MAX_SECONDS) return Math.ceil(seconds * 1000);
   throw new InvalidArgumentError(`Seconds are a number above 0, at most ${MAX_SECONDS}.`);
+}
+
+/** A time such as `30s`, `90m` or `24h`, as milliseconds; more than none. */
+export function parseTime(text: string): number {
+  try {
+    const timeMs = parseDuration(text);
+    if (timeMs > 0) return timeMs;
+  } catch (error) {
+    throw new InvalidArgumentError(errorMessage(error));
+  }
+  throw new InvalidArgumentError("It is more than no time, such as 30s.");
 }
 
 /** A whole number from 0 to `max`. */

@@ -22,7 +22,7 @@ export interface FoundVerb {
 }
 
 /** Words that only group verbs. */
-const GROUPS: Readonly<Record<string, string>> = { task: "look at tasks, cancel them" };
+const GROUPS: Readonly<Record<string, string>> = { task: "look at tasks, answer, follow or cancel them" };
 
 /** The parser of the whole command line. It throws commander's `CommanderError` for help, version and misuse. */
 export function createCommandLine(deps: CommandLineDeps): Command {

@@ -10,6 +10,8 @@ export const EXIT_USAGE = 2;
 export const EXIT_UNAVAILABLE = 3;
 /** Another process has the home, or has changed the task meanwhile. */
 export const EXIT_CONFLICT = 11;
+/** The agent asks something before it goes on. */
+export const EXIT_INPUT_REQUIRED = 12;
 /** Ended by Ctrl+C or by a request to stop. */
 export const EXIT_INTERRUPTED = 130;
 
@@ -46,6 +48,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   9: "not available in this version",
   10: "stored data is damaged",
   [EXIT_CONFLICT]: "another process uses the home, or has changed the task meanwhile",
+  [EXIT_INPUT_REQUIRED]: "the agent asks something: answer it with `task reply`",
   [EXIT_INTERRUPTED]: "interrupted",
 };
 

@@ -83,6 +83,11 @@ export class Output {
     for (const line of toLines()) this.print(line);
   }
 
+  /** `value` as one line of JSON on stdout, of which there may be many. */
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value, toJson));
+  }
+
   /** A line on stderr; dropped when nobody can read it. */
   note(line: string): void {
     try {

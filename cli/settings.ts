@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
-import { type Config, loadConfig, type Setting, SETTINGS } from "../core/config.ts";
+import { type Config, loadConfig } from "../core/config.ts";
+import { type Setting, SETTINGS } from "../core/settings.ts";
 import { CodedError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import type { GoFlagKind } from "./go_flags.ts";

@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from "commander";
 import type { TaskStatus } from "../sdk/mod.ts";
-import { collectPair, parseCount, parseSeconds } from "./arguments.ts";
+import { collectPair, parseCount, parseSeconds, parseTime } from "./arguments.ts";
 import { SHELLS } from "./completion.ts";
 import { addDaemonOptions } from "./settings.ts";
 import type { Verb } from "./verb.ts";
@@ -59,15 +59,21 @@ export const VERBS: readonly Verb[] = [
       command
         .option("--skill <name>", "the skill that is asked for")
         .option("--metadata <key=value>", "fact to attach to the task (repeatable)", collectPair)
+        .option("--context <id>", "the conversation it belongs to")
+        .option("--task-id <id>", "id of the task; sending the same again does not make a second one")
+        .option("--deadline <time>", "when it fails on both sides if it is not done, such as 30s", parseTime)
         .option("--no-wait", "print the id of the task and go");
       addTimeout(command);
       addOutput(command);
     },
-    notes: `${OWN_DAEMON}\nText of the result goes to stdout, progress to stderr.`,
+    notes: `${OWN_DAEMON}\nText of the result goes to stdout, progress to stderr.\n` +
+      "A peer that cannot be reached gets the task later. When the agent asks something you are asked on\n" +
+      "a terminal; otherwise the exit code is 12 and `task reply` answers.",
     examples: [
       "send 12D3KooW… 'Hello, world!'",
       "send /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW… --skill summarize - < report.txt",
       "send 12D3KooW… 'Draw a cat' --output ./cats --timeout 120",
+      "send 12D3KooW… 'Nightly report' --no-wait --task-id report-2026-01-31 --deadline 2h",
     ],
     json: true,
     load: () => import("./verbs/send.ts"),
@@ -132,15 +138,64 @@ export const VERBS: readonly Verb[] = [
     path: "task get",
     summary: "print a task with its messages and results",
     arguments: [TASK_ID],
-    configure: addOutput,
-    examples: ["task get 6b0c7a52-…", "task get 6b0c7a52-… --json"],
+    configure: (command) => {
+      command.option("--refresh", "ask the node of its agent first");
+      addOutput(command);
+    },
+    examples: ["task get 6b0c7a52-…", "task get 6b0c7a52-… --refresh", "task get 6b0c7a52-… --json"],
     json: true,
     load: () => import("./verbs/task_get.ts"),
+  },
+  {
+    path: "task watch",
+    summary: "print the changes of a task until it is over",
+    arguments: [TASK_ID],
+    configure: (command) =>
+      void command.option(
+        "--after <number>",
+        "begin behind this change, 0 for all (default: how it stands)",
+        parseCount(Number.MAX_SAFE_INTEGER),
+      ),
+    notes: "Each line begins with the number of the change. With --json there is one object per line.",
+    examples: ["task watch 6b0c7a52-…", "task watch 6b0c7a52-… --after 0 --json | jq -r .status"],
+    json: true,
+    load: () => import("./verbs/task_watch.ts"),
+  },
+  {
+    path: "task reply",
+    summary: "answer the question of an agent, and follow the task on",
+    arguments: [TASK_ID, ["<text>", "the answer; - reads it from stdin"]],
+    configure: (command) => {
+      command.option("--no-wait", "print the id of the task and go");
+      addTimeout(command);
+      addOutput(command);
+    },
+    examples: ["task reply 6b0c7a52-… 'The blue one'", "task reply 6b0c7a52-… - < answer.txt"],
+    json: true,
+    load: () => import("./verbs/task_reply.ts"),
+  },
+  {
+    path: "task artifact",
+    summary: "save an artifact of a task, also while it is streamed; without a name, list them",
+    arguments: [TASK_ID, ["[artifact]", "id or name of the artifact"]],
+    configure: (command) => {
+      command.option("-o, --output <file>", "where to save it (default: its name, here)");
+      addTimeout(command);
+    },
+    notes: "Nothing is overwritten. A streamed artifact is there under its name once it is whole.",
+    examples: [
+      "task artifact 6b0c7a52-…",
+      "task artifact 6b0c7a52-… report.csv -o ./report.csv --timeout 600",
+    ],
+    json: true,
+    load: () => import("./verbs/task_artifact.ts"),
   },
   {
     path: "task cancel",
     summary: "cancel a task, sent or received",
     arguments: [TASK_ID],
+    notes:
+      "The agent of a sent task has the last word: until it has confirmed, the cancellation is requested.",
     examples: ["task cancel 6b0c7a52-…"],
     json: true,
     load: () => import("./verbs/task_cancel.ts"),

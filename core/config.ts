@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { CodedError, errorMessage } from "./errors.ts";
 import { LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
+import { type Setting, type SettingKind, SETTINGS } from "./settings.ts";
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */
 export interface Config {
@@ -27,6 +28,20 @@ export interface Config {
   readonly mdnsInterfaces: readonly string[];
   /** How long an undelivered envelope is kept, in milliseconds; 0 is without limit. Default 24 h. */
   readonly offlineQueueTtlMs: number;
+  /** Most undelivered tasks and messages for one peer. Default 20,000. */
+  readonly offlineQueueMax: number;
+  /** Whether peers that know it are sent envelopes over `/agentanycast/a2a/2.0`. Default true. */
+  readonly enableFastLane: boolean;
+  /** How long ended tasks are kept, in milliseconds. Default 30 days. */
+  readonly tasksKeepMs: number;
+  /** Of more tasks than this the oldest ended ones are removed. Default 100,000. */
+  readonly tasksKeepCount: number;
+  /** A received task fails when no agent takes it up, or its agent stays away, for this time, in milliseconds. Default 24 h. */
+  readonly tasksAgentTimeoutMs: number;
+  /** A task of which the other side has not said anything for this time fails, in milliseconds. Default 7 days. */
+  readonly tasksIdleTimeoutMs: number;
+  /** How long a worker's claim on a task lasts without renewal, in milliseconds. Default 30 s. */
+  readonly tasksClaimLeaseMs: number;
   /** Default `info`. */
   readonly logLevel: LogLevel;
   /** Default `text`. */
@@ -35,131 +50,7 @@ export interface Config {
   readonly logOutput: "both" | "stderr" | "file";
 }
 
-type Kind = "text" | "path" | "list" | "bool" | "duration" | "log_level" | "log_format" | "log_output";
-
-/** One setting: its name in the file, in the environment and on the command line. */
-export interface Setting {
-  readonly key: keyof Config;
-  readonly kind: Kind;
-  readonly toml?: string;
-  readonly env?: string;
-  readonly flag: string;
-  readonly help: string;
-}
-
-/** All settings; the command line and the reading of file and environment are made from this table. */
-export const SETTINGS: readonly Setting[] = [
-  {
-    key: "home",
-    kind: "path",
-    env: "AGENTANYCAST_HOME",
-    flag: "home",
-    help: "folder of key, socket, store and logs",
-  },
-  {
-    key: "configPath",
-    kind: "path",
-    env: "AGENTANYCAST_CONFIG",
-    flag: "config",
-    help: "configuration file (TOML)",
-  },
-  {
-    key: "keyPath",
-    kind: "path",
-    toml: "key_path",
-    env: "AGENTANYCAST_KEY_PATH",
-    flag: "key",
-    help: "identity file",
-  },
-  {
-    key: "grpcListen",
-    kind: "text",
-    toml: "grpc_listen",
-    env: "AGENTANYCAST_GRPC_LISTEN",
-    flag: "grpc-listen",
-    help: "unix:///path or tcp://host:port of the gRPC service",
-  },
-  {
-    key: "storePath",
-    kind: "path",
-    toml: "store_path",
-    env: "AGENTANYCAST_STORE_PATH",
-    flag: "store-path",
-    help: "folder of the store",
-  },
-  {
-    key: "listenAddrs",
-    kind: "list",
-    toml: "listen_addrs",
-    env: "AGENTANYCAST_LISTEN_ADDRS",
-    flag: "listen",
-    help: "multiaddr to listen on for peers",
-  },
-  {
-    key: "bootstrapPeers",
-    kind: "list",
-    toml: "bootstrap_peers",
-    env: "AGENTANYCAST_BOOTSTRAP_PEERS",
-    flag: "bootstrap-peers",
-    help: "multiaddrs to stay connected to",
-  },
-  {
-    key: "enableMdns",
-    kind: "bool",
-    toml: "enable_mdns",
-    env: "AGENTANYCAST_ENABLE_MDNS",
-    flag: "enable-mdns",
-    help: "look for peers on the local network",
-  },
-  {
-    key: "mdnsServiceTag",
-    kind: "text",
-    toml: "mdns_service_tag",
-    env: "AGENTANYCAST_MDNS_SERVICE_TAG",
-    flag: "mdns-service-tag",
-    help: "service to look under (_p2p._udp.local meets the existing network)",
-  },
-  {
-    key: "mdnsInterfaces",
-    kind: "list",
-    toml: "mdns_interfaces",
-    env: "AGENTANYCAST_MDNS_INTERFACES",
-    flag: "mdns-interfaces",
-    help: "interfaces (address or name) that mDNS uses",
-  },
-  {
-    key: "offlineQueueTtlMs",
-    kind: "duration",
-    toml: "offline_queue_ttl",
-    env: "AGENTANYCAST_OFFLINE_QUEUE_TTL",
-    flag: "offline-queue-ttl",
-    help: "how long an undelivered message is kept, such as 90m or 24h; 0 = without limit",
-  },
-  {
-    key: "logLevel",
-    kind: "log_level",
-    toml: "log_level",
-    env: "AGENTANYCAST_LOG_LEVEL",
-    flag: "log-level",
-    help: LOG_LEVELS.join(", "),
-  },
-  {
-    key: "logFormat",
-    kind: "log_format",
-    toml: "log_format",
-    env: "AGENTANYCAST_LOG_FORMAT",
-    flag: "log-format",
-    help: "text or json",
-  },
-  {
-    key: "logOutput",
-    kind: "log_output",
-    toml: "log_output",
-    env: "AGENTANYCAST_LOG_OUTPUT",
-    flag: "log-output",
-    help: "stderr, file (<home>/logs/agentanycast.log) or both",
-  },
-];
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What a configuration is made from. */
 export interface ConfigSources {
@@ -193,7 +84,14 @@ export function resolveConfig(sources: ConfigSources): Config {
     enableMdns: true,
     mdnsServiceTag: "_agentanycast._udp.local",
     mdnsInterfaces: [],
-    offlineQueueTtlMs: 24 * 60 * 60 * 1000,
+    offlineQueueTtlMs: DAY_MS,
+    offlineQueueMax: 20_000,
+    enableFastLane: true,
+    tasksKeepMs: 30 * DAY_MS,
+    tasksKeepCount: 100_000,
+    tasksAgentTimeoutMs: DAY_MS,
+    tasksIdleTimeoutMs: 7 * DAY_MS,
+    tasksClaimLeaseMs: 30_000,
     logLevel: "info",
     logFormat: "text",
     logOutput: "both",
@@ -253,10 +151,22 @@ function readConfigFile(path: string, sources: ConfigSources, problems: string[]
     return {};
   }
   const known = SETTINGS.flatMap((s) => s.toml ?? []);
-  for (const key of Object.keys(table)) {
+  const values = flatten(table);
+  for (const key of Object.keys(values)) {
     if (!known.includes(key)) problems.push(`${path}: unknown key "${key}": known are ${known.join(", ")}`);
   }
-  return table;
+  return values;
+}
+
+/** The keys of a section behind its name: `keep` of `[tasks]` is `tasks.keep`. */
+function flatten(table: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(table).flatMap(([key, value]) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one])
+        : [[key, value]]
+    ),
+  );
 }
 
 function pick(setting: Setting, sources: ConfigSources, problems: string[]): unknown {
@@ -282,7 +192,7 @@ function convert(
   }
 }
 
-const CONVERTERS: Record<Kind, (raw: unknown, userHome: string) => unknown> = {
+const CONVERTERS: Record<SettingKind, (raw: unknown, userHome: string) => unknown> = {
   text: (raw, userHome) => expandHome(parseText(raw), userHome),
   path: (raw, userHome) => {
     const path = expandHome(parseText(raw), userHome);
@@ -293,6 +203,7 @@ const CONVERTERS: Record<Kind, (raw: unknown, userHome: string) => unknown> = {
       item.trim()
     ).filter(Boolean),
   bool: (raw) => parseBoolean(raw),
+  count: (raw) => parseCount(raw),
   duration: (raw) => parseDuration(raw),
   log_level: (raw) => parseOneOf(raw === "warning" ? "warn" : raw, LOG_LEVELS),
   log_format: (raw) => parseOneOf(raw, ["text", "json"]),
@@ -320,16 +231,22 @@ function parseOneOf<T extends string>(raw: unknown, allowed: readonly T[]): T {
   return found;
 }
 
-/** Milliseconds of a duration such as `1h30m`, `45s` or `500ms`; `0` is none. */
+function parseCount(raw: unknown): number {
+  const count = Number(raw);
+  if (!Number.isSafeInteger(count) || count < 1) throw new SyntaxError("must be a whole number of 1 or more");
+  return count;
+}
+
+/** Milliseconds of a duration such as `30d`, `1h30m`, `45s` or `500ms`; `0` is none. */
 export function parseDuration(raw: unknown): number {
   const text = String(raw);
-  const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY_MS };
   if (text === "0") return 0;
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
     throw new SyntaxError("must be a duration such as 30s, 90m or 24h");
   }
   let totalMs = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
     totalMs += Number(amount) * (unitMs[unit as string] as number);
   }
   return totalMs;

@@ -35,13 +35,18 @@ export class CardBook {
   /** A card book with the own card of an earlier run, if there is one. */
   static async open(deps: CardBookDeps): Promise<CardBook> {
     const book = new CardBook(deps);
-    const stored = await deps.kv.get(ownCardKey);
     try {
+      const stored = await deps.kv.get(ownCardKey);
       if (stored !== undefined) book.#own = book.#claim(decodeCard(stored.value));
     } catch (error) {
       deps.logger.error("The stored agent card cannot be read: set it again", { error });
     }
-    for await (const { key } of deps.kv.list(peerCardPrefix)) book.#stored.add(String(key.at(-1)));
+    const onDamaged = (_key: unknown, error: unknown) => {
+      deps.logger.error("A peer's card in the store cannot be read; it is left out", { error });
+    };
+    for await (const { key } of deps.kv.list(peerCardPrefix, { onDamaged })) {
+      book.#stored.add(String(key.at(-1)));
+    }
     return book;
   }
 

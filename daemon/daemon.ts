@@ -1,15 +1,20 @@
-import { Engine } from "../a2a/mod.ts";
+import { join } from "node:path";
+import { Engine, type EngineOptions } from "../a2a/mod.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { openIdentity } from "../identity/mod.ts";
 import { openDenoKvStore } from "../kv/mod.ts";
-import { openP2pHost } from "../p2p/mod.ts";
+import { openP2pHost, type P2pHost } from "../p2p/mod.ts";
+import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
+import { encodeEnvelope } from "./convert/envelope.ts";
+import { createCallService } from "./grpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
 import { startGrpcServer } from "./grpc/server.ts";
 import { makeHome } from "./home.ts";
-import { createEnvelopeTransport, PeerWire } from "./peer/mod.ts";
+import { PeerAddresses } from "./store/peer_addresses.ts";
+import { PeerWire } from "./peer/mod.ts";
 import { KvTaskStore } from "./store/kv_task_store.ts";
 
 /** A running daemon. Disposing it stops it in order: service, engine, network, store. */
@@ -37,33 +42,37 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
   const identity = await openIdentity(config.keyPath);
   const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
   const cards = await CardBook.open({ kv, peerId: identity.peerId, logger });
-  const wire = new PeerWire({ cards, logger: logger.child({ wire: "p2p" }) });
-  const host = stack.use(
-    await openP2pHost(
-      { seed: identity.seed, handlers: wire.handlers, logger: logger.child({ room: "p2p" }) },
-      {
-        listen: config.listenAddrs,
-        bootstrapPeers: config.bootstrapPeers,
-        mdns: {
-          enabled: config.enableMdns,
-          serviceTag: config.mdnsServiceTag,
-          interfaces: config.mdnsInterfaces,
-        },
-        agentVersion: `agentanycast/${VERSION}`,
-      },
-    ),
-  );
+  const addresses = stack.use(new PeerAddresses({ kv, logger }));
+  const store = new KvTaskStore({ kv, logger });
+  const artifacts = await openArtifactStreams({
+    folder: join(config.home, "artifacts"),
+    store,
+    host: () => host,
+    engine: () => engine,
+    logger: logger.child({ wire: "artifacts" }),
+  });
+  const wire = new PeerWire({ cards, artifacts, logger: logger.child({ wire: "p2p" }) }, {
+    fastLane: config.enableFastLane,
+  });
+  const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger }));
+  await addresses.restore(host);
   stack.use(wire);
+  stack.use(artifacts);
   const engine = stack.use(
-    new Engine({ store: new KvTaskStore({ kv, logger }), transport: createEnvelopeTransport(host), logger }, {
-      envelopeTtlMs: config.offlineQueueTtlMs,
-    }),
+    new Engine({
+      store,
+      streamed: artifacts.streamed,
+      transport: wire.openTransport(host),
+      encode: encodeEnvelope,
+      logger,
+    }, engineOptions(config)),
   );
   await engine.start();
   wire.serve(host, engine);
   const stop = Promise.withResolvers<void>();
   const services = createNodeServices({
     engine,
+    streams: artifacts.streams,
     host,
     cards,
     exchange: wire,
@@ -71,7 +80,11 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
     startedAtMs: Date.now(),
     requestStop: stop.resolve,
   });
-  const server = stack.use(await startGrpcServer({ services, logger }, { listen: config.grpcListen }));
+  const server = stack.use(
+    await startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {
+      listen: config.grpcListen,
+    }),
+  );
   const owned = stack.move();
   return {
     peerId: identity.peerId,
@@ -80,5 +93,44 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
     addresses: () => host.addresses(),
     stopRequested: stop.promise,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function openHost(
+  config: Config,
+  { seed, wire, addresses, logger }: {
+    seed: Uint8Array;
+    wire: PeerWire;
+    addresses: PeerAddresses;
+    logger: Logger;
+  },
+): Promise<P2pHost> {
+  const onPeerAddresses = addresses.note.bind(addresses);
+  return openP2pHost({
+    seed,
+    handlers: { ...wire.handlers, onPeerAddresses },
+    logger: logger.child({ room: "p2p" }),
+  }, {
+    listen: config.listenAddrs,
+    bootstrapPeers: config.bootstrapPeers,
+    channelProtocols: wire.channelProtocols,
+    mdns: {
+      enabled: config.enableMdns,
+      serviceTag: config.mdnsServiceTag,
+      interfaces: config.mdnsInterfaces,
+    },
+    agentVersion: `agentanycast/${VERSION}`,
+  });
+}
+
+function engineOptions(config: Config): EngineOptions {
+  return {
+    envelopeTtlMs: config.offlineQueueTtlMs,
+    agentTimeoutMs: config.tasksAgentTimeoutMs,
+    idleTimeoutMs: config.tasksIdleTimeoutMs,
+    keepMs: config.tasksKeepMs,
+    keepTasks: config.tasksKeepCount,
+    offers: { leaseMs: config.tasksClaimLeaseMs },
+    delivery: { room: { maxPerPeer: config.offlineQueueMax } },
   };
 }

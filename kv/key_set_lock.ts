@@ -5,9 +5,10 @@
 export class KeySetLock {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Runs `work` once all earlier work of any of `keys` has settled; answers what it answers. */
+  /** Runs `work` once all earlier work of any of `keys` has settled, at once if there is none; answers what it answers. */
   async run<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
-    const result = Promise.all(keys.map((key) => this.#tails.get(key))).then(work);
+    const earlier = keys.flatMap((key) => this.#tails.get(key) ?? []);
+    const result = earlier.length === 0 ? work() : Promise.all(earlier).then(work);
     const tail = result.then(() => {}, () => {});
     for (const key of keys) this.#tails.set(key, tail);
     try {

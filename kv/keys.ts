@@ -18,14 +18,26 @@ export const taskByTimeKey = (createdAtMs: number, id: string): KvKey => [
 
 /** Index of the tasks that have not ended. */
 export const openTaskPrefix: KvKey = ["open_task"];
-/** One task that has not ended. */
-export const openTaskKey = (id: string): KvKey => [...openTaskPrefix, id];
+/** One task that has not ended. @param createdAtMs milliseconds since the Unix epoch. */
+export const openTaskKey = (createdAtMs: number, id: string): KvKey => [...openTaskPrefix, createdAtMs, id];
 
-/** Envelopes that wait for delivery: to one peer in the order of their sequence, or to all, peer by peer. */
-export const outboxPrefix = (peerId?: string): KvKey =>
-  peerId === undefined ? ["outbox"] : ["outbox", peerId];
+/** Received tasks that were removed and whose repetition is not to be taken for a new one. */
+export const removedTaskPrefix: KvKey = ["removed_task"];
+/** One removed task. */
+export const removedTaskKey = (id: string): KvKey => [...removedTaskPrefix, id];
+
+/** Where a record that cannot be read is put aside. */
+export const damagedKey = (key: KvKey): KvKey => ["damaged", ...key];
+
+/** Envelopes that wait for delivery: in one lane in the order of their sequence, or in all, lane by lane. */
+export const outboxPrefix = (lane?: string): KvKey => lane === undefined ? ["outbox"] : ["outbox", lane];
 /** One waiting envelope. */
-export const outboxKey = (peerId: string, sequence: number): KvKey => [...outboxPrefix(peerId), sequence];
+export const outboxKey = (lane: string, sequence: number): KvKey => [...outboxPrefix(lane), sequence];
+
+/** Addresses at which peers were reached, to find them again after a restart. */
+export const peerAddressPrefix: KvKey = ["peer_address"];
+/** The addresses of one peer. */
+export const peerAddressKey = (peerId: string): KvKey => [...peerAddressPrefix, peerId];
 
 /** The card of this node. */
 export const ownCardKey: KvKey = ["card", "own"];
@@ -40,17 +52,26 @@ export const metaKey = (name: string): KvKey => ["meta", name];
 // Physical keys of the Deno KV adapter: where it puts the above.
 
 /** Layout of the database; a program refuses one that it does not know. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** Holds {@link FORMAT_VERSION}. */
 export const formatKey: KvKey = ["format"];
 
 /** Everything below is a stored key: its value, or where its value's chunks are. */
-export const headKey = (key: KvKey): KvKey => ["head", ...key];
+export const headPrefix: KvKey = ["head"];
+/** What the store has for one key. */
+export const headKey = (key: KvKey): KvKey => [...headPrefix, ...key];
+/** The stored key of a head. */
+export const fromHeadKey = (key: Deno.KvKey): KvKey => key.slice(headPrefix.length) as (string | number)[];
 
 /** The chunks of a large value, in order. */
 export const chunkPrefix = (valueId: string): KvKey => ["chunk", valueId];
 /** One chunk of a large value. */
 export const chunkKey = (valueId: string, index: number): KvKey => [...chunkPrefix(valueId), index];
+
+/** The keys whose values may be in chunks: all that are, and some that an interrupted commit left behind. */
+export const largePrefix: KvKey = ["large"];
+/** Marks one key as such. */
+export const largeKey = (key: KvKey): KvKey => [...largePrefix, ...key];
 
 /** Chunks that nothing refers to unless their commit is just running. */
 export const garbagePrefix: KvKey = ["garbage"];

@@ -23,10 +23,19 @@ const NUMBER_TAG = "\x21";
  * the encoding of each of its prefixes. Throws `TypeError` for parts that have no place in the order.
  */
 export function encodeKey(key: KvKey): string {
-  return key.map((part) => typeof part === "number" ? encodeNumber(part) : encodeString(part)).join("");
+  let encoded = "";
+  for (const part of key) encoded += typeof part === "number" ? encodeNumber(part) : encodeString(part);
+  return encoded;
 }
 
+// ASCII without 00 and 01, which most parts are, is its own encoding.
+// deno-lint-ignore no-control-regex -- those are what it is about
+const PLAIN = /^[\x02-\x7f]*$/;
+
 function encodeString(part: string): string {
+  if (typeof part === "string" && part.length <= KV_LIMITS.keyBytes && PLAIN.test(part)) {
+    return `${STRING_TAG}${part}\0`;
+  }
   if (typeof part !== "string" || !part.isWellFormed()) {
     throw new TypeError("Key parts are well-formed strings or numbers");
   }
@@ -37,16 +46,21 @@ function encodeString(part: string): string {
   return `${STRING_TAG}${escaped}\0`;
 }
 
+const NUMBER_BYTES = new Uint8Array(8);
+const NUMBER_VIEW = new DataView(NUMBER_BYTES.buffer);
+
 /** Big-endian IEEE 754 with the sign bit flipped, or all bits for negative numbers, which makes the bytes sort as numbers. */
 function encodeNumber(part: number): string {
   if (!Number.isFinite(part) || Object.is(part, -0)) {
     throw new TypeError(`Key parts are finite numbers and not -0, got ${part}`);
   }
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, part);
-  const bytes = new Uint8Array(view.buffer);
-  const flip = part < 0 ? bytes.map((byte) => byte ^ 0xff) : bytes.with(0, (bytes[0] ?? 0) ^ 0x80);
-  return NUMBER_TAG + String.fromCharCode(...flip);
+  NUMBER_VIEW.setFloat64(0, part);
+  const flip = part < 0 ? 0xff : 0;
+  let encoded = NUMBER_TAG;
+  for (const [i, byte] of NUMBER_BYTES.entries()) {
+    encoded += String.fromCharCode(byte ^ (i === 0 && flip === 0 ? 0x80 : flip));
+  }
+  return encoded;
 }
 
 function keyTooLong(): CodedError {
@@ -78,26 +92,39 @@ export function checkListOptions(prefix: KvKey, options: KvListOptions): void {
   }
 }
 
-/** Encoded keys of the changes of a commit that keeps to {@link KV_LIMITS}, in the order of its operations. */
-export function checkOperations(operations: readonly KvOperation[]): string[] {
+/** What a commit that keeps to {@link KV_LIMITS} comes to. */
+export interface CommitSize {
+  /** Encoded keys, one for each operation in their order. */
+  readonly keys: readonly string[];
+  /** Bytes of all of `keys`. */
+  readonly keyBytes: number;
+  /** Bytes of all values. */
+  readonly valueBytes: number;
+  readonly checks: number;
+}
+
+/** Throws `TypeError` for a key changed twice, `invalid_argument` or `resource_exhausted` beyond {@link KV_LIMITS}. */
+export function checkOperations(operations: readonly KvOperation[]): CommitSize {
   const changed = new Set<string>();
-  let checks = 0;
+  const keys: string[] = [];
   let keyBytes = 0;
+  let valueBytes = 0;
   for (const operation of operations) {
     const encoded = checkKey(operation.key);
+    keys.push(encoded);
     keyBytes += encoded.length;
-    if (operation.op === "check") {
-      checks++;
-      continue;
-    }
+    if (operation.op === "check") continue;
     if (changed.has(encoded)) throw new TypeError("A commit changes a key at most once");
     changed.add(encoded);
-    if (operation.op === "set") checkLimit("bytes in a value", operation.value.length, KV_LIMITS.valueBytes);
+    if (operation.op === "delete") continue;
+    checkLimit("bytes in a value", operation.value.length, KV_LIMITS.valueBytes);
+    valueBytes += operation.value.length;
   }
+  const checks = keys.length - changed.size;
   checkLimit("checks", checks, KV_LIMITS.checksPerCommit);
   checkLimit("changes", changed.size, KV_LIMITS.changesPerCommit);
   checkLimit("bytes of keys", keyBytes, KV_LIMITS.keyBytesPerCommit);
-  return [...changed];
+  return { keys, keyBytes, valueBytes, checks };
 }
 
 function checkLimit(what: string, found: number, most: number): void {

@@ -47,15 +47,15 @@ class MemoryKvStore implements KvStore {
   }
 
   // deno-lint-ignore require-await -- async turns what a check throws into a rejection
-  async commit(operations: readonly KvOperation[]): Promise<boolean> {
+  async commit(operations: readonly KvOperation[]): Promise<string | undefined> {
     checkOperations(operations);
     this.#checkOpen();
     const holds = (operation: KvOperation) =>
       operation.op !== "check" || this.#find(encodeKey(operation.key))?.revision === operation.revision;
-    if (!operations.every(holds)) return false;
+    if (!operations.every(holds)) return undefined;
     const revision = String(++this.#lastRevision);
     for (const operation of operations) if (operation.op !== "check") this.#change(operation, revision);
-    return true;
+    return revision;
   }
 
   #change(operation: Exclude<KvOperation, { op: "check" }>, revision: string): void {

@@ -9,14 +9,19 @@ export { KV_LIMITS } from "./limits.ts";
 export { createMemoryKvStore } from "./memory_kv_store.ts";
 export { openDenoKvStore } from "./deno_kv_store.ts";
 export {
+  damagedKey,
   metaKey,
   openTaskKey,
   openTaskPrefix,
   outboxKey,
   outboxPrefix,
   ownCardKey,
+  peerAddressKey,
+  peerAddressPrefix,
   peerCardKey,
   peerCardPrefix,
+  removedTaskKey,
+  removedTaskPrefix,
   taskByTimeKey,
   taskByTimePrefix,
   taskKey,

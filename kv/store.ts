@@ -1,3 +1,5 @@
+import type { CodedError } from "../core/errors.ts";
+
 /** The name of a value: ordered part by part, strings (by code point) before numbers, a shorter key before a longer one. */
 export type KvKey = readonly (string | number)[];
 
@@ -5,7 +7,7 @@ export type KvKey = readonly (string | number)[];
 export interface KvEntry {
   key: KvKey;
   value: Uint8Array;
-  /** Changes with each write of the key. Means nothing to another store. */
+  /** Changes with each write of the key; keys written at about the same time may share one. Means nothing to another store. */
   revision: string;
 }
 
@@ -23,12 +25,18 @@ export interface KvListOptions {
   reverse?: boolean;
   /** Start behind this key (in the direction of the listing), which is itself left out and need not exist. */
   after?: KvKey;
+  /**
+   * Is told the key and the `data_loss` of each entry that is damaged, which the listing then leaves out without counting
+   * it to `limit`. Default: the listing throws that error.
+   */
+  onDamaged?: (key: KvKey, error: CodedError) => void;
 }
 
 /**
  * Ordered, transactional storage of bytes. Keys that break {@link KV_LIMITS} are `invalid_argument`; values or commits that
  * do are `resource_exhausted`. A damaged store answers `data_loss`, a full disk or a closed store `unavailable`, a store
- * that cannot be written `permission_denied`.
+ * that cannot be written `permission_denied`. Damage to one value concerns its key alone: `get` of it is `data_loss`, a
+ * listing can go on past it, and it can be replaced or deleted.
  */
 export interface KvStore extends AsyncDisposable {
   /** The entry of `key`, whole and as of one commit. */
@@ -39,8 +47,10 @@ export interface KvStore extends AsyncDisposable {
    */
   list(prefix: KvKey, options?: KvListOptions): AsyncIterable<KvEntry>;
   /**
-   * Does all operations or none. False when a check did not hold. Once it resolves true, it is on disk. A commit changes
-   * a key at most once. Leave the given values alone until it settles.
+   * Does all operations or none, and answers the revision that all it set has now; undefined when a check did not hold.
+   * Once it resolves to a revision, it is on disk. Commits made at once share the cost of reaching the disk, yet each
+   * stands for itself; those that name a same key go one after another in the order of the calls. After an error it may or
+   * may not have been done. A commit changes a key at most once. Leave the given values alone until it settles.
    */
-  commit(operations: readonly KvOperation[]): Promise<boolean>;
+  commit(operations: readonly KvOperation[]): Promise<string | undefined>;
 }

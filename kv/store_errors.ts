@@ -1,9 +1,14 @@
 import { CodedError, type ErrorCode, errorMessage } from "../core/errors.ts";
+import type { KvKey } from "./store.ts";
 
 /** What the database says (it has no codes), what that means and what to do about it. */
 const FAILURES: readonly (readonly [pattern: RegExp, code: ErrorCode, advice: string])[] = [
   [/disk is full/i, "unavailable", "Free some space on that disk"],
-  [/malformed|not a database/i, "data_loss", "Restore it from a backup, or move it away to start empty"],
+  [
+    /malformed|not a database|deserialize/i,
+    "data_loss",
+    "Restore it from a backup, or move it away to start empty",
+  ],
   [/read-?only|unable to open/i, "permission_denied", "Make it a file in a folder that this user can write"],
 ];
 
@@ -17,6 +22,25 @@ export function toStoreError(error: unknown, path: string): CodedError {
     cause: error,
     details: { path },
   });
+}
+
+/** Whether a record was found that is not encoded as the database encodes its records. */
+export function isUndecodable(error: unknown): boolean {
+  return error instanceof RangeError && /deserialize/i.test(error.message);
+}
+
+/** `data_loss`: for a key of the store at `path` whose value is not there as it was stored. */
+export function damagedError(
+  key: KvKey,
+  path: string,
+  options: { found: string; cause?: unknown },
+): CodedError {
+  return new CodedError(
+    "data_loss",
+    `Cannot read ${JSON.stringify(key)} from the store ${path}: ${options.found}. ` +
+      "Store it again, or restore the store from a backup",
+    { cause: options.cause, details: { path } },
+  );
 }
 
 /** The coded form of what the file system threw for `path`; `action` completes "Cannot …". */

@@ -4,11 +4,23 @@ export const A2A_PROTOCOL = "/agentanycast/a2a/1.0";
 /** Protocol of the card exchange: one frame each way, the initiator first. */
 export const CARD_PROTOCOL = "/agentanycast/card/1.0";
 
+/** Protocol of the fast lane: one long-lived channel per direction, envelopes one way and their answers back. */
+export const LANE_PROTOCOL = "/agentanycast/a2a/2.0";
+
+/** Protocol of streamed artifacts: one channel per artifact. */
+export const ARTIFACT_STREAM_PROTOCOL = "/agentanycast/stream/1.0";
+
 /** Bytes of the big-endian length in front of each frame. */
 export const FRAME_HEADER_BYTES = 4;
 
-/** Longest frame either protocol carries, without its header: 16 MiB, fixed by the network. */
+/** Longest frame of the envelope and card protocols, without its header: 16 MiB, fixed by the network. */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** Longest frame of a channel, without its header: one of the longest envelopes fits with what wraps it. */
+export const MAX_CHANNEL_FRAME_BYTES = MAX_FRAME_BYTES + 64 * 1024;
+
+/** Bodies up to here travel in one piece with their header. */
+export const SMALL_FRAME_BYTES = 64 * 1024;
 
 /** mDNS service of this program: it meets its own kind and no other libp2p host. */
 export const OWN_SERVICE_TAG = "_agentanycast._udp.local";

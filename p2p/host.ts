@@ -5,6 +5,7 @@ import { ByteBudget } from "./byte_budget.ts";
 import { CLOSE_TIMEOUT_MS } from "./constants.ts";
 import { withDeadline } from "./deadline.ts";
 import { Dialer } from "./dialer.ts";
+import type { FrameChannel } from "./frame_channel.ts";
 import { type FrameHandlers, InboundStreams } from "./inbound.ts";
 import { createLibp2pLogger } from "./libp2p_logger.ts";
 import { createLibp2pNode, type Libp2pNode } from "./libp2p_node.ts";
@@ -36,6 +37,8 @@ export interface P2pHostOptions {
   mdns: MdnsOptions;
   /** Name and version that peers are told. */
   agentVersion: string;
+  /** Protocols of which peers may open channels; `onChannel` takes them. Default none. */
+  channelProtocols?: readonly string[];
   /** Default see {@link P2pLimits}. */
   limits?: Partial<P2pLimits>;
 }
@@ -62,6 +65,16 @@ export interface P2pHost extends AsyncDisposable {
   sendA2aFrame(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<void>;
   /** Offers a card and resolves with the peer's, or undefined when it gives none. Throws as {@link sendA2aFrame}. */
   exchangeCard(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<Uint8Array | undefined>;
+  /**
+   * Opens a channel, dialing known addresses when unconnected; what is read and written on it is bounded as that of peers.
+   * It is the caller's to close. Throws as {@link sendA2aFrame}; `unimplemented` when the peer does not speak `protocol`.
+   */
+  openChannel(peerId: string, protocol: string, options?: CallOptions): Promise<FrameChannel>;
+  /**
+   * Puts addresses that were learned earlier into the address book, without dialing. Malformed ones and those of another
+   * peer are skipped, all but the first 16 left out.
+   */
+  remember(peerId: string, addresses: readonly string[]): Promise<void>;
   /** Round trip to a peer in milliseconds. Throws as {@link sendA2aFrame}. */
   ping(peerId: string, options?: CallOptions): Promise<number>;
 }
@@ -79,7 +92,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     limits,
     logger: createLibp2pLogger(deps.logger),
   });
-  const host = new Libp2pHost(node, deps, limits);
+  const host = new Libp2pHost(node, deps, { limits, channelProtocols: options.channelProtocols ?? [] });
   try {
     await host.start(options.listen);
   } catch (error) {
@@ -100,12 +113,17 @@ class Libp2pHost implements P2pHost {
   readonly #background = new Set<Promise<void>>();
   readonly #peers: PeerTable;
   readonly #dialer: Dialer;
+  readonly #memory: PeerMemory;
   readonly #inbound: InboundStreams;
   readonly #outbound: OutboundStreams;
   readonly #mdnsDialer: MdnsDialer;
   #closed: Promise<void> | undefined;
 
-  constructor(node: Libp2pNode, { handlers, logger }: P2pHostDeps, limits: P2pLimits) {
+  constructor(
+    node: Libp2pNode,
+    { handlers, logger }: P2pHostDeps,
+    { limits, channelProtocols }: { limits: P2pLimits; channelProtocols: readonly string[] },
+  ) {
     const { libp2p } = node;
     const { signal } = this.#closing;
     this.#node = node;
@@ -118,17 +136,30 @@ class Libp2pHost implements P2pHost {
       this.#runInBackground(memory.touch(peerId));
       handlers.onPeerDisconnected(peerId);
     };
-    const onPeerConnected = (peer: PeerConnection) => handlers.onPeerConnected(peer);
+    const events: PeerEvents = {
+      onPeerConnected: (peer) => handlers.onPeerConnected(peer),
+      onPeerDisconnected,
+      onPeerAddresses: (peerId, addresses) => handlers.onPeerAddresses?.(peerId, addresses),
+    };
     const budget = new ByteBudget({
       totalBytes: limits.maxInboundBytes,
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
-    const peers = new PeerTable({ libp2p, events: { onPeerConnected, onPeerDisconnected }, logger });
+    const peers = new PeerTable({ libp2p, events, logger });
     const dialer = new Dialer({ libp2p, peers, memory, dialTimeoutMs: limits.dialTimeoutMs });
     this.#peers = peers;
     this.#dialer = dialer;
-    this.#inbound = new InboundStreams({ libp2p, handlers, budget, limits, logger, signal });
-    this.#outbound = new OutboundStreams({ peers, dialer, budget, limits });
+    this.#inbound = new InboundStreams({
+      libp2p,
+      handlers,
+      channelProtocols,
+      budget,
+      limits,
+      logger,
+      signal,
+    });
+    this.#memory = memory;
+    this.#outbound = new OutboundStreams({ peers, dialer, budget, limits, signal });
     this.#mdnsDialer = new MdnsDialer({
       dialer,
       isConnected: (peerId) => this.isConnected(peerId),
@@ -195,6 +226,16 @@ class Libp2pHost implements P2pHost {
   ): Promise<Uint8Array | undefined> {
     this.#ensureOpen();
     return await this.#outbound.exchangeCard(peerId, frame, options);
+  }
+
+  async openChannel(peerId: string, protocol: string, options: CallOptions = {}): Promise<FrameChannel> {
+    this.#ensureOpen();
+    return await this.#outbound.openChannel(peerId, protocol, options);
+  }
+
+  async remember(peerId: string, addresses: readonly string[]): Promise<void> {
+    this.#ensureOpen();
+    if (peerId !== this.peerId) await this.#memory.remember(peerId, addresses);
   }
 
   async ping(peerId: string, options: CallOptions = {}): Promise<number> {

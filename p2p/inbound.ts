@@ -2,8 +2,15 @@ import type { Connection, Libp2p, Stream } from "@libp2p/interface";
 import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { ByteBudget } from "./byte_budget.ts";
-import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS } from "./constants.ts";
+import {
+  A2A_PROTOCOL,
+  ARTIFACT_STREAM_PROTOCOL,
+  CARD_PROTOCOL,
+  LANE_PROTOCOL,
+  LINGER_MS,
+} from "./constants.ts";
 import type { DeadlineOptions } from "./deadline.ts";
+import { type FrameChannel, StreamFrameChannel } from "./frame_channel.ts";
 import type { P2pLimits } from "./limits.ts";
 import { PING_PROTOCOL, servePing } from "./ping.ts";
 import { closeStream, linger, readFrames, writeFrame } from "./stream_io.ts";
@@ -17,12 +24,19 @@ export interface FrameHandlers {
   onA2aFrame(peerId: string, frame: Uint8Array): Promise<void>;
   /** A peer offered its card (maybe 0 bytes); answers our card's bytes, or undefined when we have none. */
   onCardFrame(peerId: string, frame: Uint8Array): Promise<Uint8Array | undefined>;
+  /**
+   * A peer opened a channel of one of the host's `channelProtocols`; it is closed when this resolves. A throw is logged and
+   * resets it.
+   */
+  onChannel?(channel: FrameChannel, protocol: string): Promise<void>;
 }
 
 /** What inbound streams work with. */
 export interface InboundDeps {
   libp2p: Libp2p;
   handlers: FrameHandlers;
+  /** Protocols of which peers may open channels. */
+  channelProtocols: readonly string[];
   budget: ByteBudget;
   limits: P2pLimits;
   /** Ends every stream when it fires. */
@@ -49,6 +63,9 @@ export class InboundStreams {
     await this.#handle(A2A_PROTOCOL, (stream, peerId) => this.#serveA2a(stream, peerId));
     await this.#handle(CARD_PROTOCOL, (stream, peerId) => this.#serveCard(stream, peerId));
     await this.#handle(PING_PROTOCOL, (stream) => this.#servePing(stream));
+    for (const protocol of this.deps.channelProtocols) {
+      await this.#handle(protocol, (stream, peerId) => this.#serveChannel(stream, peerId));
+    }
   }
 
   /** Resolves when no stream is served and no handler runs any more. */
@@ -57,13 +74,19 @@ export class InboundStreams {
   }
 
   #handle(protocol: string, serve: Serve): Promise<void> {
-    const { inboundStreamsPerPeer, outboundStreamsPerPeer } = this.deps.limits;
+    const { outboundStreamsPerPeer } = this.deps.limits;
     const handler = (stream: Stream, connection: Connection) => this.#track(stream, connection, serve);
     return this.deps.libp2p.handle(protocol, handler, {
-      maxInboundStreams: inboundStreamsPerPeer,
+      maxInboundStreams: this.#maxStreams(protocol),
       maxOutboundStreams: outboundStreamsPerPeer,
       runOnLimitedConnection: true,
     });
+  }
+
+  #maxStreams(protocol: string): number {
+    const { inboundStreamsPerPeer, inboundLanesPerPeer, inboundArtifactStreamsPerPeer } = this.deps.limits;
+    if (protocol === LANE_PROTOCOL) return inboundLanesPerPeer;
+    return protocol === ARTIFACT_STREAM_PROTOCOL ? inboundArtifactStreamsPerPeer : inboundStreamsPerPeer;
   }
 
   #track(stream: Stream, connection: Connection, serve: Serve): Promise<void> {
@@ -74,10 +97,10 @@ export class InboundStreams {
 
   /** libp2p's bound is per connection; this one is per peer, however many connections it opens. */
   async #guard(stream: Stream, peerId: string, serve: Serve): Promise<void> {
-    const { limits, logger } = this.deps;
+    const { logger } = this.deps;
     const key = `${stream.protocol} ${peerId}`;
     const open = this.#openByPeer.get(key) ?? 0;
-    if (open >= limits.inboundStreamsPerPeer) {
+    if (open >= this.#maxStreams(stream.protocol)) {
       logger.debug("Refused a stream of a peer that has too many open", {
         peerId,
         protocol: stream.protocol,
@@ -123,6 +146,13 @@ export class InboundStreams {
       break;
     }
     await closeStream(stream, this.#deadline);
+  }
+
+  async #serveChannel(stream: Stream, peerId: string): Promise<void> {
+    const { budget, limits, signal, handlers } = this.deps;
+    const channel = new StreamFrameChannel(stream, { peerId, lease: budget.lease(peerId), signal }, limits);
+    await calling(async () => await handlers.onChannel?.(channel, stream.protocol));
+    await channel.finish();
   }
 
   async #servePing(stream: Stream): Promise<void> {

@@ -6,6 +6,10 @@ export interface P2pLimits {
   inboundConnectionsPerSecond: number;
   /** Streams that one peer may have open towards us, per protocol. Default 256. */
   inboundStreamsPerPeer: number;
+  /** Lanes that one peer may have open towards us. Default 4. */
+  inboundLanesPerPeer: number;
+  /** Artifact streams that one peer may have open towards us. Default 64. */
+  inboundArtifactStreamsPerPeer: number;
   /** Streams that we may have open towards one peer, per protocol. Default 256. */
   outboundStreamsPerPeer: number;
   /** Bytes of inbound frames under way, all peers together. Default 256 MiB. */
@@ -30,6 +34,8 @@ const DEFAULT_LIMITS: P2pLimits = {
   maxConnections: 300,
   inboundConnectionsPerSecond: 100,
   inboundStreamsPerPeer: 256,
+  inboundLanesPerPeer: 4,
+  inboundArtifactStreamsPerPeer: 64,
   outboundStreamsPerPeer: 256,
   maxInboundBytes: 256 * 1024 * 1024,
   maxInboundBytesPerPeer: 64 * 1024 * 1024,

@@ -1,13 +1,16 @@
 /**
- * The libp2p host: connections, frames on two protocols, discovery on the local link. It knows bytes and peers, not
+ * The libp2p host: connections, frames and channels of frames, discovery on the local link. It knows bytes and peers, not
  * tasks. Imports `core/` only; whoever opens a host closes it. libp2p is loaded with this module: import it lazily.
  *
  * @module
  */
 export {
   A2A_PROTOCOL,
+  ARTIFACT_STREAM_PROTOCOL,
   CARD_PROTOCOL,
   EXISTING_NETWORK_SERVICE_TAG,
+  LANE_PROTOCOL,
+  MAX_CHANNEL_FRAME_BYTES,
   MAX_FRAME_BYTES,
   OWN_SERVICE_TAG,
 } from "./constants.ts";
@@ -18,6 +21,7 @@ export {
   type P2pHostDeps,
   type P2pHostOptions,
 } from "./host.ts";
+export type { FrameChannel } from "./frame_channel.ts";
 export type { FrameHandlers } from "./inbound.ts";
 export type { P2pLimits } from "./limits.ts";
 export type { MdnsOptions } from "./mdns.ts";

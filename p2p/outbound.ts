@@ -1,16 +1,17 @@
 import type { Stream } from "@libp2p/interface";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { ByteBudget } from "./byte_budget.ts";
-import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS } from "./constants.ts";
+import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS, SMALL_FRAME_BYTES } from "./constants.ts";
 import { withDeadline } from "./deadline.ts";
 import { abortedBy, type Dialer } from "./dialer.ts";
+import { type FrameChannel, StreamFrameChannel } from "./frame_channel.ts";
 import { frameHeader } from "./frames.ts";
 import type { P2pLimits } from "./limits.ts";
 import { toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
 import { PING_PROTOCOL, pingOver } from "./ping.ts";
 import { KeptStreams } from "./kept_streams.ts";
-import { linger, readFrames, sendFrame, SMALL_FRAME_BYTES, writeFrame } from "./stream_io.ts";
+import { linger, readFrames, sendFrame, writeFrame } from "./stream_io.ts";
 
 /** What outbound streams work with. */
 export interface OutboundDeps {
@@ -18,6 +19,8 @@ export interface OutboundDeps {
   dialer: Dialer;
   budget: ByteBudget;
   limits: P2pLimits;
+  /** Gives up every channel when it fires. */
+  signal: AbortSignal;
 }
 
 /** Anything that waits can be given up by its caller. */
@@ -77,6 +80,18 @@ export class OutboundStreams implements Disposable {
       }
       linger(stream, LINGER_MS);
       return undefined;
+    });
+  }
+
+  async openChannel(
+    peerId: string,
+    protocol: string,
+    { signal }: CallOptions = {},
+  ): Promise<FrameChannel> {
+    const { budget, limits, signal: hostSignal } = this.deps;
+    return await this.#onStream({ peerId, signal, protocol, purpose: "open a channel" }, (stream) => {
+      const deps = { peerId, lease: budget.lease(peerId), signal: hostSignal };
+      return Promise.resolve(new StreamFrameChannel(stream, deps, limits));
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Libp2p } from "@libp2p/interface";
 import type { Logger } from "../core/log.ts";
-import { toPeerId } from "./peer_address.ts";
+import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
+import { toPeerAddress, toPeerId } from "./peer_address.ts";
 
 /** What bounding the address book works with. */
 export interface PeerMemoryDeps {
@@ -14,6 +15,28 @@ export class PeerMemory {
   readonly #touched = new Set<string>();
 
   constructor(readonly deps: PeerMemoryDeps) {}
+
+  /** Puts `addresses` into the address book beside what is known; malformed ones are skipped with a debug line. */
+  async remember(peerId: string, addresses: readonly string[]): Promise<void> {
+    const { libp2p, logger } = this.deps;
+    const read = (address: string) => {
+      try {
+        return [toPeerAddress(address, peerId)];
+      } catch (error) {
+        logger.debug("Skipped an address that was to be remembered", { peerId, address, error });
+        return [];
+      }
+    };
+    const multiaddrs = addresses.slice(0, MAX_ADDRESSES_PER_PEER).flatMap(read);
+    if (multiaddrs.length === 0) return;
+    try {
+      await libp2p.peerStore.merge(toPeerId(peerId), { multiaddrs });
+    } catch (error) {
+      logger.debug("Could not remember the addresses of a peer", { peerId, error });
+      return;
+    }
+    await this.touch(peerId);
+  }
 
   /** Notes that `peerId` is in use; forgets another one when there are too many. */
   async touch(peerId: string): Promise<void> {

@@ -1,6 +1,8 @@
 import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
 import type { Logger } from "../core/log.ts";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
+import { isDialable } from "./peer_address.ts";
 
 /** What brought the first connection of a peer about. */
 export type FoundBy = "mdns" | "bootstrap" | "dial" | "inbound";
@@ -10,7 +12,10 @@ export interface PeerConnection {
   peerId: string;
   /** Multiaddr of the far end. */
   address: string;
-  /** Multiaddrs at which the peer says that it can be dialed, and the one that was. */
+  /**
+   * Where to dial it another time, worth remembering: the address that was dialed and those it told, without what this
+   * node cannot dial. What a peer tells arrives shortly after the connection opens.
+   */
   addresses: readonly string[];
   direction: "inbound" | "outbound";
   transport: "tcp";
@@ -25,6 +30,8 @@ export interface PeerConnection {
 export interface PeerEvents {
   onPeerConnected(peer: PeerConnection): void;
   onPeerDisconnected(peerId: string): void;
+  /** A connected peer told where it can be dialed; `addresses` are those of {@link PeerConnection}. */
+  onPeerAddresses?(peerId: string, addresses: readonly string[]): void;
 }
 
 interface PeerRecord {
@@ -53,8 +60,11 @@ export class PeerTable {
     deps.libp2p.addEventListener("peer:identify", ({ detail }) => {
       const record = this.#records.get(detail.peerId.toString());
       if (record === undefined) return;
-      const said = detail.signedPeerRecord?.addresses ?? detail.listenAddrs;
-      record.addresses = unique([...record.addresses, ...said.map((address) => address.toString())]);
+      const said = (detail.signedPeerRecord?.addresses ?? detail.listenAddrs)
+        .filter((address) => isDialable(address, { from: detail.connection.remoteAddr }))
+        .map((address) => bareAddress(address, detail.peerId));
+      record.addresses = unique([...record.addresses, ...said]);
+      this.#tell(() => this.#deps.events.onPeerAddresses?.(detail.peerId.toString(), record.addresses));
     });
   }
 
@@ -106,7 +116,7 @@ export class PeerTable {
     const record: PeerRecord = {
       foundBy: outbound ? this.#dialing.get(peerId) ?? "dial" : "inbound",
       connectedAtMs: connection.timeline.open,
-      addresses: outbound ? [bareAddress(connection)] : [],
+      addresses: outbound ? [bareAddress(connection.remoteAddr, id)] : [],
     };
     this.#records.set(peerId, record);
     this.#tell(() => this.#deps.events.onPeerConnected(describe(connection, record)));
@@ -139,8 +149,8 @@ function describe(connection: Connection, record: PeerRecord): PeerConnection {
   };
 }
 
-function bareAddress({ remoteAddr, remotePeer }: Connection): string {
-  return remoteAddr.toString().replace(new RegExp(`/p2p/${remotePeer}$`), "");
+function bareAddress(address: Multiaddr, peerId: PeerId): string {
+  return address.toString().replace(new RegExp(`/p2p/${peerId}$`), "");
 }
 
 function unique(addresses: readonly string[]): readonly string[] {

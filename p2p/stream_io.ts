@@ -1,11 +1,9 @@
 import type { Stream } from "@libp2p/interface";
 import { CodedError } from "../core/errors.ts";
+import { SMALL_FRAME_BYTES } from "./constants.ts";
 import type { ByteLease } from "./byte_budget.ts";
 import { type DeadlineOptions, withDeadline } from "./deadline.ts";
 import { FrameDecoder, frameHeader } from "./frames.ts";
-
-/** Bodies up to here travel in one piece with their header. */
-export const SMALL_FRAME_BYTES = 64 * 1024;
 
 /**
  * Pulls bytes from a stream. While nobody pulls, the stream is paused, so that the peer stops at its window instead of

@@ -30,7 +30,7 @@ const OPEN_ROOMS = ["core", "gen", "main"];
 /** Translators inside `daemon/` that know nothing of each other. */
 const WIRES = ["grpc", "bridge", "anp", "mcp", "peer"];
 /** Folders of `daemon/` where generated types may be met. */
-const GEN_FOLDERS = ["convert", "grpc", "peer", "store"];
+const GEN_FOLDERS = ["artifacts", "convert", "grpc", "peer", "store"];
 
 /** Which folders may import a library; `*` stands for the rest of a name. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {

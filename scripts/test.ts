@@ -20,6 +20,9 @@ const MAX_LINE_CHARS = 65_536;
 /** A file that ends its own run: Deno goes on without it and reports success. */
 const EARLY_EXIT = /^note .* called `Deno\.exit\(/;
 
+/** What Deno says of a test that stands still, first after one minute, then after two, four and so on. */
+const STUCK = /has been running for over \((?:[4-9]|\d{2,})m/;
+
 /** The closing line for `counts`. */
 export function closingLine(counts: TestCounts): string {
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
@@ -40,6 +43,11 @@ export function countTests(lines: readonly string[], success: boolean): TestCoun
   return { passed, failed: failed + cutShort + broken, skipped };
 }
 
+/** Whether a line says that a test has run for four minutes or more: none is meant to, and the run would last for ever. */
+export function isStuck(line: string): boolean {
+  return STUCK.test(line);
+}
+
 /** Runs `deno test` with `args` in the current folder, passing on its output, and counts the outcome. */
 export async function runTests(args: readonly string[]): Promise<TestCounts> {
   const child = new Deno.Command(Deno.execPath(), {
@@ -57,6 +65,7 @@ export async function runTests(args: readonly string[]): Promise<TestCounts> {
     rest = (parts.pop() ?? "").slice(-MAX_LINE_CHARS);
     for (const part of parts) {
       const line = stripVTControlCharacters(part).trimEnd();
+      if (isStuck(line)) child.kill("SIGKILL");
       if (SUMMARY.test(line) || EARLY_EXIT.test(line)) lines.push(line);
     }
   }

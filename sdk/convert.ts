@@ -148,7 +148,6 @@ export function fromWireArtifact(artifact: WireArtifact): Artifact {
   };
 }
 
-/** Throws `data_loss` when the daemon answered without a task. */
 const DIRECTIONS: Readonly<Record<WireDirection, TaskDirection | undefined>> = {
   [WireDirection.UNSPECIFIED]: undefined,
   [WireDirection.OUTBOUND]: "outbound",
@@ -160,6 +159,7 @@ export function toWireDirection(direction: TaskDirection | undefined): WireDirec
   return direction === "inbound" ? WireDirection.INBOUND : WireDirection.OUTBOUND;
 }
 
+/** Throws `data_loss` when the daemon answered without a task. */
 export function fromWireTask(task: WireTask | undefined): Task {
   if (task === undefined) throw new AgentAnycastError("data_loss", "The daemon answered without a task");
   return {
@@ -176,6 +176,11 @@ export function fromWireTask(task: WireTask | undefined): Task {
     ...optional("originatorPeerId", task.originatorPeerId),
     ...optional("createdAt", dateOf(task.createdAt)),
     ...optional("updatedAt", dateOf(task.updatedAt)),
+    ...optional("deadline", dateOf(task.deadline)),
+    ...optional("generation", Number(task.generation) || undefined),
+    ...optional("cancelRequested", task.cancelRequested || undefined),
+    ...optional("traceParent", task.traceParent),
+    ...optional("traceState", task.traceState),
   };
 }
 
@@ -186,6 +191,20 @@ export function fromWireUpdate(update: SubscribeTaskUpdatesResponse): TaskUpdate
     artifacts: update.artifacts.map(fromWireArtifact),
     ...(update.message === undefined ? {} : { message: fromWireMessage(update.message) }),
     ...optional("error", update.errorMessage),
+    ...optional("generation", Number(update.generation) || undefined),
+  };
+}
+
+/** The update that tells how a task stands, with the last word of its agent. */
+export function toUpdate({ taskId, status, artifacts, error, messages, generation }: Task): TaskUpdate {
+  const message = messages.findLast(({ role }) => role === "agent");
+  return {
+    taskId,
+    status,
+    artifacts,
+    ...(error === undefined ? {} : { error }),
+    ...(message === undefined ? {} : { message }),
+    ...(generation === undefined ? {} : { generation }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type {
+  DescMethodClientStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   MessageInitShape,
@@ -15,8 +16,11 @@ import {
   TaskNotFoundError,
   toAgentAnycastError,
 } from "./errors.ts";
+import { ConnectionLostError } from "./http2_connection.ts";
 import type { Artifact, Message, NodeInfo, Task, TaskFilter, TaskStatus } from "./model.ts";
-import { createRpcClient, type RpcCallOptions, type RpcClient } from "./rpc_client.ts";
+import { Outage } from "./outage.ts";
+import { createCallClient } from "./call_client.ts";
+import type { RpcCallOptions, RpcClient } from "./rpc_client.ts";
 
 /** Limit of a call that names none: longer than any dial or lookup takes. */
 const CALL_TIMEOUT_MS = 60_000;
@@ -41,12 +45,52 @@ export function isTransient(error: unknown): boolean {
   return TRANSIENT.has(toCodedError(error).code);
 }
 
+/** Whether it is not known what became of the call: nobody answered, or no longer. */
+function isAnswerLost(error: unknown): boolean {
+  if (error instanceof ConnectionLostError) return true;
+  const { code, cause } = toCodedError(error);
+  return cause instanceof ConnectionLostError || code === "cancelled"; // which a stopping daemon says
+}
+
+/** How long and for whom a call is repeated. */
+export interface PersistOptions {
+  /** How long the daemon may be gone. */
+  readonly reconnectMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Does `work`, which may be done twice, again for as long as the connection is lost meanwhile. Throws `DaemonConnectionError`
+ * when the daemon stays away, `cancelled` when the signal fires, or what `work` throws.
+ */
+export async function persist<T>(
+  work: (repeated: boolean) => Promise<T>,
+  { reconnectMs, signal = new AbortController().signal }: PersistOptions,
+): Promise<T> {
+  const outage = new Outage(reconnectMs);
+  for (let repeated = false;; repeated = true) {
+    try {
+      return await work(repeated);
+    } catch (error) {
+      if (signal.aborted || !isAnswerLost(error)) throw error;
+      await outage.pause(error, signal).catch((reason) => {
+        throw signal.aborted ? error : reason;
+      });
+    }
+  }
+}
+
+/** Under which claim a task is changed; empty for none. */
+export interface ClaimOptions {
+  readonly claimId: string;
+}
+
 /** A daemon's `NodeService` in the words of this package; throws nothing but its errors. */
 export class DaemonClient {
   readonly #rpc: RpcClient;
 
   constructor(readonly address: string) {
-    this.#rpc = createRpcClient(address);
+    this.#rpc = createCallClient(address);
   }
 
   async call<M extends DescMethodUnary>(
@@ -69,15 +113,26 @@ export class DaemonClient {
     return this.#rpc.stream(method, request, { signal });
   }
 
+  /** See `RpcClient.upload`; throws the errors of this package and what `requests` throws. */
+  async upload<M extends DescMethodClientStreaming>(
+    method: M,
+    requests: AsyncIterable<MessageInitShape<M["input"]>>,
+    signal: AbortSignal,
+  ): Promise<MessageShape<M["output"]>> {
+    return await this.#rpc.upload(method, requests, { signal });
+  }
+
   async getInfo(options: RpcCallOptions = {}): Promise<NodeInfo> {
     const { nodeInfo, card } = await this.call(NodeService.method.getNodeInfo, {}, options);
     if (nodeInfo === undefined) throw new DaemonConnectionError(`No node answers at ${this.address}`);
     return fromWireNodeInfo(nodeInfo, card);
   }
 
-  async getTask(taskId: string, options: RpcCallOptions = {}): Promise<Task> {
+  /** @param options.refresh asks the assignee first. */
+  async getTask(taskId: string, options: RpcCallOptions & { refresh?: boolean } = {}): Promise<Task> {
+    const { refresh = false, ...call } = options;
     return await this.#aboutTask(async () =>
-      fromWireTask((await this.call(NodeService.method.getTask, { taskId }, options)).task)
+      fromWireTask((await this.call(NodeService.method.getTask, { taskId, refresh }, call)).task)
     );
   }
 
@@ -111,20 +166,43 @@ export class DaemonClient {
     await this.call(AdminService.method.stopNode, {});
   }
 
-  async updateStatus(taskId: string, status: TaskStatus, message?: Message): Promise<void> {
+  async updateStatus(
+    taskId: string,
+    { status, message }: { status: TaskStatus; message?: Message | undefined },
+    { claimId }: ClaimOptions,
+  ): Promise<void> {
     await this.call(NodeService.method.updateTaskStatus, {
       taskId,
+      claimId,
       status: toWireStatus(status),
       ...(message === undefined ? {} : { message: toWireMessage(message) }),
     });
   }
 
-  async complete(taskId: string, artifacts: readonly Artifact[]): Promise<void> {
-    await this.call(NodeService.method.completeTask, { taskId, artifacts: artifacts.map(toWireArtifact) });
+  async complete(
+    taskId: string,
+    artifacts: readonly Artifact[],
+    { claimId }: ClaimOptions,
+  ): Promise<void> {
+    await this.call(NodeService.method.completeTask, {
+      taskId,
+      claimId,
+      artifacts: artifacts.map(toWireArtifact),
+    });
   }
 
-  async fail(taskId: string, errorMessage: string): Promise<void> {
-    await this.call(NodeService.method.failTask, { taskId, errorMessage });
+  async fail(taskId: string, errorMessage: string, { claimId }: ClaimOptions): Promise<void> {
+    await this.call(NodeService.method.failTask, { taskId, errorMessage, claimId });
+  }
+
+  /** Lengthens claims, 1,000 at most; answers those that are over. */
+  async renewClaims(claimIds: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const { lostClaimIds } = await this.call(
+      AdminService.method.renewClaims,
+      { claimIds: [...claimIds] },
+      { signal },
+    );
+    return lostClaimIds;
   }
 
   close(): void {

@@ -1,4 +1,10 @@
-import { CodedError, type CodedErrorOptions, errorMessage, toCodedError } from "../core/errors.ts";
+import {
+  CodedError,
+  type CodedErrorOptions,
+  type ErrorCode,
+  errorMessage,
+  toCodedError,
+} from "../core/errors.ts";
 import type { Message, Task } from "./model.ts";
 
 /** Everything this package throws for reasons outside the program. Branch on `code` or on the class, never on the text. */
@@ -109,6 +115,17 @@ export class TaskInputRequiredError extends TaskError {
   override name = "TaskInputRequiredError";
   constructor(message: string, readonly task: Task, readonly question?: Message) {
     super("failed_precondition", message);
+  }
+}
+
+/**
+ * A streamed artifact is not whole: `data_loss` (its bytes are not those that were sent), `cancelled` (called off), `aborted`
+ * (the agent gave it up or started it anew, or its task ended before it), or why it could not be sent.
+ */
+export class TaskStreamError extends TaskError {
+  override name = "TaskStreamError";
+  constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
+    super(code, message, options);
   }
 }
 

@@ -1,12 +1,20 @@
 import http2 from "node:http2";
 import { connect, type Socket } from "node:net";
 import { abortable } from "../core/abortable.ts";
-import { CodedError } from "../core/errors.ts";
+import { CodedError, type CodedErrorOptions } from "../core/errors.ts";
 import { installHttp2Guard } from "../core/http2_guard.ts";
 import { formatRpcAddress, type RpcAddress } from "../core/rpc_address.ts";
 
 /** Bytes one stream may have under way: enough for one large message not to wait for the reader. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Nobody answers, or the connection ended before the answer (`unavailable`): whether a call was carried out is not known. */
+export class ConnectionLostError extends CodedError {
+  override name = "ConnectionLostError";
+  constructor(message: string, options?: CodedErrorOptions) {
+    super("unavailable", message, options);
+  }
+}
 
 /** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
 export class Http2Connection {
@@ -21,7 +29,7 @@ export class Http2Connection {
     this.#address = address;
   }
 
-  /** Begins a request, which `signal` cancels. Throws `unavailable` when nobody answers, or the reason of `signal`. */
+  /** Begins a request, which `signal` cancels. Throws `ConnectionLostError` when nobody answers, or the reason of `signal`. */
   async request(headers: http2.OutgoingHttpHeaders, signal: AbortSignal): Promise<http2.ClientHttp2Stream> {
     if (this.#closed) throw this.#unavailable("The connection was closed");
     this.#current ??= this.#connect();
@@ -68,8 +76,8 @@ export class Http2Connection {
     return connected;
   }
 
-  #unavailable(what: string, cause?: unknown): CodedError {
-    return new CodedError("unavailable", `${what} at ${formatRpcAddress(this.#address)}`, { cause });
+  #unavailable(what: string, cause?: unknown): ConnectionLostError {
+    return new ConnectionLostError(`${what} at ${formatRpcAddress(this.#address)}`, { cause });
   }
 }
 

@@ -1,10 +1,11 @@
 import { abortable } from "../core/abortable.ts";
 import { errorMessage } from "../core/errors.ts";
 import { NodeService, type SubscribeIncomingTasksResponse } from "../gen/agentanycast/v1/node_service_pb.ts";
+import { Claims } from "./claims.ts";
 import type { DaemonClient } from "./daemon_client.ts";
-import { TaskTimeoutError, toAgentAnycastError } from "./errors.ts";
-import { DaemonTask } from "./incoming_task.ts";
-import { isTerminal } from "./model.ts";
+import { DaemonTask, turnOf } from "./daemon_task.ts";
+import { AgentAnycastError, TaskTimeoutError, toAgentAnycastError } from "./errors.ts";
+import { fromWireTask } from "./convert.ts";
 import { Outage } from "./outage.ts";
 import type { Registration, TaskHandlers } from "./task_handlers.ts";
 
@@ -18,53 +19,111 @@ export interface IncomingTasksDeps {
   readonly report: (message: string, error: unknown) => void;
 }
 
+export interface IncomingTasksOptions {
+  /** How long the daemon may be gone while something is reported. */
+  readonly reconnectMs: number;
+  /** Takes only tasks that no other worker has. */
+  readonly exclusive: boolean;
+  /** With `exclusive`: most unfinished tasks at once. Default: what the handlers take. */
+  readonly maxClaims: number | undefined;
+  /** Ends the taking, and the handlers that are at work. */
+  readonly signal: AbortSignal;
+}
+
 /**
- * Takes incoming tasks to their handlers until `signal` fires; a lost connection is made again. While a handler's queue is
+ * Takes incoming tasks to their handlers until the signal fires; a lost connection is made again. While a handler's queue is
  * full nothing more is read: the daemon keeps those tasks, and offers them again when the connection is lost.
  */
 export class IncomingTasks {
   readonly #deps: IncomingTasksDeps;
+  readonly #options: IncomingTasksOptions;
   readonly #signal: AbortSignal;
+  readonly #claims: Claims<DaemonTask>;
   /** Tasks that wait or are being handled; bounded by the queues of the handlers. */
-  readonly #current = new Set<string>();
-  readonly #past = new Set<string>();
+  readonly #current = new Map<string, DaemonTask>();
+  /** Tasks and the turn up to which they were handled. */
+  readonly #past = new Map<string, number>();
+  #hasComplained = false;
 
-  constructor(deps: IncomingTasksDeps, signal: AbortSignal) {
+  constructor(deps: IncomingTasksDeps, options: IncomingTasksOptions) {
     this.#deps = deps;
-    this.#signal = signal;
+    this.#options = options;
+    this.#signal = options.signal;
+    this.#claims = new Claims({
+      renew: (claimIds, signal) => deps.daemon.renewClaims(claimIds, signal),
+      onLost: (task) => this.#forget(task),
+    }, options.signal);
   }
 
+  /** Comes back when the signal has fired. */
   async run(): Promise<void> {
     const { daemon, report } = this.#deps;
     const outage = new Outage(Infinity);
     while (!this.#signal.aborted) {
       let cause: unknown;
       try {
-        for await (
-          const delivery of daemon.stream(NodeService.method.subscribeIncomingTasks, {}, this.#signal)
-        ) {
+        const deliveries = daemon.stream(
+          NodeService.method.subscribeIncomingTasks,
+          this.#request(),
+          this.#signal,
+        );
+        for await (const delivery of deliveries) {
           outage.over();
           await this.#accept(delivery);
         }
       } catch (error) {
         cause = error;
       }
-      if (this.#signal.aborted) return;
+      if (this.#signal.aborted) break;
       report("No incoming tasks for now: the connection to the daemon is lost", cause);
       await outage.pause(cause, this.#signal).catch(() => {}); // rejects only when the loop ends anyway
+      await this.#claims.renew(); // they lapse soon once their subscription has ended
     }
+    await this.#claims.ended();
+  }
+
+  #request(): { exclusive?: boolean; maxClaims?: number } {
+    const { exclusive, maxClaims = this.#deps.handlers.places } = this.#options;
+    return exclusive ? { exclusive, maxClaims: Math.min(maxClaims, 2 ** 31 - 1) } : {};
   }
 
   /** Comes back when the task waits for its handler, or is rejected. Throws the reason of the signal. */
   async #accept(delivery: SubscribeIncomingTasksResponse): Promise<void> {
     const { daemon, handlers } = this.#deps;
-    const task = new DaemonTask(daemon, delivery, { lifetime: this.#signal });
-    const key = keyOf(task);
-    if (this.#current.has(key) || this.#past.has(key)) return;
-    this.#current.add(key);
+    const { reconnectMs, exclusive } = this.#options;
+    if (exclusive && delivery.claimId === "") return this.#complain();
+    if (this.#isKnown(delivery)) return;
+    const task = new DaemonTask(daemon, delivery, { lifetime: this.#signal, reconnectMs });
+    this.#current.set(task.taskId, task);
+    if (exclusive) this.#claims.hold(task, delivery.claimLeaseMs);
     const registration = handlers.find(task.targetSkillId);
     if (registration === undefined) await abortable(this.#reject(task), this.#signal);
     else await registration.enqueue(() => this.#handle(task, registration), this.#signal);
+  }
+
+  /** Whether the task is at work here, which may wait for what comes with this offer, or was handled as it is. */
+  #isKnown(delivery: SubscribeIncomingTasksResponse): boolean {
+    const task = fromWireTask(delivery.task);
+    const current = this.#current.get(task.taskId);
+    if (current !== undefined && (!current.settled || turnOf(task) <= current.turn)) {
+      current.offer(delivery);
+      return true;
+    }
+    // Under a claim nothing comes twice: the daemon has it from this worker's hands again.
+    return delivery.claimId === "" && (this.#past.get(task.taskId) ?? -1) >= turnOf(task);
+  }
+
+  /** A daemon that knows no claims gives every task to everybody, which is what an exclusive node must not have. */
+  #complain(): void {
+    if (this.#hasComplained) return;
+    this.#hasComplained = true;
+    this.#deps.report(
+      "Incoming tasks are left alone",
+      new AgentAnycastError(
+        "unimplemented",
+        "the daemon gives no claims on tasks: use a newer one, or leave out `exclusive`",
+      ),
+    );
   }
 
   async #reject(task: DaemonTask): Promise<void> {
@@ -75,10 +134,12 @@ export class IncomingTasks {
 
   async #handle(task: DaemonTask, registration: Registration): Promise<void> {
     if (this.#signal.aborted) return; // the daemon still has the task and delivers it to the next subscriber
+    if (this.#current.get(task.taskId) !== task) return; // its claim was lost while it waited
     const onStop = () => task.abort(this.#signal.reason);
     this.#signal.addEventListener("abort", onStop, { once: true });
     try {
-      if (await this.#begin(task)) await runHandler(task, registration);
+      if (await task.begin()) await runHandler(task, registration);
+      else this.#claims.release(task);
     } catch (error) {
       if (this.#signal.aborted) return;
       if (task.settled) {
@@ -90,41 +151,28 @@ export class IncomingTasks {
     }
   }
 
-  /** Says that work begins, unless somebody has said so. False when the task is over already. */
-  async #begin(task: DaemonTask): Promise<boolean> {
-    if (task.task.status !== "working") {
-      try {
-        await task.updateStatus("working");
-        return true;
-      } catch (error) {
-        if (toAgentAnycastError(error).code !== "failed_precondition") throw error;
-      }
-    }
-    return !isTerminal((await this.#deps.daemon.getTask(task.taskId)).status);
-  }
-
   /** Forgets the task, so that the daemon may deliver it again; unless it is over, for instance cancelled. */
   #giveUp(task: DaemonTask, error: unknown): void {
+    this.#claims.release(task);
     if (this.#signal.aborted || toAgentAnycastError(error).code === "failed_precondition") return;
-    this.#current.delete(keyOf(task));
+    this.#forget(task);
     this.#deps.report(`Task ${task.taskId} could not be answered`, error);
+  }
+
+  #forget(task: DaemonTask): boolean {
+    return this.#current.get(task.taskId) === task && this.#current.delete(task.taskId);
   }
 
   /** Takes note that the task is over, unless it was given up. */
   #remember(task: DaemonTask): void {
-    const key = keyOf(task);
-    if (!this.#current.delete(key)) return;
-    this.#past.add(key);
-    for (const oldest of this.#past) {
+    if (!this.#forget(task)) return;
+    this.#past.delete(task.taskId);
+    this.#past.set(task.taskId, task.turn);
+    for (const oldest of this.#past.keys()) {
       if (this.#past.size <= MAX_PAST) break;
       this.#past.delete(oldest);
     }
   }
-}
-
-/** One turn of a task: the sender's next message in the same task is a new one. */
-function keyOf(task: DaemonTask): string {
-  return `${task.taskId} ${task.messages.filter(({ role }) => role === "user").length}`;
 }
 
 /** Runs the handler within its time; when that is up the task's signal fires and this throws. */

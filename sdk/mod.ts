@@ -36,10 +36,12 @@ export {
   TaskInputRequiredError,
   TaskNotFoundError,
   TaskRejectedError,
+  TaskStreamError,
   TaskTimeoutError,
 } from "./errors.ts";
 export { CodedError, type CodedErrorOptions, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
-export type { IncomingTask } from "./incoming_task.ts";
+export type { ArtifactStream, TakeOptions } from "./artifact_stream.ts";
+export type { AskOptions, IncomingTask } from "./incoming_task.ts";
 export {
   type AgentCard,
   type Artifact,
@@ -61,5 +63,6 @@ export {
 } from "./model.ts";
 export { Node, type SendTaskOptions } from "./node.ts";
 export type { NodeOptions, NodeStatus } from "./node_options.ts";
-export type { TaskHandle, WaitOptions } from "./task_handle.ts";
+export type { ArtifactInput, SentArtifact } from "./send_artifact.ts";
+export type { EventsOptions, TaskHandle, WaitOptions } from "./task_handle.ts";
 export type { TaskHandler, TaskHandlerOptions } from "./task_handlers.ts";

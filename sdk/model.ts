@@ -93,6 +93,16 @@ export interface Task {
   readonly createdAt?: Date;
   /** When it last changed. */
   readonly updatedAt?: Date;
+  /** When it is to be over: unfinished then, it fails on both sides. */
+  readonly deadline?: Date;
+  /** Counts the changes that this node knows of, from 1. Absent when the daemon does not count them. */
+  readonly generation?: number;
+  /** Its sender wants it called off and waits for the assignee's word. */
+  readonly cancelRequested?: boolean;
+  /** `traceparent` of the request, by W3C Trace Context. */
+  readonly traceParent?: string;
+  /** `tracestate` of the request, by W3C Trace Context. */
+  readonly traceState?: string;
 }
 
 /** Which way a task went, as this node sees it. */
@@ -116,10 +126,12 @@ export interface TaskUpdate {
   readonly status: TaskStatus;
   /** Its results; they come with the end. */
   readonly artifacts: readonly Artifact[];
-  /** What the agent says about it: progress, a question, a last word. */
+  /** What was said with it: the agent's progress, question or last word, or the sender's answer. */
   readonly message?: Message;
   /** Why it failed or was rejected. */
   readonly error?: string;
+  /** Which change of the task it is, counted from 1. Absent when the daemon does not count them. */
+  readonly generation?: number;
 }
 
 /** Something an agent can be asked to do. */

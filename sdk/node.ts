@@ -1,8 +1,9 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { errorMessage } from "../core/errors.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask, toMessage, toWireMessage } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWirePeer, toWireCard } from "./convert_node.ts";
-import { DaemonClient } from "./daemon_client.ts";
+import { DaemonClient, persist } from "./daemon_client.ts";
 import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
 import {
   AgentAnycastError,
@@ -42,6 +43,14 @@ export interface SendTaskOptions {
   contextId?: string;
   /** Names the task, so that sending it again does not make a second one. Default: a new id. */
   taskId?: string;
+  /** When the task is to be over: unfinished then, it fails on both sides. Not with `deadlineMs`. Default: no limit. */
+  deadline?: Date;
+  /** The same as milliseconds from now. */
+  deadlineMs?: number;
+  /** `traceparent` of what the task belongs to, by W3C Trace Context; the handler finds it in its task. */
+  traceParent?: string;
+  /** `tracestate` that goes with it. */
+  traceState?: string;
   /** Ends the waiting for the daemon; a task it has taken goes on. */
   signal?: AbortSignal;
 }
@@ -150,22 +159,22 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Sends a task and comes back when the daemon has it. Throws `PeerNotFoundError`, `SkillNotFoundError`, or another
-   * `AgentAnycastError` such as `invalid_argument` for a bad peer id.
+   * Sends a task and comes back when the daemon has it on disk; a peer that cannot be reached gets it later. A connection to the
+   * daemon that is lost meanwhile is made again, and the task is still one. Throws `SkillNotFoundError`, `PeerNotFoundError`
+   * (from daemons that keep nothing for later), or another `AgentAnycastError` such as `invalid_argument` for a bad peer id.
    */
   async sendTask(message: MessageInput, options: SendTaskOptions): Promise<TaskHandle> {
     const daemon = this.#daemon();
-    const request = {
-      target: toTarget(options),
-      message: toWireMessage(toMessage(message, "user")),
-      metadata: { ...options.metadata },
-      taskId: options.taskId ?? "",
-      contextId: options.contextId ?? "",
-      targetSkillId: options.targetSkill ?? "",
-    };
+    const { signal } = options;
+    const { reconnectMs } = this.#options;
+    const request = toSendRequest(message, options);
+    const call = { signal, headers: traceHeaders(options) };
     try {
-      const { task } = await daemon.call(NodeService.method.sendTask, request, { signal: options.signal });
-      return this.#handle(fromWireTask(task));
+      const { task } = await persist(() => daemon.call(NodeService.method.sendTask, request, call), {
+        reconnectMs,
+        signal,
+      });
+      return new DaemonTaskHandle(daemon, fromWireTask(task), { reconnectMs, target: request.target });
     } catch (error) {
       throw explainTarget(error, options);
     }
@@ -183,7 +192,9 @@ export class Node implements AsyncDisposable {
 
   /** Takes up a task again, for instance after this program was restarted. Throws `TaskNotFoundError`. */
   async getTaskHandle(taskId: string): Promise<TaskHandle> {
-    return this.#handle(await this.getTask(taskId));
+    const daemon = this.#daemon();
+    const { reconnectMs } = this.#options;
+    return new DaemonTaskHandle(daemon, await daemon.getTask(taskId), { reconnectMs });
   }
 
   /**
@@ -262,10 +273,6 @@ export class Node implements AsyncDisposable {
     return this.#running().daemon;
   }
 
-  #handle(task: Task): TaskHandle {
-    return new DaemonTaskHandle(this.#daemon(), task, { reconnectMs: this.#options.reconnectMs });
-  }
-
   #beginStart(): State & { kind: "starting" } {
     const abort = new AbortController();
     const { signal } = this.#options;
@@ -335,9 +342,10 @@ export class Node implements AsyncDisposable {
         message: `${message}: ${errorMessage(error)}`,
         error: toAgentAnycastError(error),
       });
+    const { reconnectMs, exclusive, maxClaims } = this.#options;
     running.incoming ??= new IncomingTasks(
       { daemon: running.daemon, handlers: this.#handlers, report },
-      running.lifetime.signal,
+      { reconnectMs, exclusive, maxClaims, signal: running.lifetime.signal },
     ).run();
   }
 
@@ -356,6 +364,34 @@ export class Node implements AsyncDisposable {
     this.#state = { kind: "stopped" };
     this.#options.onStatus({ state: "stopped", message: "Stopped" });
   }
+}
+
+/** A request that can be made twice: the task and its message have ids. */
+function toSendRequest(input: MessageInput, options: SendTaskOptions) {
+  const deadline = toDeadline(options);
+  return {
+    target: toTarget(options),
+    message: toWireMessage({ messageId: crypto.randomUUID(), ...toMessage(input, "user") }),
+    metadata: { ...options.metadata },
+    taskId: options.taskId ?? crypto.randomUUID(),
+    contextId: options.contextId ?? "",
+    targetSkillId: options.targetSkill ?? "",
+    ...(deadline === undefined ? {} : { deadline: timestampFromDate(deadline) }),
+  };
+}
+
+function toDeadline({ deadline, deadlineMs }: SendTaskOptions): Date | undefined {
+  if (deadlineMs === undefined) return deadline;
+  if (deadline !== undefined) throw new TypeError("A task has either deadline or deadlineMs, not both");
+  if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be positive, got ${deadlineMs}`);
+  return new Date(Date.now() + deadlineMs);
+}
+
+function traceHeaders({ traceParent, traceState }: SendTaskOptions): Record<string, string> {
+  return {
+    ...(traceParent === undefined ? {} : { traceparent: traceParent }),
+    ...(traceState === undefined ? {} : { tracestate: traceState }),
+  };
 }
 
 function toTarget({ peerId, skill, url }: SendTaskOptions) {

@@ -40,8 +40,15 @@ export interface NodeOptions {
   logLevel?: string;
   /** How long a daemon may take to answer after its start. Default 15,000. */
   startTimeoutMs?: number;
-  /** How long waiting for a task puts up with a daemon that is gone. Default 30,000. */
+  /** How long sending, waiting and reporting put up with a daemon that is gone, in milliseconds. Default 30,000. */
   reconnectMs?: number;
+  /**
+   * Takes only tasks that no other program at the same daemon has: each goes to one of the exclusive nodes, and to another one
+   * when this one dies. Default: every program gets every task.
+   */
+  exclusive?: boolean;
+  /** With `exclusive`: most unfinished tasks taken at once. Default: what the handlers take at the time of listening. */
+  maxClaims?: number;
   /** Told about progress and about errors that no call can throw. */
   onStatus?: (status: NodeStatus) => void;
   /** Stops the node when it fires, also while it starts. */
@@ -62,11 +69,13 @@ export interface ResolvedNodeOptions {
   readonly logLevel: string;
   readonly startTimeoutMs: number;
   readonly reconnectMs: number;
+  readonly exclusive: boolean;
+  readonly maxClaims: number | undefined;
   readonly onStatus: (status: NodeStatus) => void;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Throws `RangeError` for a time that is not positive. */
+/** Throws `RangeError` for a time or number that is not positive. */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
   const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
   const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];
@@ -83,6 +92,8 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     logLevel: options.logLevel ?? "info",
     startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 15_000),
     reconnectMs: positive("reconnectMs", options.reconnectMs ?? 30_000),
+    exclusive: options.exclusive ?? false,
+    maxClaims: options.maxClaims === undefined ? undefined : positive("maxClaims", options.maxClaims),
     onStatus: options.onStatus ?? (() => {}),
     signal: options.signal,
   };

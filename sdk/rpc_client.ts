@@ -1,5 +1,6 @@
 import {
   create,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type MessageInitShape,
@@ -7,10 +8,11 @@ import {
 } from "@bufbuild/protobuf";
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
-import { CodedError, type ErrorCode } from "../core/errors.ts";
+import { CodedError } from "../core/errors.ts";
 import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
 import { parseRpcAddress } from "../core/rpc_address.ts";
-import { Http2Connection } from "./http2_connection.ts";
+import { ConnectionLostError, Http2Connection } from "./http2_connection.ts";
+import { uploadTo } from "./rpc_upload.ts";
 
 /** How one call is made. */
 export interface RpcCallOptions {
@@ -18,9 +20,14 @@ export interface RpcCallOptions {
   signal?: AbortSignal | undefined;
   /** The call throws `deadline_exceeded` after this many milliseconds. Default: no limit. */
   timeoutMs?: number;
+  /** Sent with the call as its text headers; names in lower case. */
+  headers?: Readonly<Record<string, string>>;
 }
 
-/** A typed gRPC client. Every failed call throws a `CodedError`; `unavailable` means that nobody answers there. */
+/**
+ * A typed gRPC client. Every failed call throws a `CodedError`: a `ConnectionLostError` when nobody answers there, or the
+ * connection ended before the answer.
+ */
 export interface RpcClient extends Disposable {
   unary<M extends DescMethodUnary>(
     method: M,
@@ -33,6 +40,15 @@ export interface RpcClient extends Disposable {
     request: MessageInitShape<M["input"]>,
     options?: RpcCallOptions,
   ): AsyncIterable<MessageShape<M["output"]>>;
+  /**
+   * Sends `requests` as the server takes them, asking for the next one when there is room. What the iteration throws cancels
+   * the call and is thrown; an answer before the end ends the iteration.
+   */
+  upload<M extends DescMethodClientStreaming>(
+    method: M,
+    requests: AsyncIterable<MessageInitShape<M["input"]>>,
+    options?: RpcCallOptions,
+  ): Promise<MessageShape<M["output"]>>;
 }
 
 /**
@@ -42,16 +58,40 @@ export interface RpcClient extends Disposable {
 export function createRpcClient(address: string): RpcClient {
   const connection = new Http2Connection(parseRpcAddress(address));
   return {
-    unary: (method, request, options = {}) => firstOf(call(connection, { method, request, options })),
-    stream: (method, request, options = {}) => call(connection, { method, request, options }),
+    unary: (method, request, options = {}) =>
+      firstOf(call(connection, { method, send: sendOne(method, request), options })),
+    stream: (method, request, options = {}) =>
+      call(connection, { method, send: sendOne(method, request), options }),
+    upload: (method, requests, options = {}) =>
+      firstOf(call(connection, { method, send: sendAll(method, requests), options })),
     [Symbol.dispose]: () => connection.close(),
   };
 }
 
-interface Call<M extends DescMethodUnary | DescMethodServerStreaming> {
+type Method = DescMethodUnary | DescMethodServerStreaming | DescMethodClientStreaming;
+
+/** Writes the requests of a call and ends its stream; a promise when that takes time. Rejects with why it could not. */
+type Send = (stream: http2.ClientHttp2Stream, signal: AbortSignal) => Promise<void> | undefined;
+
+interface Call<M extends Method> {
   readonly method: M;
-  readonly request: MessageInitShape<M["input"]>;
+  readonly send: Send;
   readonly options: RpcCallOptions;
+}
+
+function sendOne<M extends Method>(method: M, request: MessageInitShape<M["input"]>): Send {
+  const frame = toFrame(encode(method, request));
+  return (stream) => void stream.end(frame);
+}
+
+function sendAll<M extends Method>(method: M, requests: AsyncIterable<MessageInitShape<M["input"]>>): Send {
+  return (stream, signal) =>
+    uploadTo(stream, requests, { toFrame: (request) => toFrame(encode(method, request)), signal });
+}
+
+function encode<M extends Method>(method: M, request: MessageInitShape<M["input"]>): Uint8Array {
+  const message = create(method.input, request) as MessageShape<M["input"]>;
+  return toRpcMethodDefinition<M>(method).requestSerialize(message);
 }
 
 async function firstOf<T>(messages: AsyncGenerator<T>): Promise<T> {
@@ -62,12 +102,11 @@ async function firstOf<T>(messages: AsyncGenerator<T>): Promise<T> {
 }
 
 /** One call by the rules of https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, and nothing but those. */
-async function* call<M extends DescMethodUnary | DescMethodServerStreaming>(
+async function* call<M extends Method>(
   connection: Http2Connection,
-  { method, request, options: { signal, timeoutMs } }: Call<M>,
+  { method, send, options: { signal, timeoutMs, headers } }: Call<M>,
 ): AsyncGenerator<MessageShape<M["output"]>> {
   const definition = toRpcMethodDefinition<M>(method);
-  const body = definition.requestSerialize(create(method.input, request) as MessageShape<M["input"]>);
   const limit = new AbortController();
   const onAbort = () =>
     limit.abort(new CodedError("cancelled", "The call was cancelled", { cause: signal?.reason }));
@@ -79,6 +118,7 @@ async function* call<M extends DescMethodUnary | DescMethodServerStreaming>(
   try {
     limit.signal.throwIfAborted();
     const stream = await connection.request({
+      ...headers,
       [http2.constants.HTTP2_HEADER_METHOD]: "POST",
       [http2.constants.HTTP2_HEADER_PATH]: definition.path,
       [http2.constants.HTTP2_HEADER_TE]: "trailers",
@@ -86,7 +126,7 @@ async function* call<M extends DescMethodUnary | DescMethodServerStreaming>(
       ...(timeoutMs === undefined ? {} : { "grpc-timeout": toGrpcTimeout(timeoutMs) }),
     }, limit.signal);
     end = new CallEnd(stream);
-    stream.end(toFrame(body));
+    send(stream, limit.signal)?.catch((error) => limit.abort(error)); // what cannot be sent ends the call
     for await (const bytes of framesIn(stream)) yield definition.responseDeserialize(bytes);
     end.check();
   } catch (error) {
@@ -127,10 +167,10 @@ class CallEnd {
     if (this.#httpStatus !== undefined && this.#httpStatus !== 200) {
       return new CodedError("unavailable", `No gRPC service answers there: HTTP status ${this.#httpStatus}`);
     }
-    const code: ErrorCode = this.#stream.rstCode === http2.constants.NGHTTP2_CANCEL
-      ? "cancelled"
-      : "unavailable";
-    return new CodedError(code, "The connection to the daemon was lost", { cause });
+    const what = "The connection to the daemon was lost";
+    return this.#stream.rstCode === http2.constants.NGHTTP2_CANCEL
+      ? new CodedError("cancelled", what, { cause })
+      : new ConnectionLostError(what, { cause });
   }
 
   #read(headers: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader): void {

@@ -1,6 +1,10 @@
-import { textOf } from "./convert.ts";
-import type { DaemonClient } from "./daemon_client.ts";
+import { NodeService, type SendTaskRequest } from "../gen/agentanycast/v1/node_service_pb.ts";
+import { ArtifactFeed } from "./artifact_feed.ts";
+import type { ArtifactStream } from "./artifact_stream.ts";
+import { fromWireTask, textOf, toMessage, toUpdate, toWireMessage } from "./convert.ts";
+import { type DaemonClient, persist } from "./daemon_client.ts";
 import {
+  AgentAnycastError,
   TaskCanceledError,
   type TaskError,
   TaskFailedError,
@@ -8,7 +12,14 @@ import {
   TaskRejectedError,
   TaskTimeoutError,
 } from "./errors.ts";
-import { type Artifact, isTerminal, type Task, type TaskStatus, type TaskUpdate } from "./model.ts";
+import {
+  type Artifact,
+  isTerminal,
+  type MessageInput,
+  type Task,
+  type TaskStatus,
+  type TaskUpdate,
+} from "./model.ts";
 import { watchTask } from "./task_watch.ts";
 
 /** How long to wait for a task. */
@@ -19,7 +30,18 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
-/** A task this node has sent. What it tells is as of the last update seen by `wait`, `events`, `refresh` or `cancel`. */
+/** How to follow a task. */
+export interface EventsOptions {
+  /** Ends the following, not the task. */
+  signal?: AbortSignal;
+  /**
+   * Tells every change behind this one, 0 for all, before what is new; nothing when the task has ended by then. Throws
+   * `out_of_range` when the daemon does not keep them any more. Default: the state this handle has, then every change after it.
+   */
+  afterGeneration?: number;
+}
+
+/** A task this node has sent. What it tells is as of the last update seen by one of its methods. */
 export interface TaskHandle {
   /** The id, which `Node.getTaskHandle` takes. */
   readonly taskId: string;
@@ -33,28 +55,55 @@ export interface TaskHandle {
   readonly task: Task;
   /**
    * Resolves with the completed task. Rejects with `TaskFailedError`, `TaskCanceledError` or `TaskRejectedError` and the
-   * agent's reason, `TaskInputRequiredError` and its question, `TaskTimeoutError`, or `DaemonConnectionError` when the daemon
-   * stays away.
+   * agent's reason, `TaskInputRequiredError` and its question (answer it with `reply`, then wait again), `TaskTimeoutError`, or
+   * `DaemonConnectionError` when the daemon stays away.
    */
   wait(options?: WaitOptions): Promise<Task>;
-  /** The updates of the task, the current state first; ends after the final one. A lost connection is made up for. */
-  events(options?: { signal?: AbortSignal }): AsyncIterable<TaskUpdate>;
-  /** Asks the daemon for the current state. */
-  refresh(): Promise<Task>;
-  /** Asks both sides to stop the task. Throws `failed_precondition` when it is over already. */
-  cancel(): Promise<void>;
+  /**
+   * The state this handle has, then every change after it, each once; ends after the final one. A lost connection is made up
+   * for.
+   */
+  events(options?: EventsOptions): AsyncIterable<TaskUpdate>;
+  /**
+   * The results that the agent sends while it makes them, each as it begins, those that are there first; ends with the task. Read
+   * them one after the other or at the same time, each to its end before another one is waited for.
+   */
+  streams(options?: { signal?: AbortSignal }): AsyncIterable<ArtifactStream>;
+  /**
+   * Answers the question of an agent: the task goes on. Safe to lose the connection in. Throws `failed_precondition` when the
+   * task does not wait for input.
+   */
+  reply(message: MessageInput, options?: { signal?: AbortSignal }): Promise<Task>;
+  /**
+   * Asks the daemon for the current state; with `fromPeer` that asks the agent's node first, which throws `unavailable` when it
+   * does not answer and `unimplemented` when it cannot.
+   */
+  refresh(options?: { fromPeer?: boolean; signal?: AbortSignal }): Promise<Task>;
+  /**
+   * Asks both sides to stop the task and resolves with it as it then stands: canceled, or with `cancelRequested` while the
+   * agent's node has not confirmed, for instance because it is offline; `wait` tells the end. Throws `failed_precondition` when it
+   * is over already.
+   */
+  cancel(): Promise<Task>;
 }
 
 /** {@link TaskHandle} on a daemon's connection. */
 export class DaemonTaskHandle implements TaskHandle {
   readonly #daemon: DaemonClient;
   readonly #reconnectMs: number;
+  readonly #target: SendTaskRequest["target"] | undefined;
   #task: Task;
 
-  constructor(daemon: DaemonClient, task: Task, options: { reconnectMs: number }) {
+  /** @param options.target where the task was sent. Default: to its peer. */
+  constructor(
+    daemon: DaemonClient,
+    task: Task,
+    options: { reconnectMs: number; target?: SendTaskRequest["target"] },
+  ) {
     this.#daemon = daemon;
     this.#task = task;
     this.#reconnectMs = options.reconnectMs;
+    this.#target = options.target;
   }
 
   get taskId(): string {
@@ -90,7 +139,8 @@ export class DaemonTaskHandle implements TaskHandle {
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
     try {
-      for await (const update of this.events({ signal: controller.signal })) {
+      // From how it stands now: an earlier question may have been answered elsewhere.
+      for await (const update of this.#follow({ signal: controller.signal })) {
         if (update.status === "input_required") throw questionOf(this.#task, update);
       }
       if (this.#task.status === "completed") return this.#task;
@@ -103,29 +153,62 @@ export class DaemonTaskHandle implements TaskHandle {
     }
   }
 
-  async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<TaskUpdate, void> {
-    if (isTerminal(this.#task.status)) {
-      yield this.#task;
-      return;
+  async *events({ signal, afterGeneration }: EventsOptions = {}): AsyncGenerator<TaskUpdate, void> {
+    if (afterGeneration !== undefined) return yield* this.#follow({ signal, afterGeneration });
+    const last = toUpdate(this.#task);
+    yield last;
+    if (!isTerminal(last.status)) yield* this.#follow({ signal, last, afterGeneration: last.generation });
+  }
+
+  streams({ signal }: { signal?: AbortSignal } = {}): AsyncIterable<ArtifactStream> {
+    return new ArtifactFeed(this.#daemon, this.taskId, {
+      signal: signal ?? new AbortController().signal,
+      reconnectMs: this.#reconnectMs,
+    }).streams();
+  }
+
+  async reply(input: MessageInput, { signal }: { signal?: AbortSignal } = {}): Promise<Task> {
+    const { taskId, contextId, peerId } = this.#task;
+    const target = peerId === undefined ? this.#target : { case: "peerId", value: peerId } as const;
+    if (target === undefined) {
+      throw new AgentAnycastError("failed_precondition", `Cannot reply to task ${taskId}: it has no peer`);
     }
-    const signal = options.signal ?? new AbortController().signal;
-    for await (
-      const update of watchTask(this.#daemon, this.taskId, { signal, reconnectMs: this.#reconnectMs })
-    ) {
+    const message = toWireMessage({ messageId: crypto.randomUUID(), ...toMessage(input, "user") });
+    const { task } = await persist(
+      () =>
+        this.#daemon.call(NodeService.method.sendTask, { target, taskId, contextId, message }, { signal }),
+      { reconnectMs: this.#reconnectMs, signal },
+    );
+    return this.#task = fromWireTask(task);
+  }
+
+  async refresh(options: { fromPeer?: boolean; signal?: AbortSignal } = {}): Promise<Task> {
+    const { fromPeer: refresh = false, signal } = options;
+    return this.#task = await this.#daemon.getTask(this.taskId, { refresh, signal });
+  }
+
+  async cancel(): Promise<Task> {
+    return this.#task = await this.#daemon.cancelTask(this.taskId);
+  }
+
+  /** The updates of the task; this handle takes over what is news to it. */
+  async *#follow(
+    { signal = new AbortController().signal, ...from }: {
+      signal?: AbortSignal | undefined;
+      afterGeneration?: number | undefined;
+      last?: TaskUpdate;
+    },
+  ): AsyncGenerator<TaskUpdate, void> {
+    const options = { ...from, signal, reconnectMs: this.#reconnectMs };
+    for await (const update of watchTask(this.#daemon, this.taskId, options)) {
       this.#apply(update);
       yield update;
     }
   }
 
-  async refresh(): Promise<Task> {
-    return this.#task = await this.#daemon.getTask(this.taskId);
-  }
-
-  async cancel(): Promise<void> {
-    this.#task = await this.#daemon.cancelTask(this.taskId);
-  }
-
-  #apply({ status, artifacts, message, error }: TaskUpdate): void {
+  #apply({ status, artifacts, message, error, generation }: TaskUpdate): void {
+    const { generation: newest } = this.#task;
+    if (generation !== undefined && newest !== undefined && generation < newest) return; // a replay
     const known = this.#task.messages;
     const isNew = message !== undefined && !known.some(({ messageId }) => messageId === message.messageId);
     this.#task = {
@@ -134,6 +217,7 @@ export class DaemonTaskHandle implements TaskHandle {
       artifacts: artifacts.length > 0 ? artifacts : this.#task.artifacts,
       messages: isNew ? [...known, message] : known,
       ...(error === undefined ? {} : { error }),
+      ...(generation === undefined ? {} : { generation }),
     };
   }
 }

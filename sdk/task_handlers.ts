@@ -24,7 +24,7 @@ const MAX_WAITING = 1_000;
 export class Registration {
   readonly skill: string | undefined;
   readonly timeoutMs: number | undefined;
-  readonly #maxConcurrent: number;
+  readonly maxConcurrent: number;
   readonly #waiting: (() => Promise<void>)[] = [];
   #running = 0;
   #onRoom: () => void = () => {};
@@ -36,7 +36,7 @@ export class Registration {
     }
     this.skill = skill;
     this.timeoutMs = timeoutMs;
-    this.#maxConcurrent = maxConcurrent;
+    this.maxConcurrent = maxConcurrent;
   }
 
   /**
@@ -52,7 +52,7 @@ export class Registration {
   }
 
   async #next(): Promise<void> {
-    if (this.#running >= this.#maxConcurrent) return;
+    if (this.#running >= this.maxConcurrent) return;
     const work = this.#waiting.shift();
     if (work === undefined) return;
     this.#onRoom();
@@ -72,6 +72,11 @@ export class TaskHandlers {
 
   get size(): number {
     return this.#all.size;
+  }
+
+  /** Tasks that all handlers together take at once. */
+  get places(): number {
+    return [...this.#all].reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0);
   }
 
   /** Returns what takes the handler out again. */

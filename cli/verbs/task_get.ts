@@ -6,13 +6,16 @@ import type { VerbContext } from "../verb.ts";
 
 export interface TaskGetOptions {
   readonly output?: string;
+  readonly refresh?: boolean;
 }
 
-/** Prints a task. */
+/** Prints a task, when asked as its agent's node knows it. */
 export async function run(context: VerbContext<TaskGetOptions>): Promise<number> {
   const { args: [taskId = ""], options, output, logger, signal } = context;
-  await using session = await openSession(context.loadConfig(), { logger, signal, network: false });
-  const task = await session.node.getTask(taskId);
+  const { refresh = false } = options;
+  await using session = await openSession(context.loadConfig(), { logger, signal, network: refresh });
+  const handle = await session.node.getTaskHandle(taskId);
+  const task = refresh ? await handle.refresh({ fromPeer: true, signal }) : handle.task;
   output.result(task, () => describeTask(task));
   if (options.output !== undefined) await saveResult(task, options.output, output);
   return EXIT_OK;

@@ -140,6 +140,11 @@ export function toTask(task: Task, localPeerId: string): pb.Task {
     errorMessage: task.errorMessage,
     peerId: task.peerId,
     direction: DIRECTION_TO_WIRE[task.direction],
+    generation: BigInt(task.generation),
+    ...(task.deadlineMs !== 0 && { deadline: toTimestamp(task.deadlineMs) }),
+    traceParent: task.trace.traceParent,
+    traceState: task.trace.traceState,
+    cancelRequested: task.cancelRequested,
   });
 }
 
@@ -162,5 +167,9 @@ export function fromTask(task: pb.Task): Task {
     errorMessage: task.errorMessage,
     createdAtMs: fromTimestamp(task.createdAt),
     updatedAtMs: fromTimestamp(task.updatedAt),
+    generation: Number(task.generation),
+    deadlineMs: fromTimestamp(task.deadline),
+    trace: { traceParent: task.traceParent, traceState: task.traceState },
+    cancelRequested: task.cancelRequested,
   };
 }

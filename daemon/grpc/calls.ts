@@ -7,7 +7,7 @@ import { GRPC_STATUS } from "../../core/rpc.ts";
 import type { RpcContext, RpcMethod, RpcService } from "./rpc.ts";
 
 /** Limit of the text headers of one call, as HTTP servers commonly have it. */
-const MAX_METADATA_BYTES = 16 * 1024;
+export const MAX_METADATA_BYTES = 16 * 1024;
 /** Longest error text sent: it travels in a header. */
 const MAX_MESSAGE_CHARS = 2_000;
 
@@ -61,6 +61,8 @@ export class OpenCalls {
   async #answerStream(method: RpcMethod, call: StreamCall): Promise<void> {
     using open = openCall(call, this.#streams);
     const { signal } = open;
+    // A handler that takes a stream too ends its answers itself when the server stops: others may be waiting for them.
+    const until = method.definition.requestStream ? goneSignal(call) : signal;
     let iterator: AsyncIterator<unknown> | undefined;
     try {
       const items = method.handle(requestOf(call), contextOf(call, signal)) as AsyncIterable<unknown>;
@@ -68,9 +70,9 @@ export class OpenCalls {
       let next = iterator.next();
       call.sendMetadata(new grpc.Metadata()); // tells the caller that it is subscribed, before the first item
       while (true) {
-        const result = await abortable(next, signal);
+        const result = await abortable(next, until);
         if (result.done) break;
-        await abortable(written(call, result.value), signal);
+        await abortable(written(call, result.value), until);
         next = iterator.next();
       }
       call.end();
@@ -86,16 +88,21 @@ export class OpenCalls {
     error: unknown,
     { method, signal }: { method: RpcMethod; signal: AbortSignal },
   ): grpc.ServerErrorResponse {
-    const coded = signal.aborted ? toCodedError(signal.reason) : toCodedError(error);
-    if (coded.code === "internal") this.#logUnknown(error, method);
-    // A header cannot carry half a character pair, and encoding one would throw inside the library.
-    const details = coded.message.slice(0, MAX_MESSAGE_CHARS).toWellFormed();
-    return Object.assign(new Error(details), { code: GRPC_STATUS[coded.code], details });
+    const { code, details } = toCallStatus(signal.aborted ? signal.reason : error);
+    if (code === GRPC_STATUS.internal) this.#logUnknown(error, method);
+    return Object.assign(new Error(details), { code, details });
   }
 
   #logUnknown(error: unknown, method: RpcMethod): void {
     this.#logger.error("gRPC call failed", { method: method.definition.path, error });
   }
+}
+
+/** How a call that failed with `error` is answered: the gRPC status number and its text, short enough to be sent. */
+export function toCallStatus(error: unknown): { code: number; details: string } {
+  const { code, message } = toCodedError(error);
+  // A header cannot carry half a character pair, and encoding one would throw inside the library.
+  return { code: GRPC_STATUS[code], details: message.slice(0, MAX_MESSAGE_CHARS).toWellFormed() };
 }
 
 /** Registers the call until disposed; its signal fires when the caller is gone. */
@@ -117,8 +124,19 @@ function openCall(
   };
 }
 
+/** Fires when the caller is gone, for whatever reason. */
+function goneSignal(call: EventEmitter & { readonly cancelled: boolean }): AbortSignal {
+  const controller = new AbortController();
+  const onCancelled = () => controller.abort(new CodedError("cancelled", "The call was cancelled"));
+  call.once("cancelled", onCancelled);
+  if (call.cancelled) onCancelled();
+  return controller.signal;
+}
+
 function requestOf(call: UnaryCall | StreamCall): unknown {
-  return "request" in call ? call.request : call;
+  if ("request" in call) return call.request;
+  // An iterator that ends would destroy a stream that is still to be answered.
+  return "write" in call ? call.iterator({ destroyOnReturn: false }) : call;
 }
 
 function contextOf(call: UnaryCall | StreamCall, signal: AbortSignal): RpcContext {

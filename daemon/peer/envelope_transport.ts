@@ -1,15 +1,95 @@
-import type { EnvelopeTransport } from "../../a2a/mod.ts";
+import type { Answer, EnvelopeTransport } from "../../a2a/mod.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { CodedError, toCodedError } from "../../core/errors.ts";
+import { abortable } from "../../core/abortable.ts";
+import { type Logger, silentLogger } from "../../core/log.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
-import { encodeEnvelope } from "../convert/envelope.ts";
+import { Acknowledgements, type EncodedEnvelope } from "./acknowledgements.ts";
+import { Lanes, type Way } from "./lanes.ts";
 
-/** The engine's way to other engines: one frame on a stream of its own per envelope. */
-export function createEnvelopeTransport(host: P2pHost): EnvelopeTransport {
+/** Envelopes that may be under way to a peer of 1.0 at once. */
+const LEGACY_WINDOW = 16;
+/** How long a peer of 1.0 has for its ACK when the caller does not say: it was taken for one with a lane. */
+const LEGACY_PATIENCE_MS = 60_000;
+
+export interface EnvelopeTransportOptions {
+  /** Whether envelopes go by `/agentanycast/a2a/2.0` to peers that speak it. Default true. */
+  fastLane?: boolean;
+  /** Default the wall clock. */
+  clock?: Clock;
+  /** Default silent. */
+  logger?: Logger;
+}
+
+/** The engine's way to other engines, and what the wire has to tell it. Disposing it ends its lanes. */
+export interface WireTransport extends EnvelopeTransport, AsyncDisposable {
+  /** A peer acknowledged an envelope of 1.0. */
+  onAck(peerId: string, envelopeId: string): void;
+  onDisconnected(peerId: string): void;
+}
+
+/** The way over libp2p: a lane to peers that have it, an envelope per frame and an ACK envelope back to others. */
+export function createEnvelopeTransport(
+  host: Pick<P2pHost, "peerId" | "isConnected" | "connect" | "sendA2aFrame" | "openChannel">,
+  options: EnvelopeTransportOptions = {},
+): WireTransport {
+  const { fastLane = true, clock = systemClock, logger = silentLogger } = options;
+  const acks = new Acknowledgements();
+  const lanes = new Lanes({ host, clock, logger });
+  const known = (peerId: string): Way | undefined => fastLane ? lanes.known(peerId) : "legacy";
+  const wayTo = (peerId: string): Promise<Way> => fastLane ? lanes.to(peerId) : Promise.resolve("legacy");
   return {
     peerId: host.peerId,
     isConnected: (peerId) => host.isConnected(peerId),
-    connect: async (peerId, options) => {
-      await host.connect(peerId, [], options);
+    framingOf(peerId) {
+      const way = known(peerId);
+      return way === undefined ? undefined : way === "legacy" ? "1.0" : "2.0";
     },
-    send: (peerId, envelope, options) => host.sendA2aFrame(peerId, encodeEnvelope(envelope), options),
+    windowOf(peerId) {
+      const way = known(peerId);
+      return way === undefined || way === "legacy" ? LEGACY_WINDOW : way.window;
+    },
+    async connect(peerId, { signal }) {
+      await host.connect(peerId, [], { signal });
+      await untilAborted(wayTo(peerId), signal);
+    },
+    send(peerId, envelope, { signal } = {}) {
+      if (signal?.aborted) return Promise.reject(toCodedError(signal.reason));
+      if (!host.isConnected(peerId)) {
+        return Promise.reject(
+          new CodedError("unavailable", `Could not send to ${peerId}: it is not connected; connect first`),
+        );
+      }
+      // A way that is known heeds the signal itself.
+      const opening = known(peerId) === undefined;
+      const sending = wayTo(peerId).then((way) => sendBy(way, peerId, envelope, { signal }));
+      return opening && signal !== undefined ? untilAborted(sending, signal) : sending;
+    },
+    onAck: (peerId, envelopeId) => acks.onAck(peerId, envelopeId),
+    onDisconnected(peerId) {
+      lanes.onDisconnected(peerId);
+      acks.onDisconnected(peerId);
+    },
+    [Symbol.asyncDispose]: () => lanes[Symbol.asyncDispose](),
   };
+
+  /** It is called in the order of the sends and hands the envelope over before it waits. */
+  function sendBy(
+    way: Way,
+    peerId: string,
+    envelope: EncodedEnvelope,
+    { signal }: { signal: AbortSignal | undefined },
+  ): Promise<Answer> {
+    if (way !== "legacy") return way.send(envelope.bytes, { signal });
+    const send = host.sendA2aFrame.bind(host);
+    return acks.send(peerId, envelope, { send, signal: signal ?? AbortSignal.timeout(LEGACY_PATIENCE_MS) });
+  }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await abortable(promise, signal);
+  } catch (error) {
+    throw toCodedError(error);
+  }
 }

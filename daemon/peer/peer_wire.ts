@@ -1,9 +1,19 @@
-import type { AgentCard, Engine } from "../../a2a/mod.ts";
+import type { AgentCard, Answer, Engine } from "../../a2a/mod.ts";
+import type { Clock } from "../../core/clock.ts";
+import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import type { P2pHandlers, P2pHost } from "../../p2p/mod.ts";
+import {
+  ARTIFACT_STREAM_PROTOCOL,
+  type FrameChannel,
+  LANE_PROTOCOL,
+  type P2pHandlers,
+  type P2pHost,
+} from "../../p2p/mod.ts";
 import type { CardBook } from "../cards.ts";
 import { encodeCard } from "../convert/card.ts";
-import { decodeEnvelope } from "../convert/envelope.ts";
+import { decodeEnvelope, encodeAck, encodeRejection } from "../convert/envelope.ts";
+import { createEnvelopeTransport, type WireTransport } from "./envelope_transport.ts";
+import { serveLane } from "./lane_receiver.ts";
 
 /** How long a peer may take to answer with its card, in milliseconds. */
 const CARD_TIMEOUT_MS = 5000;
@@ -11,21 +21,47 @@ const CARD_TIMEOUT_MS = 5000;
 export interface PeerWireDeps {
   cards: CardBook;
   logger: Logger;
+  /** Takes the streams of artifacts that peers open; without it none are taken. */
+  artifacts?: { onChannel(channel: FrameChannel): Promise<void> };
 }
 
-/** The wire to other nodes: envelopes in, cards both ways. What arrives before {@link serve} waits for it. */
+export interface PeerWireOptions {
+  /** Whether envelopes go by `/agentanycast/a2a/2.0` with peers that speak it, both ways. Default true. */
+  fastLane?: boolean;
+  /** Default the wall clock. */
+  clock?: Clock;
+}
+
+/** What a wire serves. */
+interface Served {
+  host: P2pHost;
+  engine: Pick<Engine, "receive" | "peerConnected">;
+}
+
+/** The wire to other nodes: envelopes and cards both ways. What arrives before {@link serve} waits for it. */
 export class PeerWire implements AsyncDisposable {
+  /** Protocols of which peers may open channels. */
+  readonly channelProtocols: readonly string[];
   readonly #cards: CardBook;
   readonly #logger: Logger;
-  readonly #served = Promise.withResolvers<{ host: P2pHost; engine: Engine }>();
+  readonly #artifacts: PeerWireDeps["artifacts"];
+  readonly #options: PeerWireOptions;
+  readonly #served = Promise.withResolvers<Served>();
+  #transport: WireTransport | undefined;
   readonly #exchanges = new Map<string, Promise<void>>();
   /** Connected peers that have been asked for their card; one that has a card offers it by itself from then on. */
   readonly #asked = new Set<string>();
   readonly #stop = new AbortController();
 
-  constructor(deps: PeerWireDeps) {
-    this.#cards = deps.cards;
-    this.#logger = deps.logger;
+  constructor({ cards, logger, artifacts }: PeerWireDeps, options: PeerWireOptions = {}) {
+    this.#cards = cards;
+    this.#logger = logger;
+    this.#artifacts = artifacts;
+    this.#options = options;
+    this.channelProtocols = [
+      ...(options.fastLane ?? true) ? [LANE_PROTOCOL] : [],
+      ...artifacts === undefined ? [] : [ARTIFACT_STREAM_PROTOCOL],
+    ];
     this.#served.promise.catch(() => {
       // Whoever waits for it is told; with nobody waiting there is nobody to tell.
     });
@@ -33,11 +69,11 @@ export class PeerWire implements AsyncDisposable {
 
   /** What the host calls. */
   readonly handlers: P2pHandlers = {
-    onA2aFrame: async (peerId, frame) => {
-      const { engine } = await this.#served.promise;
-      const envelope = decodeEnvelope(frame);
-      if (envelope !== undefined) return await engine.receive(peerId, envelope);
-      this.#logger.debug("Envelope of a type this version does not take", { peer: peerId });
+    onA2aFrame: (peerId, frame) => this.#takeFrame(peerId, frame),
+    onChannel: async (channel, protocol) => {
+      const served = await this.#served.promise;
+      if (protocol === LANE_PROTOCOL) await this.#serveLane(channel, served);
+      else await this.#artifacts?.onChannel(channel);
     },
     onCardFrame: async (peerId, frame) => {
       await this.#take(peerId, frame);
@@ -53,11 +89,17 @@ export class PeerWire implements AsyncDisposable {
     onPeerDisconnected: (peerId) => {
       this.#asked.delete(peerId);
       this.#logger.info("Peer disconnected", { peer: peerId });
+      this.#transport?.onDisconnected(peerId);
     },
   };
 
+  /** The engine's way to other engines over `host`; it is the wire's, which closes it. To be called once. */
+  openTransport(host: P2pHost): WireTransport {
+    return this.#transport = createEnvelopeTransport(host, { ...this.#options, logger: this.#logger });
+  }
+
   /** Opens the wire. */
-  serve(host: P2pHost, engine: Engine): void {
+  serve(host: P2pHost, engine: Served["engine"]): void {
     this.#served.resolve({ host, engine });
   }
 
@@ -101,6 +143,65 @@ export class PeerWire implements AsyncDisposable {
     this.#served.reject(closing);
     this.#stop.abort(closing);
     await Promise.all(this.#exchanges.values());
+    await this.#transport?.[Symbol.asyncDispose]();
+  }
+
+  /** A frame of 1.0: an ACK is the answer to an envelope of ours, everything else is for the engine. */
+  async #takeFrame(peerId: string, frame: Uint8Array): Promise<void> {
+    const { host, engine } = await this.#served.promise;
+    const decoded = decodeEnvelope(frame);
+    if (decoded === undefined) {
+      return this.#logger.debug("Envelope of a type this version does not take", { peer: peerId });
+    }
+    if (decoded.kind === "ack") return this.#transport?.onAck(peerId, decoded.acknowledgedEnvelopeId);
+    const { envelope } = decoded;
+    const answer = await engine.receive(peerId, envelope);
+    if (answer.outcome !== "taken") this.#logNotTaken(peerId, answer);
+    if (answer.outcome === "busy") return;
+    const { signal } = this.#stop;
+    const { body } = envelope;
+    try {
+      // An ACK does not say that the task is refused, and once it is there the peer does not ask again.
+      if (answer.outcome === "refused" && body.type === "send_task") {
+        await host.sendA2aFrame(peerId, encodeRejection(body.taskId, answer.reason), { signal });
+      }
+      await host.sendA2aFrame(peerId, encodeAck(envelope.envelopeId), { signal });
+    } catch (error) {
+      // The peer sends it again, and is then told again.
+      this.#logger.debug("Envelope not answered", { peer: peerId, error });
+    }
+  }
+
+  async #serveLane(channel: FrameChannel, { engine }: Served): Promise<void> {
+    const { peerId } = channel;
+    try {
+      await serveLane(channel, { receive: (bytes) => this.#judge(engine, peerId, bytes) });
+    } catch (error) {
+      this.#logger.debug("Lane of a peer ended", { peer: peerId, error });
+    }
+  }
+
+  /** An envelope of a lane that cannot be read is refused for good: it would be no better another time. */
+  async #judge(engine: Served["engine"], peerId: string, bytes: Uint8Array): Promise<Answer> {
+    const answer = await this.#ask(engine, peerId, bytes);
+    if (answer.outcome !== "taken") this.#logNotTaken(peerId, answer);
+    return answer;
+  }
+
+  #ask(engine: Served["engine"], peerId: string, bytes: Uint8Array): Answer | Promise<Answer> {
+    let decoded: ReturnType<typeof decodeEnvelope>;
+    try {
+      decoded = decodeEnvelope(bytes);
+    } catch (error) {
+      return { outcome: "refused", reason: errorMessage(error) };
+    }
+    return decoded?.kind === "envelope"
+      ? engine.receive(peerId, decoded.envelope)
+      : { outcome: "refused", reason: "an envelope of this type is not taken" };
+  }
+
+  #logNotTaken(peer: string, { outcome, reason }: Exclude<Answer, { outcome: "taken" }>): void {
+    this.#logger.debug("Envelope not taken", { peer, outcome, reason });
   }
 
   async #exchange(peerId: string): Promise<void> {

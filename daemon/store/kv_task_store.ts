@@ -1,19 +1,23 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type {
   OutboxEntry,
+  OutboxLane,
+  PeerOutbox,
+  Retention,
   StoredTask,
   Task,
   TaskPage,
   TaskQuery,
+  TaskRecord,
   TaskStep,
   TaskStore,
 } from "../../a2a/mod.ts";
 import { isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { OutboxRecordSchema, TaskRecordSchema } from "../../gen/agentanycast/store/v1/records_pb.ts";
+import { RemovedTaskRecordSchema } from "../../gen/agentanycast/store/v1/records_pb.ts";
 import {
-  type KvEntry,
+  damagedKey,
   type KvKey,
   type KvOperation,
   type KvStore,
@@ -21,123 +25,346 @@ import {
   openTaskPrefix,
   outboxKey,
   outboxPrefix,
+  removedTaskKey,
+  removedTaskPrefix,
   taskByTimeKey,
   taskByTimePrefix,
   taskKey,
 } from "../../kv/mod.ts";
-import { decodeEnvelope, encodeEnvelope } from "../convert/envelope.ts";
-import { fromTask, toTask } from "../convert/task.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
+import { RecordCache } from "./record_cache.ts";
+import { decodeOutboxEntry, decodeTaskRecord, encodeOutboxEntry, encodeTaskRecord } from "./task_codec.ts";
+import { toListed } from "./task_listing.ts";
 
 const MAX_PAGE_SIZE = 1000;
-/** Text of a task that lists show, in UTF-16 units. */
-const MAX_EXCERPT = 1000;
+/** Tasks looked at for one page; what matches less often comes in several pages, of which some may be empty. */
+const MAX_LOOKED = 1000;
+/** Bytes of envelopes read at once; one may be larger. */
+const MAX_OUTBOX_BYTES = 16 * 1024 * 1024;
 const EMPTY = new Uint8Array();
+/** Tasks removed in one commit: each takes three changes, whose keys have to fit even with the longest ids. */
+const REMOVED_TOGETHER = 25;
+/** Remembered tasks looked at per round of removal; the next round goes on behind them. */
+const FORGOTTEN_PER_ROUND = 20_000;
 
 /** The engine's {@link TaskStore} on a {@link KvStore}: one record per task, indexes by time and of unfinished tasks. */
 export class KvTaskStore implements TaskStore {
   readonly #kv: KvStore;
   readonly #logger: Logger;
+  readonly #cache = new RecordCache();
+  /** Whether removed tasks are remembered; undefined: not looked yet. */
+  #remembers: boolean | Promise<boolean> | undefined;
+  /** The last remembered task looked at. */
+  #forgottenTo: KvKey | undefined;
 
   constructor(deps: { kv: KvStore; logger: Logger }) {
     this.#kv = deps.kv;
     this.#logger = deps.logger;
   }
 
-  async load(taskId: string): Promise<StoredTask | undefined> {
-    const entry = await this.#kv.get(taskKey(taskId));
-    return entry === undefined ? undefined : { task: decodeTask(entry), revision: entry.revision };
+  cached(taskId: string): StoredTask | undefined {
+    return this.#cache.get(taskId);
   }
 
-  commit(step: TaskStep): Promise<boolean> {
-    const { task, revision, outbox } = step;
-    const record = create(TaskRecordSchema, { task: toTask(task, "") });
+  async load(taskId: string): Promise<StoredTask | undefined> {
+    const cached = this.#cache.get(taskId);
+    if (cached !== undefined) return cached;
+    const reading = this.#cache.beginRead(taskId);
+    let isLatest = false;
+    let found;
+    try {
+      found = await this.#read(taskId);
+    } finally {
+      isLatest = this.#cache.endRead(taskId, reading);
+    }
+    if (found === undefined) return undefined;
+    // A step that was committed while this was read is newer; after one that failed or a removal, this is not to be kept.
+    const newer = this.#cache.get(taskId);
+    if (newer !== undefined || !isLatest) return newer ?? found.stored;
+    return this.#cache.put(found.stored, found.bytes);
+  }
+
+  async commit(step: TaskStep): Promise<StoredTask | undefined> {
+    const { record, revision, outbox, withdrawn } = step;
+    const { taskId, createdAtMs, status } = record.task;
+    const value = encodeTaskRecord(record);
     const operations: KvOperation[] = [
-      { op: "check", key: taskKey(task.taskId), revision },
-      { op: "set", key: taskKey(task.taskId), value: toBinary(TaskRecordSchema, record) },
+      { op: "check", key: taskKey(taskId), revision },
+      { op: "set", key: taskKey(taskId), value },
     ];
     if (revision === undefined) {
-      operations.push({ op: "set", key: taskByTimeKey(task.createdAtMs, task.taskId), value: EMPTY });
-      operations.push({ op: "set", key: openTaskKey(task.taskId), value: EMPTY });
-    }
-    if (isTerminal(task.status)) operations.push({ op: "delete", key: openTaskKey(task.taskId) });
+      operations.push({ op: "set", key: taskByTimeKey(createdAtMs, taskId), value: EMPTY });
+      if (!isTerminal(status)) {
+        operations.push({ op: "set", key: openTaskKey(createdAtMs, taskId), value: EMPTY });
+      }
+    } else if (isTerminal(status)) operations.push({ op: "delete", key: openTaskKey(createdAtMs, taskId) });
     for (const entry of outbox) {
-      operations.push({
-        op: "set",
-        key: outboxKey(entry.peerId, entry.sequence),
-        value: encodeOutbox(entry),
-      });
+      operations.push({ op: "set", key: keyOf(entry), value: encodeOutboxEntry(entry) });
     }
-    return this.#kv.commit(operations);
+    for (const entry of withdrawn) operations.push({ op: "delete", key: keyOf(entry) });
+    const committed = await this.#kv.commit(operations).finally(() => {
+      // Of a commit that throws nobody knows whether it was done.
+      this.#cache.drop(taskId);
+    });
+    if (committed === undefined) return undefined;
+    return this.#cache.put({ record, revision: committed }, value.length);
   }
 
   async list(query: TaskQuery): Promise<TaskPage> {
-    const limit = Math.min(query.pageSize, MAX_PAGE_SIZE);
+    const limit = Math.max(1, Math.min(query.pageSize, MAX_PAGE_SIZE));
     const tasks: Task[] = [];
-    const after = query.pageToken ? parsePageToken(query.pageToken) : undefined;
-    for await (const { key } of this.#kv.list(taskByTimePrefix, { reverse: true, ...(after && { after }) })) {
-      const task = await this.#loadReadable(key);
-      if (task === undefined || !matches(task, query)) continue;
-      if (tasks.length === limit) return { tasks, nextPageToken: toPageToken(tasks.at(-1) as Task) };
-      tasks.push(toListed(task));
+    const { statuses = [], pageToken } = query;
+    const onlyOpen = statuses.length > 0 && !statuses.some(isTerminal);
+    const prefix = onlyOpen ? openTaskPrefix : taskByTimePrefix;
+    const after = pageToken ? [...prefix, ...parsePageToken(pageToken)] : undefined;
+    let last: KvKey | undefined;
+    let looked = 0;
+    for await (const key of this.#keys(prefix, { reverse: true, ...(after && { after }) })) {
+      if (last !== undefined && (tasks.length === limit || looked === MAX_LOOKED)) {
+        return { tasks, nextPageToken: last.slice(1).join(".") };
+      }
+      last = key;
+      looked++;
+      const task = (await this.#readable(key))?.task;
+      if (task !== undefined && matches(task, query)) tasks.push(toListed(task));
     }
     return { tasks, nextPageToken: "" };
   }
 
-  async *open(): AsyncIterable<Task> {
-    for await (const { key } of this.#kv.list(openTaskPrefix)) {
-      const task = await this.#loadReadable(key);
-      if (task !== undefined && !isTerminal(task.status)) yield task;
+  async *open(): AsyncIterable<TaskRecord> {
+    for await (const key of this.#keys(openTaskPrefix)) {
+      const record = await this.#readable(key);
+      if (record !== undefined && !isTerminal(record.task.status)) yield record;
+      else await this.#kv.commit([{ op: "delete", key }]);
     }
   }
 
-  async outboxPeers(): Promise<readonly { peerId: string; lastSequence: number }[]> {
-    const peers = new Map<string, number>();
-    for await (const { key } of this.#kv.list(outboxPrefix())) peers.set(String(key[1]), Number(key[2]));
-    return [...peers].map(([peerId, lastSequence]) => ({ peerId, lastSequence }));
+  async outboxPeers(): Promise<readonly PeerOutbox[]> {
+    const lanes = new Map<string, PeerOutbox>();
+    for await (const { peerId, lane, sequence, bytes } of this.#entries(outboxPrefix())) {
+      const id = toLaneId({ peerId, lane });
+      const before = lanes.get(id);
+      lanes.set(id, {
+        peerId,
+        lane,
+        lastSequence: sequence,
+        count: (before?.count ?? 0) + 1,
+        bytes: (before?.bytes ?? 0) + bytes.length,
+      });
+    }
+    return [...lanes.values()];
   }
 
-  async outbox(peerId: string, options: { limit: number }): Promise<readonly OutboxEntry[]> {
+  async outbox(
+    lane: { peerId: string; lane: OutboxLane },
+    options: { limit: number; after: number },
+  ): Promise<readonly OutboxEntry[]> {
+    const { limit, after } = options;
+    const laneId = toLaneId(lane);
     const entries: OutboxEntry[] = [];
-    for await (const entry of this.#kv.list(outboxPrefix(peerId), options)) {
-      try {
-        entries.push(decodeOutbox(entry, peerId));
-      } catch (error) {
-        this.#logger.error("An envelope in the store cannot be read; it is dropped", { peer: peerId, error });
-        await this.#kv.commit([{ op: "delete", key: entry.key }]);
-      }
+    let bytes = 0;
+    for await (const entry of this.#entries(outboxPrefix(laneId), { after: outboxKey(laneId, after) })) {
+      entries.push(entry);
+      bytes += entry.bytes.length;
+      if (entries.length === limit || bytes >= MAX_OUTBOX_BYTES) break;
     }
     return entries;
   }
 
   async removeOutbox(entries: readonly OutboxEntry[]): Promise<void> {
-    await this.#kv.commit(
-      entries.map(({ peerId, sequence }) => ({ op: "delete", key: outboxKey(peerId, sequence) })),
-    );
+    await this.#kv.commit(entries.map((entry) => ({ op: "delete", key: keyOf(entry) })));
   }
 
-  /** The task an index entry names, or undefined (and a line in the log) when its record is damaged. */
-  async #loadReadable(indexKey: KvKey): Promise<Task | undefined> {
+  async wasRemoved(taskId: string): Promise<boolean> {
+    this.#remembers ??= this.#findRemoved();
+    if (!await this.#remembers) return false;
     try {
-      return (await this.load(String(indexKey.at(-1))))?.task;
+      return await this.#kv.get(removedTaskKey(taskId)) !== undefined;
     } catch (error) {
-      this.#logger.error("A task in the store cannot be read; it is left out", { error });
+      if (isDamage(error)) return true;
+      throw error;
+    }
+  }
+
+  async #findRemoved(): Promise<boolean> {
+    try {
+      for await (const _any of this.#keys(removedTaskPrefix)) return true;
+      // A task that was removed meanwhile has set it already.
+      return this.#remembers = this.#remembers === true;
+    } catch (error) {
+      this.#remembers = undefined;
+      throw error;
+    }
+  }
+
+  async *removeEnded(retention: Retention): AsyncIterable<readonly string[]> {
+    const { endedBeforeMs, maxTasks, signal } = retention;
+    await this.#forget(retention);
+    let excess = await this.#count(signal) - maxTasks;
+    let batch: Task[] = [];
+    for await (const key of this.#keys(taskByTimePrefix)) {
+      if (signal.aborted) return;
+      if (excess <= 0 && Number(key[1]) >= endedBeforeMs) break;
+      const task = (await this.#readable(key))?.task;
+      if (task === undefined) await this.#kv.commit([{ op: "delete", key }]); // its record was set aside
+      if (task === undefined || !isTerminal(task.status)) continue;
+      if (excess <= 0 && task.updatedAtMs >= endedBeforeMs) continue;
+      excess--;
+      batch.push(task);
+      if (batch.length < REMOVED_TOGETHER) continue;
+      yield await this.#remove(batch, retention);
+      batch = [];
+    }
+    if (batch.length > 0) yield await this.#remove(batch, retention);
+  }
+
+  async #remove(tasks: readonly Task[], retention: Retention): Promise<readonly string[]> {
+    const expiresAt = toTimestamp(retention.rememberUntilMs);
+    const value = toBinary(RemovedTaskRecordSchema, create(RemovedTaskRecordSchema, { expiresAt }));
+    const operations = tasks.flatMap(({ taskId, createdAtMs, direction }): KvOperation[] => [
+      { op: "delete", key: taskKey(taskId) },
+      { op: "delete", key: taskByTimeKey(createdAtMs, taskId) },
+      ...direction === "inbound" ? [{ op: "set", key: removedTaskKey(taskId), value } as const] : [],
+    ]);
+    await this.#kv.commit(operations).finally(() => {
+      for (const { taskId } of tasks) this.#cache.drop(taskId);
+    });
+    this.#remembers = true;
+    return tasks.map(({ taskId }) => taskId);
+  }
+
+  /** Forgets removed tasks whose time is over. */
+  async #forget({ nowMs, signal }: Retention): Promise<void> {
+    const damaged: KvKey[] = [];
+    const over: KvKey[] = [];
+    const after = this.#forgottenTo;
+    this.#forgottenTo = undefined;
+    let count = 0;
+    for await (
+      const { key, value } of this.#kv.list(removedTaskPrefix, {
+        limit: FORGOTTEN_PER_ROUND,
+        onDamaged: (key) => damaged.push(key),
+        ...(after && { after }),
+      })
+    ) {
+      if (signal.aborted) return;
+      if (expiryOf(value) <= nowMs) over.push(key);
+      if (++count === FORGOTTEN_PER_ROUND) this.#forgottenTo = key;
+    }
+    over.push(...damaged);
+    while (over.length > 0) {
+      const keys = over.splice(0, REMOVED_TOGETHER);
+      await this.#kv.commit(keys.map((key) => ({ op: "delete", key })));
+    }
+  }
+
+  async #count(signal: AbortSignal): Promise<number> {
+    let count = 0;
+    for await (const _key of this.#keys(taskByTimePrefix)) {
+      count++;
+      if (signal.aborted) break;
+    }
+    return count;
+  }
+
+  /** The record as it lies in the store. One that is damaged is set aside. @throws CodedError `data_loss`. */
+  async #read(taskId: string): Promise<{ stored: StoredTask; bytes: number } | undefined> {
+    const key = taskKey(taskId);
+    let value: Uint8Array | undefined;
+    try {
+      const entry = await this.#kv.get(key);
+      if (entry === undefined) return undefined;
+      value = entry.value;
+      const record = decodeTaskRecord(taskId, value);
+      return { stored: { record, revision: entry.revision }, bytes: value.length };
+    } catch (error) {
+      if (isDamage(error)) await this.#setAside(key, error, value);
+      throw error;
+    }
+  }
+
+  /** The record an index entry names, past the cache, which is for those that change; undefined when it is damaged. */
+  async #readable(indexKey: KvKey): Promise<TaskRecord | undefined> {
+    const taskId = String(indexKey.at(-1));
+    try {
+      return (this.#cache.get(taskId) ?? (await this.#read(taskId))?.stored)?.record;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      await this.#kv.commit([{ op: "delete", key: indexKey }]);
       return undefined;
     }
   }
+
+  /** The keys below `prefix`, whose values mean nothing and may be damaged. */
+  async *#keys(prefix: KvKey, options: { reverse?: boolean; after?: KvKey } = {}): AsyncIterable<KvKey> {
+    let damaged: KvKey[] = [];
+    const onDamaged = (key: KvKey) => damaged.push(key);
+    for await (const { key } of this.#kv.list(prefix, { ...options, onDamaged })) {
+      yield* damaged;
+      damaged = [];
+      yield key;
+    }
+    yield* damaged;
+  }
+
+  /** Waiting envelopes; those that are damaged are set aside. */
+  async *#entries(prefix: KvKey, options: { after?: KvKey } = {}): AsyncIterable<OutboxEntry> {
+    const damaged: [KvKey, unknown][] = [];
+    const onDamaged = (key: KvKey, error: unknown) => damaged.push([key, error]);
+    try {
+      for await (const { key, value } of this.#kv.list(prefix, { ...options, onDamaged })) {
+        const place = { ...fromLaneId(String(key[1])), sequence: Number(key[2]) };
+        try {
+          yield decodeOutboxEntry(place, value);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+          await this.#setAside(key, error, value);
+        }
+      }
+    } finally {
+      for (const [key, error] of damaged) await this.#setAside(key, error, undefined);
+    }
+  }
+
+  /** Takes a damaged value out of the way, so that nothing else meets it; its bytes, when they can be read, are kept. */
+  async #setAside(key: KvKey, error: unknown, value: Uint8Array | undefined): Promise<void> {
+    const where = damagedKey(key);
+    this.#logger.error("A value in the store cannot be read; it is set aside", {
+      key: key.join("/"),
+      setAside: where.join("/"),
+      error,
+    });
+    await this.#kv.commit([{ op: "set", key: where, value: value ?? EMPTY }, { op: "delete", key }]);
+  }
 }
 
-/** A task as lists show it: the request's text in short, artifacts by name. */
-function toListed(task: Task): Task {
-  const messages = task.messages.slice(0, 1).map((message) => ({
-    ...message,
-    parts: message.parts.flatMap(({ content, ...part }) =>
-      content.kind === "text"
-        ? [{ ...part, content: { ...content, text: content.text.slice(0, MAX_EXCERPT) } }]
-        : []
-    ).slice(0, 1),
-  }));
-  return { ...task, messages, artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [] })) };
+function isDamage(error: unknown): boolean {
+  return error instanceof CodedError && error.code === "data_loss";
+}
+
+/** Until when a removed task is remembered; a record that cannot be read is over. */
+function expiryOf(value: Uint8Array): number {
+  try {
+    return fromTimestamp(fromBinary(RemovedTaskRecordSchema, value).expiresAt);
+  } catch {
+    return -Infinity; // bytes that are no such record
+  }
+}
+
+/** How a lane's name in the store ends. */
+const LANE_SUFFIXES = { reports: "/reports", turns: "/turns", requests: "" } as const;
+
+function toLaneId({ peerId, lane }: Pick<OutboxEntry, "peerId" | "lane">): string {
+  return peerId + LANE_SUFFIXES[lane];
+}
+
+function fromLaneId(id: string): { peerId: string; lane: OutboxLane } {
+  const lane = (["reports", "turns"] as const).find((one) => id.endsWith(LANE_SUFFIXES[one])) ?? "requests";
+  return { peerId: id.slice(0, id.length - LANE_SUFFIXES[lane].length), lane };
+}
+
+function keyOf(entry: Pick<OutboxEntry, "peerId" | "lane" | "sequence">): KvKey {
+  return outboxKey(toLaneId(entry), entry.sequence);
 }
 
 function matches(task: Task, query: TaskQuery): boolean {
@@ -145,50 +372,11 @@ function matches(task: Task, query: TaskQuery): boolean {
     (query.statuses === undefined || query.statuses.length === 0 || query.statuses.includes(task.status));
 }
 
-function toPageToken(last: Task): string {
-  return `${last.createdAtMs}.${last.taskId}`;
-}
-
+/** When the last task of a page was created, and its id. */
 function parsePageToken(token: string): KvKey {
   const [, createdAtMs, taskId] = /^(\d+)\.(.+)$/.exec(token) ?? [];
   if (createdAtMs === undefined || taskId === undefined) {
     throw new CodedError("invalid_argument", "The page token is none of this node's: start without one");
   }
-  return taskByTimeKey(Number(createdAtMs), taskId);
-}
-
-function decodeTask(entry: KvEntry): Task {
-  try {
-    const { task } = fromBinary(TaskRecordSchema, entry.value);
-    if (task === undefined) throw new Error("the record is empty");
-    return fromTask(task);
-  } catch (cause) {
-    throw new CodedError("data_loss", `The record of task ${String(entry.key.at(-1))} is damaged`, { cause });
-  }
-}
-
-function encodeOutbox(entry: OutboxEntry): Uint8Array {
-  const { taskId, envelope } = entry;
-  const record = create(OutboxRecordSchema, {
-    taskId,
-    envelope: encodeEnvelope(envelope),
-    envelopeId: envelope.envelopeId,
-    queuedAt: toTimestamp(entry.queuedAtMs),
-    expiresAt: toTimestamp(entry.expiresAtMs),
-  });
-  return toBinary(OutboxRecordSchema, record);
-}
-
-function decodeOutbox(entry: KvEntry, peerId: string): OutboxEntry {
-  const record = fromBinary(OutboxRecordSchema, entry.value);
-  const envelope = decodeEnvelope(record.envelope);
-  if (envelope === undefined) throw new CodedError("data_loss", "The envelope is of an unknown type");
-  return {
-    peerId,
-    sequence: Number(entry.key.at(-1)),
-    taskId: record.taskId,
-    envelope,
-    queuedAtMs: fromTimestamp(record.queuedAt),
-    expiresAtMs: fromTimestamp(record.expiresAt),
-  };
+  return [Number(createdAtMs), taskId];
 }

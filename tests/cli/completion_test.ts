@@ -28,7 +28,7 @@ Deno.test({
     deepEqual(await complete(script, ["agentanycast", "task", ""]).then((found) => found.slice(0, 3)), [
       "list",
       "get",
-      "cancel",
+      "watch",
     ]);
     deepEqual(await complete(script, ["agentanycast", "send", "--meta"]), ["--metadata"]);
     deepEqual(await complete(script, ["agentanycast", "task", "get", "id", "--out"]), ["--output"]);

@@ -52,7 +52,11 @@ Deno.test("send() gets the answer of the demo agent, from a home without a daemo
   const card = await runProgram(["card", address, "--json", "--home", client]);
   equal(JSON.parse(card.stdout).skills[0].id, "echo");
   equal((await runProgram(["status", "--home", client])).code, 3); // nothing was left behind
-  deepEqual((await Array.fromAsync(Deno.readDir(client), ({ name }) => name)).sort(), ["data", "key"]);
+  deepEqual((await Array.fromAsync(Deno.readDir(client), ({ name }) => name)).sort(), [
+    "artifacts",
+    "data",
+    "key",
+  ]);
 
   const status = await runProgram(["status", "--json", "--home", agent]);
   const { running, addresses, pid, card: own } = JSON.parse(status.stdout);
@@ -62,7 +66,7 @@ Deno.test("send() gets the answer of the demo agent, from a home without a daemo
   equal((await demo.ended()).code, 0);
 });
 
-Deno.test("send() tells an unreachable peer, and a task that is not taken up in time, by its exit code", async () => {
+Deno.test("send() queues the task of an unreachable peer, and tells by its exit code that it is not done in time", async () => {
   await using dir = await tempDir();
   const { program, address } = await startServing(["daemon", "--home", `${dir.path}/a`]);
   await using daemon = program;
@@ -71,10 +75,13 @@ Deno.test("send() tells an unreachable peer, and a task that is not taken up in 
   match(late.stderr, /the task goes on\. Look at it later: agentanycast task get [0-9a-f-]{36} --home/);
   daemon.kill("SIGTERM");
   equal((await daemon.ended()).code, 0);
-  const away = await runProgram(["send", address, "x", "--json", "--home", `${dir.path}/b`]);
-  equal(away.code, 3, away.stderr);
-  equal(JSON.parse(away.stderr).error.code, "unavailable");
+  const away = await runProgram(["send", address, "x", "--timeout", "4", "--home", `${dir.path}/b`]);
+  equal(away.code, 4, away.stderr);
+  match(away.stderr, /^The peer has not been reached yet; .* agentanycast task get [0-9a-f-]{36} --home/m);
   equal(away.stdout, "");
+  const [, taskId = ""] = /task get (\S+)/.exec(away.stderr) ?? [];
+  const cancel = await runProgram(["task", "cancel", taskId, "--home", `${dir.path}/b`]);
+  match(cancel.stdout, /is canceled|cancellation .* is requested/); // it may or may not be known to have left
 });
 
 Deno.test("send() says how to look at the task later when it is interrupted", async () => {
@@ -144,14 +151,14 @@ Deno.test("daemon() under the name agentanycastd has its home beside its socket,
   await using beside = start(`${folder}/a`, { AGENTANYCAST_HOME: "" });
   await beside.stdoutLine(/^LISTEN_ADDR=/);
   equal(await homeOf(`${folder}/a`), `${folder}/a`);
-  deepEqual(await namesIn(`${folder}/a`), ["daemon.sock", "data", "key", "logs"]);
+  deepEqual(await namesIn(`${folder}/a`), ["artifacts", "daemon.sock", "data", "key", "logs"]);
 
   await Deno.mkdir(`${folder}/b`);
   await using named = start(`${folder}/b`, { AGENTANYCAST_HOME: `${folder}/home` });
   await named.stdoutLine(/^LISTEN_ADDR=/);
   equal(await homeOf(`${folder}/b`), `${folder}/home`);
   deepEqual(await namesIn(`${folder}/b`), ["daemon.sock"]);
-  deepEqual(await namesIn(`${folder}/home`), ["data", "key", "logs"]);
+  deepEqual(await namesIn(`${folder}/home`), ["artifacts", "data", "key", "logs"]);
 });
 
 Deno.test("daemon() stops when its stdin ends and not before, when it is called with --stop-with-stdin", async () => {

@@ -53,7 +53,7 @@ test("get() answers undefined when nothing was set", async (store) => {
 });
 
 test("get() answers key, value and revision of what was set", async (store) => {
-  assert.equal(await store.commit([set(["a", 1, "b"], "hello")]), true);
+  assert.ok(await store.commit([set(["a", 1, "b"], "hello")]));
   const entry = await store.get(["a", 1, "b"]);
   assert.deepEqual(entry?.key, ["a", 1, "b"]);
   assert.deepEqual(entry?.value, text("hello"));
@@ -98,19 +98,19 @@ test("commit() changes the revision when the value stays the same", async (store
 
 test("commit() deletes and accepts deleting what is not there", async (store) => {
   await store.commit([set(["a"]), set(["b"])]);
-  assert.equal(await store.commit([{ op: "delete", key: ["a"] }, { op: "delete", key: ["none"] }]), true);
+  assert.ok(await store.commit([{ op: "delete", key: ["a"] }, { op: "delete", key: ["none"] }]));
   assert.equal(await store.get(["a"]), undefined);
   assert.deepEqual(await listKeys(store, []), [["b"]]);
 });
 
-test("commit() is true when there is nothing to do", async (store) => {
-  assert.equal(await store.commit([]), true);
+test("commit() answers a revision when there is nothing to do", async (store) => {
+  assert.ok(await store.commit([]));
 });
 
 test("get() answers values of all sizes whole", async (store) => {
   for (const size of SIZES) {
     const value = patternBytes(size, size + 1);
-    assert.equal(await store.commit([set(["v", size], value)]), true);
+    assert.ok(await store.commit([set(["v", size], value)]));
     assert.ok(Buffer.from((await store.get(["v", size]))?.value ?? []).equals(value), `${size} bytes`);
   }
   const listed = await Array.fromAsync(store.list(["v"]));
@@ -129,7 +129,7 @@ test("commit() replaces large by small, small by large and large by large", asyn
 
 test("commit() takes many middle-sized values at once", async (store) => {
   const operations = Array.from({ length: 40 }, (_, i) => set(["v", i], patternBytes(50_000, i)));
-  assert.equal(await store.commit(operations), true);
+  assert.ok(await store.commit(operations));
   for await (const { key, value } of store.list(["v"])) {
     assert.ok(Buffer.from(value).equals(patternBytes(50_000, Number(key[1]))), `value ${key[1]}`);
   }
@@ -174,7 +174,7 @@ test("commit() is false and changes nothing when a check does not hold", async (
   const missing: KvOperation = { op: "check", key: ["none"], revision: entry?.revision };
   for (const check of [stale, absent, foreign, missing]) {
     const changes = [set(["b"]), set(["big"], patternBytes(200_000)), set(["a"], "newer")];
-    assert.equal(await store.commit([...changes, check]), false);
+    assert.equal(await store.commit([...changes, check]), undefined);
   }
   assert.equal(await getText(store, ["a"]), "new");
   assert.deepEqual(await listKeys(store, []), [["a"]]);
@@ -183,15 +183,13 @@ test("commit() is false and changes nothing when a check does not hold", async (
 test("commit() goes through when all checks hold", async (store) => {
   await store.commit([set(["a"], "old")]);
   const entry = await store.get(["a"]);
-  assert.equal(
-    await store.commit([
-      { op: "check", key: ["a"], revision: entry?.revision },
-      { op: "check", key: ["b"], revision: undefined },
-      { op: "delete", key: ["a"] },
-      set(["b"], "new"),
-    ]),
-    true,
-  );
+  const revision = await store.commit([
+    { op: "check", key: ["a"], revision: entry?.revision },
+    { op: "check", key: ["b"], revision: undefined },
+    { op: "delete", key: ["a"] },
+    set(["b"], "new"),
+  ]);
+  assert.equal(revision, (await store.get(["b"]))?.revision);
   assert.deepEqual(await listKeys(store, []), [["b"]]);
 });
 
@@ -199,8 +197,8 @@ test("commit() checks large values like small ones", async (store) => {
   await store.commit([set(["a"], patternBytes(200_000))]);
   const entry = await store.get(["a"]);
   const check: KvOperation = { op: "check", key: ["a"], revision: entry?.revision };
-  assert.equal(await store.commit([check, set(["a"], patternBytes(200_000))]), true);
-  assert.equal(await store.commit([check, set(["a"], "lost")]), false);
+  assert.ok(await store.commit([check, set(["a"], patternBytes(200_000))]));
+  assert.equal(await store.commit([check, set(["a"], "lost")]), undefined);
   assert.deepEqual((await store.get(["a"]))?.value.length, 200_000);
 });
 
@@ -211,7 +209,7 @@ for (const size of [10, 100_000]) {
       (_, i) =>
         store.commit([{ op: "check", key: ["a"], revision: undefined }, set(["a"], patternBytes(size, i))]),
     );
-    const won = (await Promise.all(attempts)).flatMap((ok, i) => ok ? [i] : []);
+    const won = (await Promise.all(attempts)).flatMap((revision, i) => revision === undefined ? [] : [i]);
     assert.equal(won.length, 1);
     assert.deepEqual((await store.get(["a"]))?.value, patternBytes(size, won[0]));
   });
@@ -228,6 +226,107 @@ test("commit() loses no increment when many count with checks", async (store) =>
   };
   await Promise.all(Array.from({ length: 12 }, increment));
   assert.equal(await getText(store, ["n"]), "12");
+});
+
+test("commit() answers the revision of all it set and undefined when a check did not hold", async (store) => {
+  const first = await store.commit([set(["a"]), set(["b"], patternBytes(100_000)), set(["c"])]);
+  assert.ok(first);
+  for (const key of ["a", "b", "c"]) assert.equal((await store.get([key]))?.revision, first);
+  const check = (revision: string | undefined): KvOperation => ({ op: "check", key: ["a"], revision });
+  const second = await store.commit([check(first), set(["a"]), { op: "delete", key: ["c"] }]);
+  assert.ok(second);
+  assert.notEqual(second, first);
+  assert.equal((await store.get(["a"]))?.revision, second);
+  assert.equal(await store.commit([check(first), set(["a"])]), undefined);
+  assert.ok(await store.commit([check(second)]));
+  assert.ok(await store.commit([{ op: "delete", key: ["a"] }]));
+});
+
+test("commit() does what was called first first when many name one key at once", async (store) => {
+  const values = Array.from({ length: 12 }, (_, i) => patternBytes(i % 4 === 3 ? 70_000 : 20, i));
+  const revisions = await Promise.all(values.map((value) => store.commit([set(["v"], value)])));
+  assert.equal(new Set(revisions).size, values.length);
+  const entry = await store.get(["v"]);
+  assert.deepEqual(entry?.value, values.at(-1));
+  assert.equal(entry?.revision, revisions.at(-1));
+});
+
+test("commit() lets one of two through at once when each checks what the other sets", async (store) => {
+  const absent = (key: string): KvOperation => ({ op: "check", key: [key], revision: undefined });
+  for (const other of ["small", patternBytes(100_000)]) {
+    await store.commit([{ op: "delete", key: ["a"] }, { op: "delete", key: ["b"] }]);
+    const [first, second] = await Promise.all([
+      store.commit([absent("a"), set(["b"], other)]),
+      store.commit([absent("b"), set(["a"], other)]),
+    ]);
+    assert.ok(first);
+    assert.equal(second, undefined);
+    assert.deepEqual(await listKeys(store, []), [["b"]]);
+  }
+});
+
+test("commit() sees at once what was deleted, set and checked before it", async (store) => {
+  const old = await store.commit([set(["a"], "old")]);
+  const check = (revision: string | undefined): KvOperation => ({ op: "check", key: ["a"], revision });
+  const results = await Promise.all([
+    store.commit([check(old), set(["first"])]),
+    store.commit([{ op: "delete", key: ["a"] }]),
+    store.commit([check(old), set(["stale"])]),
+    store.commit([check(undefined), set(["a"], "new")]),
+    store.commit([check(undefined), set(["stale"])]),
+  ]);
+  assert.deepEqual(results.map((revision) => revision !== undefined), [true, true, false, true, false]);
+  assert.deepEqual(await listKeys(store, []), [["a"], ["first"]]);
+  assert.equal(await getText(store, ["a"]), "new");
+});
+
+test("commit() refuses only those whose checks do not hold when many run at once", async (store) => {
+  await store.commit([set(["there"])]);
+  const isGuilty = (i: number) => i % 17 === 5 || i === 88 || i === 89;
+  const results = await Promise.all(Array.from({ length: 150 }, (_, i) =>
+    store.commit([
+      { op: "check", key: isGuilty(i) ? ["there"] : ["v", i], revision: undefined },
+      set(["v", i], patternBytes(i === 30 ? 90_000 : 600, i)),
+      set(["index", i]),
+    ])));
+  const done = results.flatMap((revision, i) => revision === undefined ? [] : [i]);
+  assert.deepEqual(done, [...results.keys()].filter((i) => !isGuilty(i)));
+  assert.deepEqual(await listKeys(store, ["index"]), done.map((i) => ["index", i]));
+  for await (const { key, value, revision } of store.list(["v"])) {
+    const i = Number(key[1]);
+    assert.ok(Buffer.from(value).equals(patternBytes(i === 30 ? 90_000 : 600, i)), `value ${i}`);
+    assert.equal(revision, results[i]);
+  }
+});
+
+test("commit() resolves in the order of the calls when small ones run at once", async (store) => {
+  const resolved: number[] = [];
+  await Promise.all(Array.from({ length: 250 }, async (_, i) => {
+    await store.commit([{ op: "check", key: ["v", i], revision: undefined }, set(["v", i])]);
+    resolved.push(i);
+  }));
+  assert.deepEqual(resolved, [...resolved.keys()]);
+});
+
+test("commit() takes many at once that together pass each limit of one", async (store) => {
+  const changes = (name: string, count: number) => Array.from({ length: count }, (_, i) => set([name, i]));
+  const checks = (name: string) =>
+    Array.from({ length: 60 }, (_, i): KvOperation => ({ op: "check", key: [name, i], revision: undefined }));
+  const commits = [
+    ...Array.from({ length: 6 }, (_, i) => changes(`changes ${i}`, 400)),
+    ...Array.from({ length: 6 }, (_, i) => [...checks(`checks ${i}`), set([`checks ${i}`])]),
+    ...Array.from({ length: 40 }, (_, i) => [set(["bytes", i], patternBytes(55_000, i))]),
+    ...Array.from({ length: 6 }, (_, i) => changes(`${i}`.padEnd(900, "k"), 50)),
+  ];
+  const results = await Promise.all(commits.map((operations) => store.commit(operations)));
+  assert.ok(results.every((revision) => revision !== undefined));
+  assert.equal((await listKeys(store, [])).length, 6 * 400 + 6 + 40 + 6 * 50);
+});
+
+test("list() tells nothing of damage when there is none", async (store) => {
+  await store.commit([set(["a"]), set(["b"], patternBytes(100_000)), set(["c"])]);
+  const onDamaged = () => assert.fail("nothing is damaged");
+  assert.deepEqual(await listKeys(store, [], { onDamaged }), [["a"], ["b"], ["c"]]);
 });
 
 const ordered: KvKey[] = [
@@ -345,7 +444,7 @@ test("commit() takes what the limits allow all at once", async (store) => {
   const checks = Array.from({ length: KV_LIMITS.checksPerCommit }, (_, i): KvOperation => (
     { op: "check", key: ["none", i], revision: undefined }
   ));
-  assert.equal(await store.commit([...checks, ...changes]), true);
+  assert.ok(await store.commit([...checks, ...changes]));
   const values = await Array.fromAsync(store.list([]));
   assert.equal(values.length, KV_LIMITS.changesPerCommit);
   assert.deepEqual(values.at(-1)?.value, patternBytes(1500, KV_LIMITS.changesPerCommit - 1));
@@ -391,5 +490,5 @@ test("get(), list() and commit() throw unavailable when the store is closed", as
 test("dispose waits for commits that run", async (store) => {
   const commits = [set(["a"]), set(["b"], patternBytes(500_000))].map((change) => store.commit([change]));
   await store[Symbol.asyncDispose]();
-  assert.deepEqual(await Promise.all(commits), [true, true]);
+  assert.ok((await Promise.all(commits)).every((revision) => revision !== undefined));
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type ConfigSources, parseDuration, resolveConfig, SETTINGS } from "../../core/config.ts";
+import { type ConfigSources, parseDuration, resolveConfig } from "../../core/config.ts";
+import { SETTINGS } from "../../core/settings.ts";
 
 function resolveWith(sources: Partial<ConfigSources> & { file?: string } = {}) {
   const { file, ...rest } = sources;
@@ -72,7 +73,8 @@ Deno.test("parseDuration() reads durations of the existing configuration files",
     1500,
     0,
   ]);
-  for (const bad of ["", "5", "h", "-1s", "1d"]) assert.throws(() => parseDuration(bad), SyntaxError);
+  assert.equal(parseDuration("30d"), 30 * 24 * 3_600_000);
+  for (const bad of ["", "5", "h", "-1s", "1w"]) assert.throws(() => parseDuration(bad), SyntaxError);
 });
 
 Deno.test("SETTINGS name each flag, variable and file key once", () => {

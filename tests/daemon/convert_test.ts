@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { AgentCard, Envelope, EnvelopeBody, Message, PartContent, Task } from "../../a2a/mod.ts";
 import { TASK_STATUSES } from "../../a2a/mod.ts";
 import { decodeCard, encodeCard } from "../../daemon/convert/card.ts";
-import { decodeEnvelope, encodeEnvelope } from "../../daemon/convert/envelope.ts";
+import { decodeEnvelope, encodeAck, encodeEnvelope } from "../../daemon/convert/envelope.ts";
 import { fromTask, toTask } from "../../daemon/convert/task.ts";
 import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
 
@@ -27,6 +27,7 @@ const message: Message = {
     { content: { kind: "none" }, mediaType: "", metadata: {} },
   ],
 };
+const NO_TRACE = { traceParent: "", traceState: "" };
 const artifact = { artifactId: "a1", name: "result", parts: message.parts };
 
 function sendTask(...contents: PartContent[]): Envelope {
@@ -38,31 +39,68 @@ function sendTask(...contents: PartContent[]): Envelope {
     message: { messageId: "", role: "user", createdAtMs: 0, parts },
     targetSkillId: "",
     metadata: {},
+    deadlineMs: 0,
   };
-  return { envelopeId: "e", timestampMs: 0, body };
+  return { envelopeId: "e", timestampMs: 0, trace: NO_TRACE, body };
+}
+
+/** The envelope that the bytes are. */
+function received(bytes: Uint8Array): Envelope | undefined {
+  const decoded = decodeEnvelope(bytes);
+  return decoded?.kind === "envelope" ? decoded.envelope : undefined;
 }
 
 const bodies: EnvelopeBody[] = [
-  { type: "send_task", taskId: "t", contextId: "c", message, targetSkillId: "s", metadata: { k: "v" } },
-  { type: "send_task", taskId: "t", contextId: "", message: undefined, targetSkillId: "", metadata: {} },
+  {
+    type: "send_task",
+    taskId: "t",
+    contextId: "c",
+    message,
+    targetSkillId: "s",
+    metadata: { k: "v" },
+    deadlineMs: 1_800_000_000_000,
+  },
+  {
+    type: "send_task",
+    taskId: "t",
+    contextId: "",
+    message: undefined,
+    targetSkillId: "",
+    metadata: {},
+    deadlineMs: 0,
+  },
   ...TASK_STATUSES.map((status) => ({ type: "status_update", taskId: "t", status, message }) as const),
   { type: "complete", taskId: "t", artifacts: [artifact], message: undefined },
   { type: "fail", taskId: "t", errorMessage: "why", message },
-  { type: "cancel", taskId: "t" },
-  { type: "ack", acknowledgedEnvelopeId: "x1" },
+  { type: "cancel", taskId: "t", status: "canceled", reason: "" },
+  { type: "cancel", taskId: "t", status: "failed", reason: "too late" },
+  { type: "get_task", taskId: "t" },
+  { type: "get_task_response", taskId: "t", task: undefined },
+  {
+    type: "get_task_response",
+    taskId: "t",
+    task: { status: "completed", messages: [message], artifacts: [artifact], errorMessage: "" },
+  },
 ];
 
 Deno.test("decodeEnvelope() gives back what encodeEnvelope() took, for every kind", () => {
   for (const body of bodies) {
-    const envelope: Envelope = { envelopeId: "e1", timestampMs: 1_700_000_000_000, body };
-    assert.deepEqual(decodeEnvelope(encodeEnvelope(envelope)), envelope);
+    const trace = {
+      traceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      traceState: "a=1",
+    };
+    const envelope: Envelope = { envelopeId: "e1", timestampMs: 1_700_000_000_000, trace, body };
+    assert.deepEqual(received(encodeEnvelope(envelope)), envelope);
   }
 });
 
 Deno.test("encodeEnvelope() gives the bytes of the existing network", () => {
   const hex = (body: EnvelopeBody, envelopeId: string) =>
-    encodeEnvelope({ envelopeId, timestampMs: 0, body }).toHex();
-  assert.equal(hex({ type: "ack", acknowledgedEnvelopeId: "x1" }, "e1"), "0a02653110088a01040a027831");
+    encodeEnvelope({ envelopeId, timestampMs: 0, trace: NO_TRACE, body }).toHex();
+  assert.equal(
+    hex({ type: "cancel", taskId: "t1", status: "canceled", reason: "" }, "e1"),
+    "0a026531100572040a027431",
+  );
   const hi: Message = {
     messageId: "",
     role: "user",
@@ -71,11 +109,25 @@ Deno.test("encodeEnvelope() gives the bytes of the existing network", () => {
   };
   assert.equal(
     hex(
-      { type: "send_task", taskId: "t1", contextId: "", message: hi, targetSkillId: "echo", metadata: {} },
+      {
+        type: "send_task",
+        taskId: "t1",
+        contextId: "",
+        message: hi,
+        targetSkillId: "echo",
+        metadata: {},
+        deadlineMs: 0,
+      },
       "e2",
     ),
     "0a026532100152160a0274311a0a10011a060a040a02686922046563686f",
   );
+});
+
+Deno.test("decodeEnvelope() knows an acknowledgement, and encodeAck() makes one", () => {
+  const acknowledged = { kind: "ack", acknowledgedEnvelopeId: "x1" };
+  assert.deepEqual(decodeEnvelope(Uint8Array.fromHex("0a02653110088a01040a027831")), acknowledged);
+  assert.deepEqual(decodeEnvelope(encodeAck("x1")), acknowledged);
 });
 
 Deno.test("decodeEnvelope() tells an unknown kind from bytes that are no envelope", () => {
@@ -94,7 +146,7 @@ Deno.test("encodeEnvelope() fills a frame to its last byte and refuses one more,
   const overhead = encodeEnvelope(raw(MAX_FRAME_BYTES / 2)).length - MAX_FRAME_BYTES / 2;
   const largest = encodeEnvelope(raw(MAX_FRAME_BYTES - overhead));
   assert.equal(largest.length, MAX_FRAME_BYTES);
-  assert.equal(decodeEnvelope(largest)?.body.type, "send_task");
+  assert.equal(received(largest)?.body.type, "send_task");
   assert.throws(() => encodeEnvelope(raw(MAX_FRAME_BYTES - overhead + 1)), {
     code: "resource_exhausted",
     message: /16777217 bytes.*16777216/,
@@ -107,13 +159,13 @@ Deno.test("encodeEnvelope() takes data up to the depth that decodeEnvelope() tak
     for (let i = 1; i < levels; i++) data = { data };
     return sendTask({ kind: "data", data });
   };
-  assert.deepEqual(decodeEnvelope(encodeEnvelope(nested(30))), nested(30));
+  assert.deepEqual(received(encodeEnvelope(nested(30))), nested(30));
   assert.throws(() => encodeEnvelope(nested(31)), { code: "invalid_argument", message: /deeper than 64/ });
 });
 
 Deno.test("encodeEnvelope() refuses data with more fields than decodeEnvelope() takes", () => {
   const list = (length: number) => sendTask({ kind: "data", data: { list: Array(length).fill(0) } });
-  assert.deepEqual(decodeEnvelope(encodeEnvelope(list(99_000))), list(99_000));
+  assert.deepEqual(received(encodeEnvelope(list(99_000))), list(99_000));
   assert.throws(() => encodeEnvelope(list(100_000)), {
     code: "invalid_argument",
     message: /more than 200000 fields/,
@@ -147,6 +199,10 @@ Deno.test("fromTask() gives back what toTask() took", () => {
     artifacts: [artifact],
     metadata: { k: "v" },
     errorMessage: "why",
+    generation: 7,
+    deadlineMs: 3,
+    trace: { traceParent: "p", traceState: "s" },
+    cancelRequested: true,
     createdAtMs: 1,
     updatedAtMs: 2,
   };

@@ -28,7 +28,9 @@ Deno.test("startDaemon() makes the home for its owner alone when key and store a
   const { nodeInfo } = await node.rpc.unary(NodeService.method.getNodeInfo, {});
   assert.equal(nodeInfo?.home, home);
   assert.deepEqual([await modeOf(home), await modeOf(join(dir.path, "new"))], ["700", "700"]);
-  assert.deepEqual(await Array.fromAsync(Deno.readDir(home), ({ name }) => name), ["daemon.sock"]);
+  const names = await Array.fromAsync(Deno.readDir(home), ({ name }) => name);
+  assert.deepEqual(names.sort(), ["artifacts", "daemon.sock"]);
+  assert.equal(await modeOf(join(home, "artifacts")), "700");
 });
 
 Deno.test("startDaemon() warns of a home that others have access to, and leaves it as it is", async () => {

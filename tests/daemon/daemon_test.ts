@@ -178,11 +178,10 @@ Deno.test("bad requests get a code and a sentence", async () => {
     ],
     [() => send({ case: "peerId", value: "nonsense" }), "invalid_argument"],
     [() => send({ case: "peerId", value: a.daemon.peerId }), "invalid_argument"],
-    [() => send({ case: "peerId", value: unknownPeer }), "unavailable"],
     [() => send({ case: "skillId", value: "echo" }), "unimplemented"],
     [() => send({ case: "url", value: "https://agent.test" }), "unimplemented"],
     [() => a.rpc.unary(rpcs.discover, { skillId: "echo" }), "unimplemented"],
-    [() => Array.fromAsync(a.rpc.stream(rpcs.subscribeTaskStream, { taskId: "x" })), "unimplemented"],
+    [() => Array.fromAsync(a.rpc.stream(rpcs.subscribeTaskStream, { taskId: "x" })), "not_found"],
     [() => a.rpc.unary(rpcs.getTask, { taskId: "nope" }), "not_found"],
     [() => a.rpc.unary(rpcs.getTask, {}), "invalid_argument"],
     [() => a.rpc.unary(rpcs.cancelTask, { taskId: "nope" }), "not_found"],
@@ -204,6 +203,16 @@ Deno.test("bad requests get a code and a sentence", async () => {
       return true;
     });
   }
+});
+
+Deno.test("sendTask() to a peer that nobody has seen queues the task, and cancelTask() ends it at once", async () => {
+  await using net = await startTestPair();
+  const { rpc } = net.a;
+  const target = { case: "peerId", value: "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN" } as const;
+  const { task } = await rpc.unary(rpcs.sendTask, { target, message: textMessage("x") });
+  assert.equal(task?.status, TaskStatus.SUBMITTED);
+  const canceled = await rpc.unary(rpcs.cancelTask, { taskId: task.taskId });
+  assert.deepEqual([canceled.task?.status, canceled.task?.cancelRequested], [TaskStatus.CANCELED, false]);
 });
 
 Deno.test("stopNode() asks the owner of the daemon to stop", async () => {

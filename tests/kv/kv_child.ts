@@ -26,7 +26,8 @@ async function commitForever(): Promise<void> {
       say(id);
     }
   };
-  await Promise.all([loop("small", 500), loop("big", 150_000), loop("bigger", 900_000)]);
+  const small = Array.from({ length: 24 }, (_, i) => loop(`small${i}`, 500));
+  await Promise.all([...small, loop("big", 150_000), loop("bigger", 900_000)]);
 }
 
 /** Holds the store until stdin ends. */
@@ -36,14 +37,19 @@ async function hold(): Promise<void> {
   await Array.fromAsync(Deno.stdin.readable);
 }
 
-/** Commits until that fails, then says how many were done, the code, and whether the store can still be read. */
+/** Commits `seed` at once until that fails, then says how many were done and the codes of the others. */
 async function fill(): Promise<void> {
   await using store = await openDenoKvStore({ directory });
-  let done = 0;
-  try {
-    for (;; done++) await store.commit([{ op: "set", key: ["v", done], value: patternBytes(300_000, done) }]);
-  } catch (error) {
-    say(`${done} ${error instanceof CodedError ? error.code : error}`);
+  const atOnce = Number(seed);
+  const value = (i: number) => patternBytes(atOnce === 1 ? 300_000 : 50_000, i);
+  for (let next = 0;; next += atOnce) {
+    const commits = Array.from(
+      { length: atOnce },
+      (_, i) => store.commit([{ op: "set", key: ["v", next + i], value: value(next + i) }]),
+    );
+    const failed = (await Promise.allSettled(commits)).filter((result) => result.status === "rejected");
+    const codes = failed.map(({ reason }) => reason instanceof CodedError ? reason.code : String(reason));
+    if (failed.length > 0) return say(JSON.stringify({ done: next + atOnce - failed.length, codes }));
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CodedError } from "../../core/errors.ts";
-import { toFileError, toStoreError } from "../../kv/store_errors.ts";
+import { damagedError, isUndecodable, toFileError, toStoreError } from "../../kv/store_errors.ts";
 
 Deno.test("toStoreError() gives code, path and advice when the database fails", () => {
   const cases = [
@@ -9,6 +9,7 @@ Deno.test("toStoreError() gives code, path and advice when the database fails", 
     [new Error("unable to open database file: /x"), "permission_denied", /can write/],
     [new Error("file is not a database"), "data_loss", /backup/],
     [new Error("database disk image is malformed"), "data_loss", /backup/],
+    [new RangeError("could not deserialize value"), "data_loss", /backup/],
     [new Error("disk I/O error"), "unavailable", /Check the disk/],
     [new Error("database is locked"), "unavailable", /who else/],
   ] as const;
@@ -33,4 +34,19 @@ Deno.test("toFileError() is permission_denied when the file system refuses and u
   const other = toFileError(new Deno.errors.NotADirectory("odd"), "open the store in", "/x");
   assert.equal(other.code, "unavailable");
   assert.match(other.message, /^Cannot open the store in \/x: odd\. /);
+});
+
+Deno.test("isUndecodable() is true for what the database throws about a record alone", () => {
+  assert.equal(isUndecodable(new RangeError("could not deserialize value")), true);
+  assert.equal(isUndecodable(new RangeError("Invalid array length")), false);
+  assert.equal(isUndecodable(new TypeError("could not deserialize value")), false);
+});
+
+Deno.test("damagedError() is data_loss and names key, path and what was found", () => {
+  const error = damagedError(["task", 1], "/home/store.kv", { found: "it has 1 of 2 bytes" });
+  assert.equal(error.code, "data_loss");
+  assert.match(
+    error.message,
+    /\["task",1\] from the store \/home\/store\.kv: it has 1 of 2 bytes\. Store it again/,
+  );
 });

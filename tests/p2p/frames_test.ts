@@ -96,3 +96,21 @@ Deno.test("FrameDecoder.end() throws data_loss when a frame is cut and is conten
   assert.deepEqual(decodeAll(whole, Uint8Array.fromHex("00000001ff")), ["ff"]);
   whole.end();
 });
+
+Deno.test("FrameDecoder copies a short frame and returns a long one that lies in one chunk as a view of it", () => {
+  for (const [length, isView] of [[16_383, false], [16_384, true], [100_000, true]] as const) {
+    const chunk = encodeFrame(new Uint8Array(length).fill(7));
+    const [frame] = [...new FrameDecoder().decode(chunk)];
+    assert.equal(frame!.length, length);
+    assert.equal(frame!.buffer === chunk.buffer, isView, `${length}`);
+  }
+});
+
+Deno.test("FrameDecoder takes frames up to the length it was given", () => {
+  const header = (length: number) => frameHeader(length, length);
+  const decoder = new FrameDecoder(MAX_FRAME_BYTES + 10);
+  assert.deepEqual(decodeAll(decoder, header(MAX_FRAME_BYTES + 10)), []);
+  assert.ok(decoder.begun);
+  assert.throws(() => decodeAll(new FrameDecoder(9), header(10)), { code: "out_of_range" });
+  assert.equal(new FrameDecoder(9).begun, false);
+});

@@ -310,3 +310,15 @@ Deno.test("a bootstrap peer is dialed again when it comes back on the same port"
   assert.equal(a.connected[1]?.foundBy, "bootstrap");
   await server[Symbol.asyncDispose]();
 });
+
+Deno.test("onPeerAddresses() tells where an inbound peer can be dialed", async () => {
+  const told = Promise.withResolvers<readonly [string, readonly string[]]>();
+  await using a = await openTestHost();
+  await using b = await openTestHost({
+    handlers: { onPeerAddresses: (...peer) => told.resolve(peer) },
+  });
+  await a.host.connect(b.peerId, [b.address]);
+  const [peerId, addresses] = await told.promise;
+  assert.equal(peerId, a.peerId);
+  assert.deepEqual(addresses, [a.address.replace(/\/p2p\/.*/, "")]);
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { closingLine, countTests } from "../../scripts/test.ts";
+import { closingLine, countTests, isStuck } from "../../scripts/test.ts";
 
 const SCRIPT = join(import.meta.dirname!, "../../scripts/test.ts");
 const PASSING = 'Deno.test("a", async (t) => void await t.step("s", () => {}));';
@@ -75,4 +75,14 @@ Deno.test("countTests() believes the last summary when a test prints one", () =>
 Deno.test("closingLine() names skipped tests only when there are some", () => {
   assert.equal(closingLine({ passed: 3, failed: 0, skipped: 0 }), "3 passed, 0 failed");
   assert.equal(closingLine({ passed: 3, failed: 1, skipped: 2 }), "3 passed, 1 failed, 2 skipped");
+});
+
+Deno.test("isStuck() knows what Deno says of a test that stands still for four minutes", () => {
+  const said = (time: string) => `a test ...'a test' has been running for over (${time})`;
+  assert.deepEqual(["1m0s", "2m0s", "4m0s", "16m0s"].map((time) => isStuck(said(time))), [
+    false,
+    false,
+    true,
+    true,
+  ]);
 });

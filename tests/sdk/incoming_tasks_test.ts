@@ -125,17 +125,20 @@ Deno.test("Node.stop() ends the wait for room, and the node goes on with the sam
   assert.deepEqual(net.reports, []);
 });
 
-Deno.test("onTask() goes on with a task that an earlier process worked on, and does not say working again", async () => {
+Deno.test("onTask() goes on with a task that an earlier process worked on, and says working again", async () => {
   await using net = await setUp([[(task) => task.complete(task.text)]]);
   await net.daemon.until(() => net.daemon.listeners === 1);
   net.daemon.deliver({ task: taskInit("t", { status: TaskStatus.WORKING }) });
   await reaches(net, "t", TaskStatus.COMPLETED);
-  assert.deepEqual(net.daemon.called("updateTaskStatus"), []);
+  assert.deepEqual(net.daemon.called("updateTaskStatus").map(({ status }) => status), [TaskStatus.WORKING]);
 });
 
 Deno.test("onTask() skips a task that an earlier process worked on when it is over by its turn", async () => {
   let ran = 0;
   await using net = await setUp([[() => void ran++]], {
+    updateTaskStatus: () => {
+      throw new CodedError("failed_precondition", "the task is over");
+    },
     getTask: () => ({ task: taskInit("t", { status: TaskStatus.CANCELED }) }),
   });
   await net.daemon.until(() => net.daemon.listeners === 1);

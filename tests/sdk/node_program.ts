@@ -64,7 +64,7 @@ async function beSender(node: Node): Promise<void> {
     failed: await (await send("fail")).wait().catch(reasonOf),
     rejected: await (await send("reject")).wait().catch(reasonOf),
     canceled: await hanging.wait().catch((error) => error.name),
-    nobody: await node.sendTask("hi", { peerId: NOBODY }).catch((error) => error.name),
+    nobody: (await node.sendTask("hi", { peerId: NOBODY })).status, // it waits for the peer
   }));
   await node.stop();
 }

@@ -63,7 +63,7 @@ nodeTest("Node exchanges tasks and ends with its daemon when both programs run u
     failed: "TaskFailedError: no paper",
     rejected: "TaskRejectedError: not my job",
     canceled: "TaskCanceledError",
-    nobody: "PeerNotFoundError",
+    nobody: "submitted",
   });
   assert.match(await agent.value("ABORTED"), /^[\w-]+$/);
   const { code, stderr } = await agent.stop("SIGTERM");

@@ -161,7 +161,10 @@ Deno.test("Node.sendTask() throws TypeError unless there is exactly one target",
 });
 
 Deno.test("Node.sendTask() tells a missing peer from a missing skill and from a missing daemon", async () => {
-  await using net = await setUp({ overrides: { sendTask: refuse("unavailable", "nobody there") } });
+  await using net = await setUp({
+    reconnectMs: 50,
+    overrides: { sendTask: refuse("unavailable", "nobody there") },
+  });
   await assert.rejects(net.node.sendTask("x", { peerId: "p" }), PeerNotFoundError);
   await assert.rejects(net.node.sendTask("x", { skill: "s" }), SkillNotFoundError);
   await net.daemon.stop();

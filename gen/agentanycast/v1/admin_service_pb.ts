@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/admin_service.proto.
  */
 export const file_agentanycast_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiEQoPU3RvcE5vZGVSZXF1ZXN0IhIKEFN0b3BOb2RlUmVzcG9uc2UyswEKDEFkbWluU2VydmljZRJSCglMaXN0VGFza3MSIS5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXNwb25zZRJPCghTdG9wTm9kZRIgLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXNwb25zZWIGcHJvdG8z", [file_agentanycast_v1_a2a_models]);
+  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlMo0CCgxBZG1pblNlcnZpY2USUgoJTGlzdFRhc2tzEiEuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1JlcXVlc3QaIi5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVzcG9uc2USWAoLUmVuZXdDbGFpbXMSIy5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVzcG9uc2USTwoIU3RvcE5vZGUSIC5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models]);
 
 /**
  * See `ListTasks`.
@@ -63,7 +63,7 @@ export const ListTasksRequestSchema: GenMessage<ListTasksRequest> = /*@__PURE__*
  */
 export type ListTasksResponse = Message<"agentanycast.v1.ListTasksResponse"> & {
   /**
-   * The tasks, newest first; their artifacts come without bytes.
+   * The tasks, newest first; their artifacts come without bytes. A page that is not the last may have few tasks or none.
    *
    * @generated from field: repeated agentanycast.v1.Task tasks = 1;
    */
@@ -85,6 +85,48 @@ export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE_
   messageDesc(file_agentanycast_v1_admin_service, 1);
 
 /**
+ * See `RenewClaims`.
+ *
+ * @generated from message agentanycast.v1.RenewClaimsRequest
+ */
+export type RenewClaimsRequest = Message<"agentanycast.v1.RenewClaimsRequest"> & {
+  /**
+   * The claims whose tasks are still being worked on; 1,000 at most.
+   *
+   * @generated from field: repeated string claim_ids = 1;
+   */
+  claimIds: string[];
+};
+
+/**
+ * Describes the message agentanycast.v1.RenewClaimsRequest.
+ * Use `create(RenewClaimsRequestSchema)` to create a new message.
+ */
+export const RenewClaimsRequestSchema: GenMessage<RenewClaimsRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 2);
+
+/**
+ * See `RenewClaims`.
+ *
+ * @generated from message agentanycast.v1.RenewClaimsResponse
+ */
+export type RenewClaimsResponse = Message<"agentanycast.v1.RenewClaimsResponse"> & {
+  /**
+   * Those that are over: the task has ended, or somebody else has it now.
+   *
+   * @generated from field: repeated string lost_claim_ids = 1;
+   */
+  lostClaimIds: string[];
+};
+
+/**
+ * Describes the message agentanycast.v1.RenewClaimsResponse.
+ * Use `create(RenewClaimsResponseSchema)` to create a new message.
+ */
+export const RenewClaimsResponseSchema: GenMessage<RenewClaimsResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 3);
+
+/**
  * See `StopNode`.
  *
  * @generated from message agentanycast.v1.StopNodeRequest
@@ -97,7 +139,7 @@ export type StopNodeRequest = Message<"agentanycast.v1.StopNodeRequest"> & {
  * Use `create(StopNodeRequestSchema)` to create a new message.
  */
 export const StopNodeRequestSchema: GenMessage<StopNodeRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_admin_service, 2);
+  messageDesc(file_agentanycast_v1_admin_service, 4);
 
 /**
  * See `StopNode`.
@@ -112,10 +154,10 @@ export type StopNodeResponse = Message<"agentanycast.v1.StopNodeResponse"> & {
  * Use `create(StopNodeResponseSchema)` to create a new message.
  */
 export const StopNodeResponseSchema: GenMessage<StopNodeResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_admin_service, 3);
+  messageDesc(file_agentanycast_v1_admin_service, 5);
 
 /**
- * What the command line asks of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
+ * What is asked of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
  *
  * @generated from service agentanycast.v1.AdminService
  */
@@ -129,6 +171,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListTasksRequestSchema;
     output: typeof ListTasksResponseSchema;
+  },
+  /**
+   * Renews the claims of an exclusive subscriber on its tasks.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.RenewClaims
+   */
+  renewClaims: {
+    methodKind: "unary";
+    input: typeof RenewClaimsRequestSchema;
+    output: typeof RenewClaimsResponseSchema;
   },
   /**
    * Makes the daemon stop in good order; it answers before it goes.

@@ -14,13 +14,15 @@ import type { SkillInfo } from "./registry_service_pb.ts";
 import { file_agentanycast_v1_registry_service } from "./registry_service_pb.ts";
 import type { StreamChunk, StreamEnd, StreamStart } from "./streaming_pb.ts";
 import { file_agentanycast_v1_streaming } from "./streaming_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file agentanycast/v1/node_service.proto.
  */
 export const file_agentanycast_v1_node_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJhZ2VudGFueWNhc3QvdjEvbm9kZV9zZXJ2aWNlLnByb3RvEg9hZ2VudGFueWNhc3QudjEiqwEKEFN0YXJ0Tm9kZVJlcXVlc3QSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSDQoFcmVsYXkYAiABKAkSEAoIa2V5X3BhdGgYAyABKAkSEwoLZ3JwY19saXN0ZW4YBCABKAkSEQoJbG9nX2xldmVsGAUgASgJEhEKCXRyYW5zcG9ydBgKIAEoCRIRCgluYW1lc3BhY2UYCyABKAkiQQoRU3RhcnROb2RlUmVzcG9uc2USLAoJbm9kZV9pbmZvGAEgASgLMhkuYWdlbnRhbnljYXN0LnYxLk5vZGVJbmZvIhQKEkdldE5vZGVJbmZvUmVxdWVzdCJtChNHZXROb2RlSW5mb1Jlc3BvbnNlEiwKCW5vZGVfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5Ob2RlSW5mbxIoCgRjYXJkGGQgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZCI/ChNTZXRBZ2VudENhcmRSZXF1ZXN0EigKBGNhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkIhYKFFNldEFnZW50Q2FyZFJlc3BvbnNlIjgKEkNvbm5lY3RQZWVyUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCSJDChNDb25uZWN0UGVlclJlc3BvbnNlEiwKCXBlZXJfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5QZWVySW5mbyISChBMaXN0UGVlcnNSZXF1ZXN0Ij0KEUxpc3RQZWVyc1Jlc3BvbnNlEigKBXBlZXJzGAEgAygLMhkuYWdlbnRhbnljYXN0LnYxLlBlZXJJbmZvIiUKEkdldFBlZXJDYXJkUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJIj8KE0dldFBlZXJDYXJkUmVzcG9uc2USKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQixQIKD1NlbmRUYXNrUmVxdWVzdBIRCgdwZWVyX2lkGAEgASgJSAASEgoIc2tpbGxfaWQYAiABKAlIABINCgN1cmwYAyABKAlIABIpCgdtZXNzYWdlGAogASgLMhguYWdlbnRhbnljYXN0LnYxLk1lc3NhZ2USQAoIbWV0YWRhdGEYCyADKAsyLi5hZ2VudGFueWNhc3QudjEuU2VuZFRhc2tSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSFgoOdHJhbnNwb3J0X2hpbnQYDCABKAkSDwoHdGFza19pZBhkIAEoCRISCgpjb250ZXh0X2lkGGUgASgJEhcKD3RhcmdldF9za2lsbF9pZBhmIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCAoGdGFyZ2V0IjcKEFNlbmRUYXNrUmVzcG9uc2USIwoEdGFzaxgBIAEoCzIVLmFnZW50YW55Y2FzdC52MS5UYXNrIiEKDkdldFRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkiNgoPR2V0VGFza1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzayIkChFDYW5jZWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIjkKEkNhbmNlbFRhc2tSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2siLgobU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkizAEKHFN1YnNjcmliZVRhc2tVcGRhdGVzUmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIrCgZzdGF0dXMYAiABKA4yGy5hZ2VudGFueWNhc3QudjEuVGFza1N0YXR1cxIpCgdtZXNzYWdlGAMgASgLMhguYWdlbnRhbnljYXN0LnYxLk1lc3NhZ2USLAoJYXJ0aWZhY3RzGAQgAygLMhkuYWdlbnRhbnljYXN0LnYxLkFydGlmYWN0EhUKDWVycm9yX21lc3NhZ2UYZCABKAkiHwodU3Vic2NyaWJlSW5jb21pbmdUYXNrc1JlcXVlc3QidgoeU3Vic2NyaWJlSW5jb21pbmdUYXNrc1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIvCgtzZW5kZXJfY2FyZBgCIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQiggEKF1VwZGF0ZVRhc2tTdGF0dXNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSKQoHbWVzc2FnZRgDIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlIhoKGFVwZGF0ZVRhc2tTdGF0dXNSZXNwb25zZSJ/ChNDb21wbGV0ZVRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSLAoJYXJ0aWZhY3RzGAIgAygLMhkuYWdlbnRhbnljYXN0LnYxLkFydGlmYWN0EikKB21lc3NhZ2UYAyABKAsyGC5hZ2VudGFueWNhc3QudjEuTWVzc2FnZSIWChRDb21wbGV0ZVRhc2tSZXNwb25zZSI5Cg9GYWlsVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAIgASgJIhIKEEZhaWxUYXNrUmVzcG9uc2UiLQoaU3Vic2NyaWJlVGFza1N0cmVhbVJlcXVlc3QSDwoHdGFza19pZBgBIAEoCSLEAQobU3Vic2NyaWJlVGFza1N0cmVhbVJlc3BvbnNlEjQKDHN0cmVhbV9zdGFydBgBIAEoCzIcLmFnZW50YW55Y2FzdC52MS5TdHJlYW1TdGFydEgAEjQKDHN0cmVhbV9jaHVuaxgCIAEoCzIcLmFnZW50YW55Y2FzdC52MS5TdHJlYW1DaHVua0gAEjAKCnN0cmVhbV9lbmQYAyABKAsyGi5hZ2VudGFueWNhc3QudjEuU3RyZWFtRW5kSABCBwoFZXZlbnQixQEKHFNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlcXVlc3QSNAoMc3RyZWFtX3N0YXJ0GAEgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbVN0YXJ0SAASNAoMc3RyZWFtX2NodW5rGAIgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbUNodW5rSAASMAoKc3RyZWFtX2VuZBgDIAEoCzIaLmFnZW50YW55Y2FzdC52MS5TdHJlYW1FbmRIAEIHCgVldmVudCIfCh1TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXNwb25zZSKZAQoPRGlzY292ZXJSZXF1ZXN0EhAKCHNraWxsX2lkGAEgASgJEjgKBHRhZ3MYAiADKAsyKi5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJSZXF1ZXN0LlRhZ3NFbnRyeRINCgVsaW1pdBgDIAEoBRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChBEaXNjb3ZlclJlc3BvbnNlEjAKBmFnZW50cxgBIAMoCzIgLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlcmVkQWdlbnQifQoPRGlzY292ZXJlZEFnZW50Eg8KB3BlZXJfaWQYASABKAkSEgoKYWdlbnRfbmFtZRgCIAEoCRIZChFhZ2VudF9kZXNjcmlwdGlvbhgDIAEoCRIqCgZza2lsbHMYBCADKAsyGi5hZ2VudGFueWNhc3QudjEuU2tpbGxJbmZvMowMCgtOb2RlU2VydmljZRJYCgtHZXROb2RlSW5mbxIjLmFnZW50YW55Y2FzdC52MS5HZXROb2RlSW5mb1JlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuR2V0Tm9kZUluZm9SZXNwb25zZRJbCgxTZXRBZ2VudENhcmQSJC5hZ2VudGFueWNhc3QudjEuU2V0QWdlbnRDYXJkUmVxdWVzdBolLmFnZW50YW55Y2FzdC52MS5TZXRBZ2VudENhcmRSZXNwb25zZRJYCgtDb25uZWN0UGVlchIjLmFnZW50YW55Y2FzdC52MS5Db25uZWN0UGVlclJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuQ29ubmVjdFBlZXJSZXNwb25zZRJSCglMaXN0UGVlcnMSIS5hZ2VudGFueWNhc3QudjEuTGlzdFBlZXJzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0UGVlcnNSZXNwb25zZRJYCgtHZXRQZWVyQ2FyZBIjLmFnZW50YW55Y2FzdC52MS5HZXRQZWVyQ2FyZFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuR2V0UGVlckNhcmRSZXNwb25zZRJPCghTZW5kVGFzaxIgLmFnZW50YW55Y2FzdC52MS5TZW5kVGFza1JlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU2VuZFRhc2tSZXNwb25zZRJMCgdHZXRUYXNrEh8uYWdlbnRhbnljYXN0LnYxLkdldFRhc2tSZXF1ZXN0GiAuYWdlbnRhbnljYXN0LnYxLkdldFRhc2tSZXNwb25zZRJVCgpDYW5jZWxUYXNrEiIuYWdlbnRhbnljYXN0LnYxLkNhbmNlbFRhc2tSZXF1ZXN0GiMuYWdlbnRhbnljYXN0LnYxLkNhbmNlbFRhc2tSZXNwb25zZRJ1ChRTdWJzY3JpYmVUYXNrVXBkYXRlcxIsLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrVXBkYXRlc1JlcXVlc3QaLS5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXNwb25zZTABEnsKFlN1YnNjcmliZUluY29taW5nVGFza3MSLi5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlSW5jb21pbmdUYXNrc1JlcXVlc3QaLy5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlSW5jb21pbmdUYXNrc1Jlc3BvbnNlMAESZwoQVXBkYXRlVGFza1N0YXR1cxIoLmFnZW50YW55Y2FzdC52MS5VcGRhdGVUYXNrU3RhdHVzUmVxdWVzdBopLmFnZW50YW55Y2FzdC52MS5VcGRhdGVUYXNrU3RhdHVzUmVzcG9uc2USWwoMQ29tcGxldGVUYXNrEiQuYWdlbnRhbnljYXN0LnYxLkNvbXBsZXRlVGFza1JlcXVlc3QaJS5hZ2VudGFueWNhc3QudjEuQ29tcGxldGVUYXNrUmVzcG9uc2USTwoIRmFpbFRhc2sSIC5hZ2VudGFueWNhc3QudjEuRmFpbFRhc2tSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLkZhaWxUYXNrUmVzcG9uc2UScgoTU3Vic2NyaWJlVGFza1N0cmVhbRIrLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrU3RyZWFtUmVxdWVzdBosLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrU3RyZWFtUmVzcG9uc2UwARJ4ChVTZW5kU3RyZWFtaW5nQXJ0aWZhY3QSLS5hZ2VudGFueWNhc3QudjEuU2VuZFN0cmVhbWluZ0FydGlmYWN0UmVxdWVzdBouLmFnZW50YW55Y2FzdC52MS5TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXNwb25zZSgBEk8KCERpc2NvdmVyEiAuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlclJlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_agentanycast_v1_common, file_agentanycast_v1_registry_service, file_agentanycast_v1_streaming]);
+  fileDesc("CiJhZ2VudGFueWNhc3QvdjEvbm9kZV9zZXJ2aWNlLnByb3RvEg9hZ2VudGFueWNhc3QudjEiqwEKEFN0YXJ0Tm9kZVJlcXVlc3QSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSDQoFcmVsYXkYAiABKAkSEAoIa2V5X3BhdGgYAyABKAkSEwoLZ3JwY19saXN0ZW4YBCABKAkSEQoJbG9nX2xldmVsGAUgASgJEhEKCXRyYW5zcG9ydBgKIAEoCRIRCgluYW1lc3BhY2UYCyABKAkiQQoRU3RhcnROb2RlUmVzcG9uc2USLAoJbm9kZV9pbmZvGAEgASgLMhkuYWdlbnRhbnljYXN0LnYxLk5vZGVJbmZvIhQKEkdldE5vZGVJbmZvUmVxdWVzdCJtChNHZXROb2RlSW5mb1Jlc3BvbnNlEiwKCW5vZGVfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5Ob2RlSW5mbxIoCgRjYXJkGGQgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZCI/ChNTZXRBZ2VudENhcmRSZXF1ZXN0EigKBGNhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkIhYKFFNldEFnZW50Q2FyZFJlc3BvbnNlIjgKEkNvbm5lY3RQZWVyUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCSJDChNDb25uZWN0UGVlclJlc3BvbnNlEiwKCXBlZXJfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5QZWVySW5mbyISChBMaXN0UGVlcnNSZXF1ZXN0Ij0KEUxpc3RQZWVyc1Jlc3BvbnNlEigKBXBlZXJzGAEgAygLMhkuYWdlbnRhbnljYXN0LnYxLlBlZXJJbmZvIiUKEkdldFBlZXJDYXJkUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJIj8KE0dldFBlZXJDYXJkUmVzcG9uc2USKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQi8wIKD1NlbmRUYXNrUmVxdWVzdBIRCgdwZWVyX2lkGAEgASgJSAASEgoIc2tpbGxfaWQYAiABKAlIABINCgN1cmwYAyABKAlIABIpCgdtZXNzYWdlGAogASgLMhguYWdlbnRhbnljYXN0LnYxLk1lc3NhZ2USQAoIbWV0YWRhdGEYCyADKAsyLi5hZ2VudGFueWNhc3QudjEuU2VuZFRhc2tSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSFgoOdHJhbnNwb3J0X2hpbnQYDCABKAkSDwoHdGFza19pZBhkIAEoCRISCgpjb250ZXh0X2lkGGUgASgJEhcKD3RhcmdldF9za2lsbF9pZBhmIAEoCRIsCghkZWFkbGluZRhnIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBnRhcmdldCI3ChBTZW5kVGFza1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzayIyCg5HZXRUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg8KB3JlZnJlc2gYZCABKAgiNgoPR2V0VGFza1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzayIkChFDYW5jZWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIjkKEkNhbmNlbFRhc2tSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2siYgobU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSHQoQYWZ0ZXJfZ2VuZXJhdGlvbhhkIAEoA0gAiAEBQhMKEV9hZnRlcl9nZW5lcmF0aW9uIuABChxTdWJzY3JpYmVUYXNrVXBkYXRlc1Jlc3BvbnNlEg8KB3Rhc2tfaWQYASABKAkSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSKQoHbWVzc2FnZRgDIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlEiwKCWFydGlmYWN0cxgEIAMoCzIZLmFnZW50YW55Y2FzdC52MS5BcnRpZmFjdBIVCg1lcnJvcl9tZXNzYWdlGGQgASgJEhIKCmdlbmVyYXRpb24YZSABKAMiRgodU3Vic2NyaWJlSW5jb21pbmdUYXNrc1JlcXVlc3QSEQoJZXhjbHVzaXZlGGQgASgIEhIKCm1heF9jbGFpbXMYZSABKAUioAEKHlN1YnNjcmliZUluY29taW5nVGFza3NSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2sSLwoLc2VuZGVyX2NhcmQYAiABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkEhAKCGNsYWltX2lkGGQgASgJEhYKDmNsYWltX2xlYXNlX21zGGUgASgFIpQBChdVcGRhdGVUYXNrU3RhdHVzUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEisKBnN0YXR1cxgCIAEoDjIbLmFnZW50YW55Y2FzdC52MS5UYXNrU3RhdHVzEikKB21lc3NhZ2UYAyABKAsyGC5hZ2VudGFueWNhc3QudjEuTWVzc2FnZRIQCghjbGFpbV9pZBhkIAEoCSIaChhVcGRhdGVUYXNrU3RhdHVzUmVzcG9uc2UikQEKE0NvbXBsZXRlVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIsCglhcnRpZmFjdHMYAiADKAsyGS5hZ2VudGFueWNhc3QudjEuQXJ0aWZhY3QSKQoHbWVzc2FnZRgDIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlEhAKCGNsYWltX2lkGGQgASgJIhYKFENvbXBsZXRlVGFza1Jlc3BvbnNlIksKD0ZhaWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEhUKDWVycm9yX21lc3NhZ2UYAiABKAkSEAoIY2xhaW1faWQYZCABKAkiEgoQRmFpbFRhc2tSZXNwb25zZSItChpTdWJzY3JpYmVUYXNrU3RyZWFtUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIsQBChtTdWJzY3JpYmVUYXNrU3RyZWFtUmVzcG9uc2USNAoMc3RyZWFtX3N0YXJ0GAEgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbVN0YXJ0SAASNAoMc3RyZWFtX2NodW5rGAIgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbUNodW5rSAASMAoKc3RyZWFtX2VuZBgDIAEoCzIaLmFnZW50YW55Y2FzdC52MS5TdHJlYW1FbmRIAEIHCgVldmVudCLFAQocU2VuZFN0cmVhbWluZ0FydGlmYWN0UmVxdWVzdBI0CgxzdHJlYW1fc3RhcnQYASABKAsyHC5hZ2VudGFueWNhc3QudjEuU3RyZWFtU3RhcnRIABI0CgxzdHJlYW1fY2h1bmsYAiABKAsyHC5hZ2VudGFueWNhc3QudjEuU3RyZWFtQ2h1bmtIABIwCgpzdHJlYW1fZW5kGAMgASgLMhouYWdlbnRhbnljYXN0LnYxLlN0cmVhbUVuZEgAQgcKBWV2ZW50Ih8KHVNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlc3BvbnNlIpkBCg9EaXNjb3ZlclJlcXVlc3QSEAoIc2tpbGxfaWQYASABKAkSOAoEdGFncxgCIAMoCzIqLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlclJlcXVlc3QuVGFnc0VudHJ5Eg0KBWxpbWl0GAMgASgFGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKEERpc2NvdmVyUmVzcG9uc2USMAoGYWdlbnRzGAEgAygLMiAuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyZWRBZ2VudCJ9Cg9EaXNjb3ZlcmVkQWdlbnQSDwoHcGVlcl9pZBgBIAEoCRISCgphZ2VudF9uYW1lGAIgASgJEhkKEWFnZW50X2Rlc2NyaXB0aW9uGAMgASgJEioKBnNraWxscxgEIAMoCzIaLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8yjAwKC05vZGVTZXJ2aWNlElgKC0dldE5vZGVJbmZvEiMuYWdlbnRhbnljYXN0LnYxLkdldE5vZGVJbmZvUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5HZXROb2RlSW5mb1Jlc3BvbnNlElsKDFNldEFnZW50Q2FyZBIkLmFnZW50YW55Y2FzdC52MS5TZXRBZ2VudENhcmRSZXF1ZXN0GiUuYWdlbnRhbnljYXN0LnYxLlNldEFnZW50Q2FyZFJlc3BvbnNlElgKC0Nvbm5lY3RQZWVyEiMuYWdlbnRhbnljYXN0LnYxLkNvbm5lY3RQZWVyUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5Db25uZWN0UGVlclJlc3BvbnNlElIKCUxpc3RQZWVycxIhLmFnZW50YW55Y2FzdC52MS5MaXN0UGVlcnNSZXF1ZXN0GiIuYWdlbnRhbnljYXN0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlElgKC0dldFBlZXJDYXJkEiMuYWdlbnRhbnljYXN0LnYxLkdldFBlZXJDYXJkUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5HZXRQZWVyQ2FyZFJlc3BvbnNlEk8KCFNlbmRUYXNrEiAuYWdlbnRhbnljYXN0LnYxLlNlbmRUYXNrUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5TZW5kVGFza1Jlc3BvbnNlEkwKB0dldFRhc2sSHy5hZ2VudGFueWNhc3QudjEuR2V0VGFza1JlcXVlc3QaIC5hZ2VudGFueWNhc3QudjEuR2V0VGFza1Jlc3BvbnNlElUKCkNhbmNlbFRhc2sSIi5hZ2VudGFueWNhc3QudjEuQ2FuY2VsVGFza1JlcXVlc3QaIy5hZ2VudGFueWNhc3QudjEuQ2FuY2VsVGFza1Jlc3BvbnNlEnUKFFN1YnNjcmliZVRhc2tVcGRhdGVzEiwuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tVcGRhdGVzUmVxdWVzdBotLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrVXBkYXRlc1Jlc3BvbnNlMAESewoWU3Vic2NyaWJlSW5jb21pbmdUYXNrcxIuLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVJbmNvbWluZ1Rhc2tzUmVxdWVzdBovLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVJbmNvbWluZ1Rhc2tzUmVzcG9uc2UwARJnChBVcGRhdGVUYXNrU3RhdHVzEiguYWdlbnRhbnljYXN0LnYxLlVwZGF0ZVRhc2tTdGF0dXNSZXF1ZXN0GikuYWdlbnRhbnljYXN0LnYxLlVwZGF0ZVRhc2tTdGF0dXNSZXNwb25zZRJbCgxDb21wbGV0ZVRhc2sSJC5hZ2VudGFueWNhc3QudjEuQ29tcGxldGVUYXNrUmVxdWVzdBolLmFnZW50YW55Y2FzdC52MS5Db21wbGV0ZVRhc2tSZXNwb25zZRJPCghGYWlsVGFzaxIgLmFnZW50YW55Y2FzdC52MS5GYWlsVGFza1JlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuRmFpbFRhc2tSZXNwb25zZRJyChNTdWJzY3JpYmVUYXNrU3RyZWFtEisuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tTdHJlYW1SZXF1ZXN0GiwuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tTdHJlYW1SZXNwb25zZTABEngKFVNlbmRTdHJlYW1pbmdBcnRpZmFjdBItLmFnZW50YW55Y2FzdC52MS5TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXF1ZXN0Gi4uYWdlbnRhbnljYXN0LnYxLlNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlc3BvbnNlKAESTwoIRGlzY292ZXISIC5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_agentanycast_v1_common, file_agentanycast_v1_registry_service, file_agentanycast_v1_streaming, file_google_protobuf_timestamp]);
 
 /**
  * Describes a node to start. No RPC takes it: programs that embed a node may keep their settings in it.
@@ -371,7 +373,8 @@ export type SendTaskRequest = Message<"agentanycast.v1.SendTaskRequest"> & {
   transportHint: string;
 
   /**
-   * Idempotency key, a UUID: sending the same id again is the same task. Empty makes the daemon choose one.
+   * Idempotency key, a UUID: sending the same id again is the same task. Empty makes the daemon choose one. The id of a task
+   * that waits for input brings it this message: the task goes on.
    *
    * @generated from field: string task_id = 100;
    */
@@ -390,6 +393,13 @@ export type SendTaskRequest = Message<"agentanycast.v1.SendTaskRequest"> & {
    * @generated from field: string target_skill_id = 102;
    */
   targetSkillId: string;
+
+  /**
+   * When the task is to be over: unfinished then, it fails on both sides. Unset for no deadline.
+   *
+   * @generated from field: google.protobuf.Timestamp deadline = 103;
+   */
+  deadline?: Timestamp | undefined;
 };
 
 /**
@@ -432,6 +442,13 @@ export type GetTaskRequest = Message<"agentanycast.v1.GetTaskRequest"> & {
    * @generated from field: string task_id = 1;
    */
   taskId: string;
+
+  /**
+   * Asks the assignee first how the task stands, and takes over what it says.
+   *
+   * @generated from field: bool refresh = 100;
+   */
+  refresh: boolean;
 };
 
 /**
@@ -490,7 +507,7 @@ export const CancelTaskRequestSchema: GenMessage<CancelTaskRequest> = /*@__PURE_
  */
 export type CancelTaskResponse = Message<"agentanycast.v1.CancelTaskResponse"> & {
   /**
-   * The task, canceled.
+   * The task as it now stands: canceled, or with `cancel_requested` while its assignee has not answered.
    *
    * @generated from field: agentanycast.v1.Task task = 1;
    */
@@ -516,6 +533,13 @@ export type SubscribeTaskUpdatesRequest = Message<"agentanycast.v1.SubscribeTask
    * @generated from field: string task_id = 1;
    */
   taskId: string;
+
+  /**
+   * Replays every change behind this generation (0 for all) before what is new; unset begins with the current state.
+   *
+   * @generated from field: optional int64 after_generation = 100;
+   */
+  afterGeneration?: bigint | undefined;
 };
 
 /**
@@ -565,6 +589,13 @@ export type SubscribeTaskUpdatesResponse = Message<"agentanycast.v1.SubscribeTas
    * @generated from field: string error_message = 100;
    */
   errorMessage: string;
+
+  /**
+   * Which change of the task this is, counted from 1.
+   *
+   * @generated from field: int64 generation = 101;
+   */
+  generation: bigint;
 };
 
 /**
@@ -580,6 +611,19 @@ export const SubscribeTaskUpdatesResponseSchema: GenMessage<SubscribeTaskUpdates
  * @generated from message agentanycast.v1.SubscribeIncomingTasksRequest
  */
 export type SubscribeIncomingTasksRequest = Message<"agentanycast.v1.SubscribeIncomingTasksRequest"> & {
+  /**
+   * Each task goes to one of the exclusive subscribers, under a claim, instead of to all.
+   *
+   * @generated from field: bool exclusive = 100;
+   */
+  exclusive: boolean;
+
+  /**
+   * Most unfinished tasks claimed at once; 0 for 16. Only with `exclusive`.
+   *
+   * @generated from field: int32 max_claims = 101;
+   */
+  maxClaims: number;
 };
 
 /**
@@ -608,6 +652,20 @@ export type SubscribeIncomingTasksResponse = Message<"agentanycast.v1.SubscribeI
    * @generated from field: agentanycast.v1.AgentCard sender_card = 2;
    */
   senderCard?: AgentCard | undefined;
+
+  /**
+   * The claim under which an exclusive subscriber has the task. It ends when `RenewClaims` does not name it in time.
+   *
+   * @generated from field: string claim_id = 100;
+   */
+  claimId: string;
+
+  /**
+   * How long the claim lasts without renewal, in milliseconds.
+   *
+   * @generated from field: int32 claim_lease_ms = 101;
+   */
+  claimLeaseMs: number;
 };
 
 /**
@@ -643,6 +701,13 @@ export type UpdateTaskStatusRequest = Message<"agentanycast.v1.UpdateTaskStatusR
    * @generated from field: agentanycast.v1.Message message = 3;
    */
   message?: Message$1 | undefined;
+
+  /**
+   * The claim under which the caller has the task; empty without one.
+   *
+   * @generated from field: string claim_id = 100;
+   */
+  claimId: string;
 };
 
 /**
@@ -693,6 +758,13 @@ export type CompleteTaskRequest = Message<"agentanycast.v1.CompleteTaskRequest">
    * @generated from field: agentanycast.v1.Message message = 3;
    */
   message?: Message$1 | undefined;
+
+  /**
+   * The claim under which the caller has the task; empty without one.
+   *
+   * @generated from field: string claim_id = 100;
+   */
+  claimId: string;
 };
 
 /**
@@ -736,6 +808,13 @@ export type FailTaskRequest = Message<"agentanycast.v1.FailTaskRequest"> & {
    * @generated from field: string error_message = 2;
    */
   errorMessage: string;
+
+  /**
+   * The claim under which the caller has the task; empty without one.
+   *
+   * @generated from field: string claim_id = 100;
+   */
+  claimId: string;
 };
 
 /**

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/streaming.proto.
  */
 export const file_agentanycast_v1_streaming: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hZ2VudGFueWNhc3QvdjEvc3RyZWFtaW5nLnByb3RvEg9hZ2VudGFueWNhc3QudjEi4wEKC1N0cmVhbVN0YXJ0Eg8KB3Rhc2tfaWQYASABKAkSEwoLYXJ0aWZhY3RfaWQYAiABKAkSFQoNYXJ0aWZhY3RfbmFtZRgDIAEoCRISCgptZWRpYV90eXBlGAQgASgJEhQKDHRvdGFsX2NodW5rcxgFIAEoBRI8CghtZXRhZGF0YRgGIAMoCzIqLmFnZW50YW55Y2FzdC52MS5TdHJlYW1TdGFydC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgtTdHJlYW1DaHVuaxIPCgd0YXNrX2lkGAEgASgJEhMKC2FydGlmYWN0X2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgFEgwKBGRhdGEYBCABKAwSDwoHaXNfbGFzdBgFIAEoCCJjCglTdHJlYW1FbmQSDwoHdGFza19pZBgBIAEoCRITCgthcnRpZmFjdF9pZBgCIAEoCRIwCgZyZWFzb24YAyABKA4yIC5hZ2VudGFueWNhc3QudjEuU3RyZWFtRW5kUmVhc29uKpEBCg9TdHJlYW1FbmRSZWFzb24SIQodU1RSRUFNX0VORF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpTVFJFQU1fRU5EX1JFQVNPTl9DT01QTEVURRABEh4KGlNUUkVBTV9FTkRfUkVBU09OX0NBTkNFTEVEEAISGwoXU1RSRUFNX0VORF9SRUFTT05fRVJST1IQA2IGcHJvdG8z");
+  fileDesc("Ch9hZ2VudGFueWNhc3QvdjEvc3RyZWFtaW5nLnByb3RvEg9hZ2VudGFueWNhc3QudjEi+AEKC1N0cmVhbVN0YXJ0Eg8KB3Rhc2tfaWQYASABKAkSEwoLYXJ0aWZhY3RfaWQYAiABKAkSFQoNYXJ0aWZhY3RfbmFtZRgDIAEoCRISCgptZWRpYV90eXBlGAQgASgJEhQKDHRvdGFsX2NodW5rcxgFIAEoBRI8CghtZXRhZGF0YRgGIAMoCzIqLmFnZW50YW55Y2FzdC52MS5TdHJlYW1TdGFydC5NZXRhZGF0YUVudHJ5EhMKC3RvdGFsX2J5dGVzGGQgASgEGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgtTdHJlYW1DaHVuaxIPCgd0YXNrX2lkGAEgASgJEhMKC2FydGlmYWN0X2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgFEgwKBGRhdGEYBCABKAwSDwoHaXNfbGFzdBgFIAEoCCKfAQoJU3RyZWFtRW5kEg8KB3Rhc2tfaWQYASABKAkSEwoLYXJ0aWZhY3RfaWQYAiABKAkSMAoGcmVhc29uGAMgASgOMiAuYWdlbnRhbnljYXN0LnYxLlN0cmVhbUVuZFJlYXNvbhIOCgZzaGEyNTYYZCABKAwSEwoLdG90YWxfYnl0ZXMYZSABKAQSFQoNZXJyb3JfbWVzc2FnZRhmIAEoCSqRAQoPU3RyZWFtRW5kUmVhc29uEiEKHVNUUkVBTV9FTkRfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaU1RSRUFNX0VORF9SRUFTT05fQ09NUExFVEUQARIeChpTVFJFQU1fRU5EX1JFQVNPTl9DQU5DRUxFRBACEhsKF1NUUkVBTV9FTkRfUkVBU09OX0VSUk9SEANiBnByb3RvMw");
 
 /**
  * Opens one artifact of a task that is sent piece by piece. Chunks and then exactly one end follow, with the same
@@ -60,6 +60,13 @@ export type StreamStart = Message<"agentanycast.v1.StreamStart"> & {
    * @generated from field: map<string, string> metadata = 6;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * Bytes to come; 0 when that is not known.
+   *
+   * @generated from field: uint64 total_bytes = 100;
+   */
+  totalBytes: bigint;
 };
 
 /**
@@ -144,6 +151,27 @@ export type StreamEnd = Message<"agentanycast.v1.StreamEnd"> & {
    * @generated from field: agentanycast.v1.StreamEndReason reason = 3;
    */
   reason: StreamEndReason;
+
+  /**
+   * SHA-256 of all bytes; empty when the sender does not know it.
+   *
+   * @generated from field: bytes sha256 = 100;
+   */
+  sha256: Uint8Array;
+
+  /**
+   * Bytes in all; 0 when the sender does not count.
+   *
+   * @generated from field: uint64 total_bytes = 101;
+   */
+  totalBytes: bigint;
+
+  /**
+   * What went wrong, for people; empty on a complete stream.
+   *
+   * @generated from field: string error_message = 102;
+   */
+  errorMessage: string;
 };
 
 /**

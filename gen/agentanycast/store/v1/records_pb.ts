@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Task } from "../../v1/a2a_models_pb.ts";
+import type { EnvelopeType, Task, TaskStatus } from "../../v1/a2a_models_pb.ts";
 import { file_agentanycast_v1_a2a_models } from "../../v1/a2a_models_pb.ts";
 import type { AgentCard } from "../../v1/agent_card_pb.ts";
 import { file_agentanycast_v1_agent_card } from "../../v1/agent_card_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/store/v1/records.proto.
  */
 export const file_agentanycast_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIjEKClRhc2tSZWNvcmQSIwoEdGFzaxgBIAEoCzIVLmFnZW50YW55Y2FzdC52MS5UYXNrIqUBCgxPdXRib3hSZWNvcmQSDwoHdGFza19pZBgBIAEoCRIQCghlbnZlbG9wZRgCIAEoDBITCgtlbnZlbG9wZV9pZBgDIAEoCRItCglxdWV1ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImcKCkNhcmRSZWNvcmQSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
+  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIr4BCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAyKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUiQwoRUmVtb3ZlZFRhc2tSZWNvcmQSLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoKQ2FyZFJlY29yZBIoCgRjYXJkGAEgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUwoRUGVlckFkZHJlc3NSZWNvcmQSEQoJYWRkcmVzc2VzGAEgAygJEisKB3NlZW5fYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
 
 /**
  * A task, sent or received.
@@ -30,6 +30,41 @@ export type TaskRecord = Message<"agentanycast.store.v1.TaskRecord"> & {
    * @generated from field: agentanycast.v1.Task task = 1;
    */
   task?: Task | undefined;
+
+  /**
+   * Its changes, oldest first; the first ones may have been dropped.
+   *
+   * @generated from field: repeated agentanycast.store.v1.TaskEventRecord events = 2;
+   */
+  events: TaskEventRecord[];
+
+  /**
+   * Ids of the last envelopes that changed it, oldest first.
+   *
+   * @generated from field: repeated string envelope_ids = 3;
+   */
+  envelopeIds: string[];
+
+  /**
+   * Whether a received task waits for an agent to take it up.
+   *
+   * @generated from field: bool awaits_agent = 4;
+   */
+  awaitsAgent: boolean;
+
+  /**
+   * The claim of the worker that has it; empty without one.
+   *
+   * @generated from field: string claim_id = 5;
+   */
+  claimId: string;
+
+  /**
+   * Sequence of the last envelope that took a message of a sent task to its assignee.
+   *
+   * @generated from field: int64 send_sequence = 6;
+   */
+  sendSequence: bigint;
 };
 
 /**
@@ -38,6 +73,42 @@ export type TaskRecord = Message<"agentanycast.store.v1.TaskRecord"> & {
  */
 export const TaskRecordSchema: GenMessage<TaskRecord> = /*@__PURE__*/
   messageDesc(file_agentanycast_store_v1_records, 0);
+
+/**
+ * One change of a task.
+ *
+ * @generated from message agentanycast.store.v1.TaskEventRecord
+ */
+export type TaskEventRecord = Message<"agentanycast.store.v1.TaskEventRecord"> & {
+  /**
+   * @generated from field: int64 generation = 1;
+   */
+  generation: bigint;
+
+  /**
+   * @generated from field: agentanycast.v1.TaskStatus status = 2;
+   */
+  status: TaskStatus;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * The `message_id` of what was said with it; empty for nothing.
+   *
+   * @generated from field: string message_id = 4;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.TaskEventRecord.
+ * Use `create(TaskEventRecordSchema)` to create a new message.
+ */
+export const TaskEventRecordSchema: GenMessage<TaskEventRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 1);
 
 /**
  * An envelope that its receiver has not acknowledged yet.
@@ -79,6 +150,13 @@ export type OutboxRecord = Message<"agentanycast.store.v1.OutboxRecord"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 5;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * What kind of envelope it is.
+   *
+   * @generated from field: agentanycast.v1.EnvelopeType type = 6;
+   */
+  type: EnvelopeType;
 };
 
 /**
@@ -86,7 +164,28 @@ export type OutboxRecord = Message<"agentanycast.store.v1.OutboxRecord"> & {
  * Use `create(OutboxRecordSchema)` to create a new message.
  */
 export const OutboxRecordSchema: GenMessage<OutboxRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 1);
+  messageDesc(file_agentanycast_store_v1_records, 2);
+
+/**
+ * A received task whose record was removed, so that a late repetition is not taken for a new one.
+ *
+ * @generated from message agentanycast.store.v1.RemovedTaskRecord
+ */
+export type RemovedTaskRecord = Message<"agentanycast.store.v1.RemovedTaskRecord"> & {
+  /**
+   * Until when it is remembered.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 1;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.RemovedTaskRecord.
+ * Use `create(RemovedTaskRecordSchema)` to create a new message.
+ */
+export const RemovedTaskRecordSchema: GenMessage<RemovedTaskRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 3);
 
 /**
  * The last card received from a peer.
@@ -112,5 +211,33 @@ export type CardRecord = Message<"agentanycast.store.v1.CardRecord"> & {
  * Use `create(CardRecordSchema)` to create a new message.
  */
 export const CardRecordSchema: GenMessage<CardRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 2);
+  messageDesc(file_agentanycast_store_v1_records, 4);
+
+/**
+ * Where a peer was reached, to find it again after a restart.
+ *
+ * @generated from message agentanycast.store.v1.PeerAddressRecord
+ */
+export type PeerAddressRecord = Message<"agentanycast.store.v1.PeerAddressRecord"> & {
+  /**
+   * Multiaddrs without the peer id.
+   *
+   * @generated from field: repeated string addresses = 1;
+   */
+  addresses: string[];
+
+  /**
+   * When it was last there.
+   *
+   * @generated from field: google.protobuf.Timestamp seen_at = 2;
+   */
+  seenAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.PeerAddressRecord.
+ * Use `create(PeerAddressRecordSchema)` to create a new message.
+ */
+export const PeerAddressRecordSchema: GenMessage<PeerAddressRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 5);
 

@@ -1,0 +1,373 @@
+import type { Clock } from "../core/clock.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { OutboxEntry } from "./model.ts";
+import { Pause } from "./pause.ts";
+import type { Answer, EnvelopeTransport, TaskStore } from "./ports.ts";
+
+/** Timing of the tries. */
+export interface LaneOptions {
+  /**
+   * Wait for an answer of a 1.0 peer before sending again, in milliseconds; doubles with each try. A lane tells by itself when
+   * it is dead. Default 5,000.
+   */
+  answerTimeoutMs: number;
+  /** First pause after a failed try, in milliseconds; doubles with each try, with jitter. Default 500. */
+  backoffMs: number;
+  /** Longest pause and longest wait, in milliseconds. Default 60,000. */
+  maxBackoffMs: number;
+}
+
+export interface DeliveryDeps {
+  store: Pick<TaskStore, "outbox" | "outboxPeers" | "removeOutbox">;
+  transport: EnvelopeTransport;
+  clock: Clock;
+  logger: Logger;
+  /** Called when an envelope's time is over, before it is dropped. `mayBeThere`: it may have been sent. */
+  onExpired: (entry: OutboxEntry, options: { mayBeThere: boolean }) => Promise<void>;
+  /** Called when the peer cannot take an envelope now; answers whether it is not to be sent any more. */
+  onBusy: (entry: OutboxEntry) => Promise<boolean>;
+  /** Called when an envelope was judged for good, before it is dropped. */
+  onAnswered: (entry: OutboxEntry, answer: Answer) => Promise<void>;
+}
+
+export interface DeliveryLaneDeps extends Omit<DeliveryDeps, "store"> {
+  store: Pick<TaskStore, "outbox">;
+  /** The entry is done with: it can leave the store, and {@link DeliveryLane.forget} is called then. */
+  onDelivered: (entry: OutboxEntry) => void;
+  /** Nothing waits any more: the lane ends, and must not be given anything from now on. */
+  onEmpty: () => void;
+  /** Whether an entry is of an earlier run, of which nobody knows what it sent. */
+  isOfEarlierRun: (sequence: number) => boolean;
+  signal: AbortSignal;
+}
+
+/** Entries kept in memory; what exceeds this stays in the store until there is room. */
+const MAX_ENTRIES = 256;
+const MAX_BYTES = 32 * 1024 * 1024;
+/** Longest pause after a peer had no room: it is there, and room comes with every task that ends. */
+const MAX_BUSY_MS = 4_000;
+/** Entries looked at while the peer cannot be reached, to see whether their time is over. */
+const ENTRIES_UNREACHED = 16;
+
+type LaneName = Pick<OutboxEntry, "peerId" | "lane">;
+
+/** The envelopes of one lane to a peer, from the first try to the last. */
+export class DeliveryLane {
+  readonly #deps: DeliveryLaneDeps;
+  readonly #options: LaneOptions & LaneName;
+  /** By sequence. */
+  #waiting: OutboxEntry[] = [];
+  #waitingBytes = 0;
+  readonly #inFlight = new Map<number, OutboxEntry>();
+  #inFlightBytes = 0;
+  /** What is done with answers and expired entries. A send that is still unanswered at the end is left alone. */
+  readonly #settling = new Set<Promise<void>>();
+  /** Entries in flight whose try is over. */
+  readonly #settled = new Set<number>();
+  /** Tasks with an envelope in flight: the next one of such a task has to wait. */
+  readonly #busyTasks = new Set<string>();
+  /** Sequences waiting, in flight or delivered and still in the store. */
+  readonly #known = new Set<number>();
+  readonly #withdrawn = new Set<number>();
+  /** The store may hold entries that are not known here, of this sequence or a higher one; `Infinity`: it holds none. */
+  #unreadFrom = Infinity;
+  /** The highest sequence that may have left this node or is being given up. */
+  #attempted = 0;
+  readonly #tries = new Map<number, number>();
+  readonly #arrivals = new Map<string, () => void>();
+  #failures = 0;
+  /** Envelopes sent at once, fewer than the peer's window after it was busy. */
+  #pace = Infinity;
+  #connecting = false;
+  #refilling = false;
+  readonly #pause: Pause;
+  wake: () => void = () => {};
+
+  constructor(deps: DeliveryLaneDeps, options: LaneOptions & LaneName) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#pause = new Pause(deps.clock, () => this.wake());
+  }
+
+  enqueue(entry: OutboxEntry): void {
+    if (this.#hasUnread || this.#refilling || this.#isFull) return this.lookInStore(entry.sequence);
+    this.#take(entry);
+    this.wake();
+  }
+
+  /** There may be entries in the store that are not known here, from `sequence` on. */
+  lookInStore(sequence: number): void {
+    this.#unreadFrom = Math.min(this.#unreadFrom, sequence);
+    this.wake();
+  }
+
+  /** See `Delivery.withdraw`. */
+  withdraw(sequence: number): boolean {
+    if (sequence <= this.#attempted) return false;
+    this.#withdrawn.add(sequence);
+    this.#setWaiting(this.#waiting.filter((entry) => entry.sequence !== sequence));
+    return true;
+  }
+
+  /** See `Delivery.release`. */
+  release(sequence: number): void {
+    this.#withdrawn.delete(sequence);
+    this.#known.delete(sequence);
+    this.lookInStore(sequence);
+  }
+
+  /** The entry is out of the store. */
+  forget(sequence: number): void {
+    this.#withdrawn.delete(sequence);
+    this.#known.delete(sequence);
+    this.#tries.delete(sequence);
+    this.wake();
+  }
+
+  /** Whether the envelope may still have to be delivered. */
+  mayHold(sequence: number): boolean {
+    return this.#known.has(sequence) || sequence >= this.#unreadFrom;
+  }
+
+  /** See `Delivery.taskIsThere`. */
+  taskIsThere(taskId: string): void {
+    this.#arrivals.get(taskId)?.();
+  }
+
+  /** Ends the pause. */
+  retryNow(): void {
+    this.#pause.end();
+  }
+
+  /** The signal has fired: {@link run} ends. */
+  stop(): void {
+    this.retryNow();
+    this.wake();
+  }
+
+  /** Delivers until nothing waits any more or the signal fires. */
+  async run(): Promise<void> {
+    const { signal } = this.#deps;
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => this.wake = resolve);
+      if (!this.#pause.active && this.#needsRefill) await this.#refill();
+      this.#startDeliveries();
+      if (this.#known.size + this.#withdrawn.size === 0 && !this.#hasUnread && !this.#connecting) {
+        this.#pause.end();
+        return this.#deps.onEmpty();
+      }
+      await woken;
+    }
+    await Promise.all(this.#settling);
+  }
+
+  get #hasUnread(): boolean {
+    return this.#unreadFrom !== Infinity;
+  }
+
+  /** Whether what is to go next lies in the store. */
+  get #needsRefill(): boolean {
+    return this.#hasUnread && !((this.#waiting[0]?.sequence ?? Infinity) < this.#unreadFrom);
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.length >= MAX_ENTRIES || this.#waitingBytes + this.#inFlightBytes >= MAX_BYTES;
+  }
+
+  #setWaiting(entries: OutboxEntry[]): void {
+    this.#waiting = entries;
+    this.#waitingBytes = entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  #take(entry: OutboxEntry): void {
+    if (this.#known.has(entry.sequence) || this.#withdrawn.has(entry.sequence)) return;
+    this.#known.add(entry.sequence);
+    this.#putBack(entry);
+  }
+
+  #putBack(entry: OutboxEntry): void {
+    const place = this.#waiting.findLastIndex(({ sequence }) => sequence < entry.sequence);
+    this.#waiting.splice(place + 1, 0, entry);
+    this.#waitingBytes += entry.bytes.length;
+  }
+
+  async #refill(): Promise<void> {
+    const { store, transport, logger } = this.#deps;
+    const { peerId, lane, backoffMs } = this.#options;
+    const limit = transport.isConnected(peerId) ? MAX_ENTRIES : ENTRIES_UNREACHED;
+    const from = this.#unreadFrom;
+    this.#refilling = true;
+    this.#unreadFrom = Infinity; // what is committed meanwhile sets it again
+    try {
+      const page = await store.outbox({ peerId, lane }, { limit, after: from - 1 });
+      for (const [index, entry] of page.entries()) {
+        // What failed meanwhile went back to the store and comes before this.
+        if (entry.sequence >= this.#unreadFrom) break;
+        if (index > 0 && this.#isFull) {
+          this.lookInStore(entry.sequence);
+          break;
+        }
+        this.#take(entry);
+      }
+      const last = page.at(-1);
+      if (last !== undefined) this.lookInStore(last.sequence + 1);
+    } catch (error) {
+      this.lookInStore(from);
+      logger.error("Could not read the outbox; trying again", { peer: peerId, error });
+      this.#pause.begin(backoffMs);
+    } finally {
+      this.#refilling = false;
+    }
+  }
+
+  #startDeliveries(): void {
+    const { clock, transport } = this.#deps;
+    const { peerId } = this.#options;
+    if (this.#pause.active || this.#waiting.length === 0) return;
+    const connected = transport.isConnected(peerId);
+    const window = connected ? Math.min(transport.windowOf(peerId), this.#pace) : 0;
+    const nowMs = clock.now();
+    const left: OutboxEntry[] = [];
+    for (const entry of this.#waiting) {
+      const expired = nowMs >= entry.expiresAtMs;
+      const mustWait = this.#busyTasks.has(entry.taskId) || entry.sequence >= this.#unreadFrom ||
+        (!expired && this.#inFlight.size >= window);
+      if (mustWait) left.push(entry);
+      else this.#start(entry, { expired });
+    }
+    this.#setWaiting(left);
+    if (left.length > 0 && !connected) this.#connect();
+  }
+
+  #connect(): void {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    const { transport, signal } = this.#deps;
+    const { peerId } = this.#options;
+    transport.connect(peerId, { signal }).then(() => {
+      if (!transport.isConnected(peerId)) throw new CodedError("unavailable", `${peerId} is gone again`);
+    }).catch((error) => this.#fail(error)).finally(() => {
+      this.#connecting = false;
+      this.wake();
+    });
+  }
+
+  /** Nothing gets through: it is tried again later. What waits goes back to the store meanwhile. */
+  #fail(error: unknown): void {
+    const { logger, signal } = this.#deps;
+    if (signal.aborted || this.#pause.active) return;
+    logger.debug("Not delivered; trying again", { peer: this.#options.peerId, error: errorMessage(error) });
+    const isBusy = error instanceof CodedError && error.code === "resource_exhausted";
+    const delayMs = this.#delayMs(this.#failures++);
+    this.#pause.begin(isBusy ? Math.min(delayMs, MAX_BUSY_MS) : delayMs);
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    for (const { sequence } of this.#waiting) this.#known.delete(sequence);
+    this.#setWaiting([]);
+    this.lookInStore(first.sequence);
+  }
+
+  #start(entry: OutboxEntry, { expired }: { expired: boolean }): void {
+    this.#busyTasks.add(entry.taskId);
+    this.#inFlight.set(entry.sequence, entry);
+    this.#inFlightBytes += entry.bytes.length;
+    const mayBeThere = entry.sequence <= this.#attempted || this.#deps.isOfEarlierRun(entry.sequence);
+    this.#attempted = Math.max(this.#attempted, entry.sequence);
+    if (expired) return this.#settle(entry, this.#expire(entry, { mayBeThere }));
+    this.#send(entry).then(
+      (answer) => this.#isInFlight(entry) && this.#settle(entry, this.#judge(entry, answer)),
+      (error) => this.#isInFlight(entry) && this.#settle(entry, Promise.reject(error)),
+    );
+  }
+
+  /** Whether the try is still open: its time may have run out before its answer came. */
+  #isInFlight({ sequence }: OutboxEntry): boolean {
+    return this.#inFlight.has(sequence) && !this.#settled.has(sequence);
+  }
+
+  /** Gives up what was sent and not answered before its time was over; what waits is looked at too. */
+  expire(nowMs: number): void {
+    for (const entry of this.#inFlight.values()) {
+      if (nowMs < entry.expiresAtMs || !this.#isInFlight(entry)) continue;
+      this.#settle(entry, this.#expire(entry, { mayBeThere: true }));
+    }
+    this.wake();
+  }
+
+  /** Waits for what ends a try; if it fails, the entry is tried again. */
+  #settle(entry: OutboxEntry, work: Promise<void>): void {
+    this.#settled.add(entry.sequence);
+    const settling = work.catch((error) => this.#again(entry, error)).finally(() => {
+      this.#settled.delete(entry.sequence);
+      this.#inFlight.delete(entry.sequence);
+      this.#inFlightBytes -= entry.bytes.length;
+      this.#busyTasks.delete(entry.taskId);
+      this.#settling.delete(settling);
+      this.wake();
+    });
+    this.#settling.add(settling);
+  }
+
+  async #expire(entry: OutboxEntry, options: { mayBeThere: boolean }): Promise<void> {
+    await this.#deps.onExpired(entry, options);
+    this.#deps.onDelivered(entry);
+  }
+
+  /** Does what the answer says; undefined: none came in time. */
+  async #judge(entry: OutboxEntry, answer: Answer | undefined): Promise<void> {
+    if (this.#deps.signal.aborted) return;
+    if (answer === undefined) {
+      this.#tries.set(entry.sequence, (this.#tries.get(entry.sequence) ?? 0) + 1);
+      return this.#putBack(entry);
+    }
+    if (answer.outcome === "busy") {
+      if (await this.#deps.onBusy(entry)) return this.#deps.onDelivered(entry);
+      // Only new tasks are refused for want of room, and the first one has to go first.
+      if (this.#options.lane === "requests") this.#pace = 1;
+      throw new CodedError("resource_exhausted", `The peer cannot take it now: ${answer.reason}`);
+    }
+    this.#failures = 0;
+    this.#pace *= 2;
+    await this.#deps.onAnswered(entry, answer);
+    this.#deps.onDelivered(entry);
+  }
+
+  #again(entry: OutboxEntry, error: unknown): void {
+    this.#putBack(entry);
+    this.#fail(error);
+  }
+
+  /** Sends once and waits for the answer; undefined when none came in time. */
+  async #send(entry: OutboxEntry): Promise<Answer | undefined> {
+    const { transport, clock, signal } = this.#deps;
+    const { peerId, sequence, taskId, type } = entry;
+    if (transport.framingOf(peerId) === "2.0") return await transport.send(peerId, entry);
+    const { answerTimeoutMs, maxBackoffMs } = this.#options;
+    const waitMs = Math.min(answerTimeoutMs * 2 ** (this.#tries.get(sequence) ?? 0), maxBackoffMs);
+    const over = new AbortController();
+    const isThere = new Promise<Answer>((resolve) => {
+      if (type === "send_task") this.#arrivals.set(taskId, () => resolve({ outcome: "taken" }));
+    });
+    const ended = AbortSignal.any([over.signal, signal]);
+    try {
+      const sent = transport.send(peerId, entry, { signal: ended });
+      sent.catch(() => {
+        // Whoever loses the race is not listened to.
+      });
+      const timeout = clock.sleep(waitMs, ended).then(() => undefined);
+      timeout.catch(() => {
+        // Likewise.
+      });
+      return await Promise.race([sent, isThere, timeout]);
+    } finally {
+      over.abort();
+      if (type === "send_task") this.#arrivals.delete(taskId);
+    }
+  }
+
+  #delayMs(failures: number): number {
+    const fullMs = Math.min(this.#options.backoffMs * 2 ** failures, this.#options.maxBackoffMs);
+    return fullMs / 2 + Math.random() * fullMs / 2;
+  }
+}

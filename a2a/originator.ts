@@ -1,0 +1,162 @@
+import type { Clock } from "../core/clock.ts";
+import { CodedError } from "../core/errors.ts";
+import type { Delivery } from "./delivery.ts";
+import type { EnvelopeBody, Message, Task, TaskStatus, TraceContext } from "./model.ts";
+import type { EnvelopeTransport, StoredTask } from "./ports.ts";
+import { isTerminal } from "./state_machine.ts";
+import type { TaskLedger } from "./task_ledger.ts";
+import { hasMessage, newRecord, withMessageId } from "./task_record.ts";
+import { checkId, checkMessage } from "./validation.ts";
+
+/** A new task for another agent, or a further message of one that waits for input. */
+export interface SendTask {
+  readonly peerId: string;
+  readonly message: Message;
+  readonly targetSkillId?: string | undefined;
+  readonly contextId?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Idempotency key: a second call with the id of an earlier task to the same peer answers that task. When that waits for
+   * input and the message has an id that it does not know, it gets the message and goes on.
+   */
+  readonly taskId?: string | undefined;
+  /** When the task is to be over, in milliseconds since the Unix epoch; 0 or undefined for no deadline. */
+  readonly deadlineMs?: number | undefined;
+  readonly trace?: TraceContext | undefined;
+}
+
+export interface OriginatorDeps {
+  ledger: TaskLedger;
+  delivery: Delivery;
+  transport: EnvelopeTransport;
+  clock: Clock;
+}
+
+const NO_TRACE: TraceContext = { traceParent: "", traceState: "" };
+
+/** What the sending side does with its tasks. Once a task may have arrived, only its assignee decides how it ends. */
+export class Originator {
+  readonly #deps: OriginatorDeps;
+
+  constructor(deps: OriginatorDeps) {
+    this.#deps = deps;
+  }
+
+  /** See `Engine.sendTask`. */
+  async send(request: SendTask): Promise<Task> {
+    const { ledger, transport } = this.#deps;
+    const { peerId, message } = request;
+    if (peerId === transport.peerId) {
+      throw new CodedError("invalid_argument", "Cannot send a task to this node itself: name another peer");
+    }
+    const taskId = checkId("task id", request.taskId || crypto.randomUUID());
+    checkId("context id", request.contextId || taskId);
+    checkMessage(message);
+    return await ledger.run(taskId, async () => {
+      const known = ledger.cached(taskId);
+      if (known !== undefined) return await this.#continue(known, request);
+      try {
+        const created = await this.#create(taskId, request);
+        if (created !== undefined) return created.record.task;
+      } catch (error) {
+        // A repetition makes nothing new that could be refused.
+        const earlier = request.taskId ? await ledger.load(taskId) : undefined;
+        if (earlier === undefined) throw error;
+      }
+      return await this.#continue(await ledger.get(taskId), request);
+    });
+  }
+
+  /** See `Engine.cancelTask`. */
+  async cancel(stored: StoredTask): Promise<Task> {
+    const { task } = stored.record;
+    if (isTerminal(task.status)) {
+      throw new CodedError("failed_precondition", `Cannot cancel task ${task.taskId}: it is ${task.status}`);
+    }
+    return await this.callOff(stored, { status: "canceled", reason: "" });
+  }
+
+  /** Ends a task that has not left this node; else asks its assignee to end it. The task is locked. */
+  async callOff(stored: StoredTask, end: { status: "canceled" | "failed"; reason: string }): Promise<Task> {
+    const { ledger, delivery } = this.#deps;
+    const { task, sendSequence } = stored.record;
+    const { status, reason } = end;
+    const unsent = task.generation === 1 ? await delivery.withdraw(task, sendSequence) : undefined;
+    if (unsent !== undefined) {
+      try {
+        return await this.end(stored, { status, reason }, { withdrawn: [unsent] });
+      } catch (error) {
+        delivery.release(task.peerId, sendSequence);
+        throw error;
+      }
+    }
+    if (task.cancelRequested) return task;
+    const envelopes: EnvelopeBody[] = [{ type: "cancel", taskId: task.taskId, status, reason }];
+    return (await ledger.amend(stored, { cancelRequested: true, envelopes })).record.task;
+  }
+
+  /** Ends a task on this side. The task is locked. */
+  async end(
+    stored: StoredTask,
+    { status, reason }: { status: TaskStatus; reason: string },
+    options: Parameters<TaskLedger["change"]>[2] = {},
+  ): Promise<Task> {
+    const ended = await this.#deps.ledger.change(stored, { status, errorMessage: reason }, options);
+    return ended.record.task;
+  }
+
+  async #create(taskId: string, request: SendTask): Promise<StoredTask | undefined> {
+    const { ledger, clock } = this.#deps;
+    const { peerId, targetSkillId = "", metadata = {}, deadlineMs = 0, trace = NO_TRACE } = request;
+    if (deadlineMs !== 0 && deadlineMs <= clock.now()) {
+      throw new CodedError("deadline_exceeded", "Cannot send the task: its deadline is over already");
+    }
+    const contextId = request.contextId || crypto.randomUUID();
+    const message = withMessageId(request.message) ?? request.message;
+    const record = newRecord({
+      taskId,
+      contextId,
+      direction: "outbound",
+      peerId,
+      status: "submitted",
+      targetSkillId,
+      messages: [message],
+      artifacts: [],
+      metadata,
+      errorMessage: "",
+      createdAtMs: clock.now(),
+      deadlineMs,
+      trace,
+    }, { awaitsAgent: false, sendSequence: 0, envelopeIds: [] });
+    return await ledger.create(record, [toSendTask(record.task, message)]);
+  }
+
+  /** A task that is there already: the same request again, or the answer it waits for. */
+  async #continue(stored: StoredTask, { peerId, message }: SendTask): Promise<Task> {
+    const { task } = stored.record;
+    if (task.direction !== "outbound" || task.peerId !== peerId) {
+      throw new CodedError(
+        "already_exists",
+        `Task id ${task.taskId} belongs to another task: leave it out to get a new one`,
+      );
+    }
+    const isRepetition = message.messageId === "" || hasMessage(task, message.messageId);
+    if (isRepetition) return task;
+    if (task.status !== "input_required") {
+      throw new CodedError(
+        "failed_precondition",
+        `Cannot add a message to task ${task.taskId}: it is ${task.status}, not waiting for input`,
+      );
+    }
+    const change = { status: "working", message } as const;
+    const changed = await this.#deps.ledger.change(stored, change, {
+      envelopes: [toSendTask(task, message)],
+    });
+    return changed.record.task;
+  }
+}
+
+function toSendTask(task: Task, message: Message): EnvelopeBody {
+  const { taskId, contextId, targetSkillId, metadata, deadlineMs } = task;
+  return { type: "send_task", taskId, contextId, message, targetSkillId, metadata, deadlineMs };
+}

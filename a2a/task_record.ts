@@ -1,0 +1,111 @@
+import type { Change } from "./changes.ts";
+import type { Message, Task, TaskEvent, TaskRecord } from "./model.ts";
+import { isTerminal } from "./state_machine.ts";
+import { withMessage } from "./validation.ts";
+
+/** Changes kept of one task; a subscriber that asks for older ones is told so. */
+export const MAX_EVENTS = 1000;
+/** Why a task fails that was not done in time. */
+export const DEADLINE_REASON = "The deadline of the task is over";
+/** Envelopes remembered of one task: more than can be under way for it at once. */
+const MAX_ENVELOPE_IDS = 32;
+
+/** What a step changes of a record beyond the task itself. */
+export interface RecordChange {
+  readonly awaitsAgent?: boolean;
+  readonly claimId?: string;
+  readonly sendSequence?: number;
+  readonly cancelRequested?: boolean;
+  /** The envelope that brought the change; empty for none. */
+  readonly envelopeId?: string;
+}
+
+/** A task as it begins. */
+export function newRecord(
+  task: Omit<Task, "generation" | "updatedAtMs" | "cancelRequested">,
+  kept: Pick<TaskRecord, "awaitsAgent" | "sendSequence" | "envelopeIds">,
+): TaskRecord {
+  const { status, createdAtMs: atMs } = task;
+  return {
+    task: { ...task, generation: 1, updatedAtMs: atMs, cancelRequested: false },
+    events: [{ generation: 1, status, atMs, messageId: "" }],
+    claimId: "",
+    ...kept,
+  };
+}
+
+/** The record after a change that subscribers are told of. */
+export function changedRecord(
+  record: TaskRecord,
+  change: Change,
+  options: RecordChange & { nowMs: number },
+): TaskRecord {
+  const { task } = record;
+  const { status, message, artifacts, errorMessage = "" } = change;
+  const generation = task.generation + 1;
+  const event: TaskEvent = {
+    generation,
+    status,
+    atMs: options.nowMs,
+    messageId: message?.messageId ?? "",
+  };
+  const ended = isTerminal(status);
+  const changed = amendedRecord(record, ended ? { ...options, awaitsAgent: false, claimId: "" } : options);
+  return {
+    ...changed,
+    task: {
+      ...changed.task,
+      status,
+      messages: withMessage(task.messages, message),
+      artifacts: artifacts ?? task.artifacts,
+      errorMessage,
+      updatedAtMs: options.nowMs,
+      generation,
+      cancelRequested: ended ? false : changed.task.cancelRequested,
+    },
+    events: [...record.events.slice(-(MAX_EVENTS - 1)), event],
+  };
+}
+
+/** The record after a change that is this node's own affair. */
+export function amendedRecord(record: TaskRecord, change: RecordChange): TaskRecord {
+  const { awaitsAgent, claimId, sendSequence, cancelRequested, envelopeId = "" } = change;
+  return {
+    task: cancelRequested === undefined ? record.task : { ...record.task, cancelRequested },
+    events: record.events,
+    envelopeIds: envelopeId === ""
+      ? record.envelopeIds
+      : [...record.envelopeIds.slice(-(MAX_ENVELOPE_IDS - 1)), envelopeId],
+    awaitsAgent: awaitsAgent ?? record.awaitsAgent,
+    claimId: claimId ?? record.claimId,
+    sendSequence: sendSequence ?? record.sendSequence,
+  };
+}
+
+/** A message with an id of its own, so that it can be told from others. */
+export function withMessageId(message: Message | undefined): Message | undefined {
+  if (message === undefined || message.messageId !== "") return message;
+  return { ...message, messageId: crypto.randomUUID() };
+}
+
+/** Whether the change was made before: what it says came with the same state. */
+export function isRepetition({ events }: TaskRecord, { status, message }: Change): boolean {
+  if (message === undefined || message.messageId === "") return false;
+  return events.some((event) => event.messageId === message.messageId && event.status === status);
+}
+
+/** Whether the originator may say something: the agent has asked, and got no answer since, even if it went on meanwhile. */
+export function awaitsAnswer({ task, events }: TaskRecord): boolean {
+  const saidByUser = new Set(
+    task.messages.filter(({ role }) => role === "user").map(({ messageId }) => messageId),
+  );
+  const last = events.findLast(({ status, messageId }) =>
+    status === "input_required" || saidByUser.has(messageId)
+  );
+  return last?.status === "input_required" && !saidByUser.has(last.messageId);
+}
+
+/** Whether the task already has the message. */
+export function hasMessage(task: Task, messageId: string): boolean {
+  return messageId !== "" && task.messages.some((message) => message.messageId === messageId);
+}

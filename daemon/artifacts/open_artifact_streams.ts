@@ -1,0 +1,79 @@
+import {
+  ArtifactStreams,
+  type Engine,
+  isTerminal,
+  type StreamedArtifacts,
+  type Task,
+  type TaskStore,
+} from "../../a2a/mod.ts";
+import { systemClock } from "../../core/clock.ts";
+import { CodedError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { ARTIFACT_STREAM_PROTOCOL, type FrameChannel, type P2pHost } from "../../p2p/mod.ts";
+import { DiskSpool } from "./disk_spool.ts";
+import { createFrameLink, toReceiverChannel } from "./frame_link.ts";
+
+/** What artifact streams need of the daemon. Host and engine are met when the first stream runs, not before. */
+export interface OpenArtifactStreamsDeps {
+  /** Folder for what is received. */
+  folder: string;
+  store: Pick<TaskStore, "load">;
+  host: () => Pick<P2pHost, "openChannel">;
+  engine: () => Pick<Engine, "subscribe">;
+  logger: Logger;
+}
+
+/** Artifact streams as the daemon has them. Disposing it ends them; what is on disk stays. */
+export interface DaemonStreams extends AsyncDisposable {
+  readonly streams: ArtifactStreams;
+  /** What the engine asks about them. */
+  readonly streamed: StreamedArtifacts;
+  /** Takes a channel that a peer has opened. */
+  onChannel(channel: FrameChannel): Promise<void>;
+}
+
+/** Opens the folder of received artifacts and the streams over it. @throws CodedError `unavailable`, `resource_exhausted`. */
+export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promise<DaemonStreams> {
+  const { folder, store, host, engine, logger } = deps;
+  const load = async (taskId: string) => (await store.load(taskId))?.record.task;
+  const spool = await DiskSpool.open({
+    folder,
+    logger,
+    knowsTask: async (taskId) => await load(taskId) !== undefined,
+  });
+  const streams = new ArtifactStreams({
+    tasks: { load, onEnded: (taskId, signal) => ended({ engine: engine(), load }, { taskId, signal }) },
+    link: createFrameLink((peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options)),
+    spool,
+    clock: systemClock,
+    logger,
+  });
+  return {
+    streams,
+    streamed: {
+      references: (taskId) => streams.references(taskId),
+      resolve: (taskId, artifacts) => streams.resolve(taskId, artifacts),
+      deleteTasks: async (taskIds) => {
+        for (const taskId of taskIds) await streams.deleteTask(taskId);
+      },
+    },
+    onChannel: (channel) => streams.accept(toReceiverChannel(channel)),
+    [Symbol.asyncDispose]: () => streams[Symbol.asyncDispose](),
+  };
+}
+
+/** The task once it has ended. @throws CodedError `not_found`, and `cancelled` when `signal` fires before. */
+async function ended(
+  { engine, load }: {
+    engine: Pick<Engine, "subscribe">;
+    load: (taskId: string) => Promise<Task | undefined>;
+  },
+  { taskId, signal }: { taskId: string; signal: AbortSignal },
+): Promise<Task> {
+  for await (const { status } of engine.subscribe(taskId, { signal })) {
+    if (!isTerminal(status)) continue;
+    const task = await load(taskId);
+    if (task !== undefined) return task;
+  }
+  throw new CodedError("cancelled", `Nobody waits for the end of task ${taskId} any more`);
+}

@@ -1,0 +1,195 @@
+import type { AgentCard, Engine, Task, TaskUpdate } from "../../a2a/mod.ts";
+import { isTerminal } from "../../a2a/mod.ts";
+import { CodedError } from "../../core/errors.ts";
+import { VERSION } from "../../core/version.ts";
+import type { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
+import type { NodeService, SendTaskRequest } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { toCard } from "../convert/card.ts";
+import {
+  fromArtifact,
+  fromDirection,
+  fromMessage,
+  fromStatus,
+  toArtifact,
+  toMessage,
+  toStatus,
+  toTask,
+} from "../convert/task.ts";
+import { fromTimestamp } from "../convert/time.ts";
+import { checkPeerId } from "./check_peer_id.ts";
+import type { CardExchange, NodeServiceDeps } from "./node_service.ts";
+import type { RpcContext, RpcHandlers } from "./rpc.ts";
+
+/** How long `CancelTask` waits for the word of the assignee, in milliseconds. */
+const CANCEL_WAIT_MS = 3_000;
+const MAX_CLAIMS = 1_000;
+/** How long a task waits for the card of its sender, in milliseconds: about as long as an exchange under way takes. */
+const CARD_WAIT_MS = 200;
+
+/** What a program asks about tasks it sends. */
+export function taskClientHandlers({ engine, host }: NodeServiceDeps) {
+  const answer = (task: Task) => ({ task: toTask(task, host.peerId) });
+  return {
+    sendTask: async (request, { metadata: headers }) => {
+      if (request.message === undefined) {
+        throw new CodedError("invalid_argument", "The request has no message");
+      }
+      const message = fromMessage(request.message, "user");
+      const { taskId, contextId, targetSkillId, metadata, deadline } = request;
+      const sent = {
+        peerId: targetOf(request),
+        message: { ...message, createdAtMs: message.createdAtMs || Date.now() },
+        taskId,
+        contextId,
+        targetSkillId,
+        metadata,
+        deadlineMs: fromTimestamp(deadline),
+        trace: {
+          traceParent: headers.get("traceparent") ?? "",
+          traceState: headers.get("tracestate") ?? "",
+        },
+      };
+      return answer(await engine.sendTask(sent));
+    },
+    getTask: async ({ taskId, refresh }, { signal }) =>
+      answer(refresh ? await engine.refreshTask(taskId, { signal }) : await engine.getTask(taskId)),
+    cancelTask: async ({ taskId }, context) => {
+      const task = await engine.cancelTask(taskId);
+      if (isTerminal(task.status)) return answer(task);
+      await untilEnd(engine, taskId, context);
+      return answer(await engine.getTask(taskId));
+    },
+    subscribeTaskUpdates: async function* ({ taskId, afterGeneration }, { signal }) {
+      const after = afterGeneration === undefined ? undefined : Number(afterGeneration);
+      for await (const update of engine.subscribe(taskId, { afterGeneration: after, signal })) {
+        yield toUpdate(update);
+      }
+    },
+  } satisfies Partial<RpcHandlers<typeof NodeService>>;
+}
+
+/** What an agent asks about tasks it works on. */
+export function taskServerHandlers({ engine, host, exchange }: NodeServiceDeps) {
+  const optional = (message: SendTaskRequest["message"]) => message && fromMessage(message, "agent");
+  return {
+    subscribeIncomingTasks: async function* ({ exclusive, maxClaims }, { signal }) {
+      const options = { exclusive, signal, ...(maxClaims > 0 && { maxClaims }) };
+      for await (const { task, claimId, leaseMs } of engine.subscribeIncoming(options)) {
+        const card = await cardAtHand(exchange, task.peerId);
+        yield {
+          task: toTask(task, host.peerId),
+          ...(card && { senderCard: toCard(card) }),
+          ...(claimId !== "" && { claimId, claimLeaseMs: leaseMs }),
+        };
+      }
+    },
+    updateTaskStatus: async ({ taskId, status, message, claimId }) => {
+      await engine.updateTask(taskId, { status: fromStatus(status), message: optional(message) }, {
+        claimId,
+      });
+      return {};
+    },
+    completeTask: async ({ taskId, artifacts, message, claimId }) => {
+      const result = { artifacts: artifacts.map(fromArtifact), message: optional(message) };
+      await engine.completeTask(taskId, result, { claimId });
+      return {};
+    },
+    failTask: async ({ taskId, errorMessage, claimId }) => {
+      await engine.failTask(taskId, errorMessage || "The agent gave no reason", { claimId });
+      return {};
+    },
+  } satisfies Partial<RpcHandlers<typeof NodeService>>;
+}
+
+/** `AdminService`. */
+export function adminHandlers(
+  { engine, host, requestStop }: NodeServiceDeps,
+): RpcHandlers<typeof AdminService> {
+  return {
+    listTasks: async ({ direction, statuses, pageSize, pageToken }) => {
+      const wanted = fromDirection(direction);
+      const page = await engine.listTasks({
+        ...(wanted && { direction: wanted }),
+        statuses: statuses.map(fromStatus),
+        pageSize: pageSize > 0 ? pageSize : 50,
+        pageToken,
+      });
+      return {
+        tasks: page.tasks.map((task) => toTask(task, host.peerId)),
+        nextPageToken: page.nextPageToken,
+      };
+    },
+    renewClaims: ({ claimIds }) => {
+      if (claimIds.length > MAX_CLAIMS) {
+        throw new CodedError(
+          "invalid_argument",
+          `Cannot renew ${claimIds.length} claims: ${MAX_CLAIMS} at most`,
+        );
+      }
+      return { lostClaimIds: engine.renewClaims(claimIds) };
+    },
+    stopNode: () => {
+      requestStop();
+      return {};
+    },
+  };
+}
+
+/** The sender's card, unless it has to be asked for: a peer that does not answer must not hold up the tasks of others. */
+async function cardAtHand(exchange: CardExchange, peerId: string): Promise<AgentCard | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<undefined>((resolve) =>
+    timer = setTimeout(() => resolve(undefined), CARD_WAIT_MS)
+  );
+  try {
+    return await Promise.race([exchange.cardOf(peerId), patience]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for the end of the task, but not long. */
+async function untilEnd(engine: Engine, taskId: string, context: RpcContext): Promise<void> {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), CANCEL_WAIT_MS);
+  try {
+    const signal = AbortSignal.any([patience.signal, context.signal]);
+    for await (const { status } of engine.subscribe(taskId, { signal })) {
+      if (isTerminal(status)) return;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function toUpdate({ taskId, generation, status, message, artifacts, errorMessage }: TaskUpdate) {
+  return {
+    taskId,
+    generation: BigInt(generation),
+    status: toStatus(status),
+    ...(message && { message: toMessage(message) }),
+    artifacts: artifacts.map(toArtifact),
+    errorMessage,
+  };
+}
+
+function targetOf({ target }: SendTaskRequest): string {
+  switch (target.case) {
+    case "peerId":
+      return checkPeerId(target.value);
+    case "skillId":
+      throw new CodedError(
+        "unimplemented",
+        `Sending to a skill is not available in version ${VERSION}: name a peer id`,
+      );
+    case "url":
+      throw new CodedError(
+        "unimplemented",
+        `Sending to a URL is not available in version ${VERSION}: name a peer id`,
+      );
+    case undefined:
+      throw new CodedError("invalid_argument", "The request has no target: name a peer id");
+    default:
+      return target satisfies never;
+  }
+}

@@ -1,0 +1,251 @@
+import type { Answer } from "../../a2a/mod.ts";
+import type { Clock } from "../../core/clock.ts";
+import { CodedError, errorMessage, toCodedError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import type { FrameChannel } from "../../p2p/mod.ts";
+import { decodeLaneFrame, encodeLaneFrame, type LaneFrame, type LaneLimits } from "./lane_codec.ts";
+import {
+  HELLO_MS,
+  IDLE_MS,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ITEMS,
+  OWN_LIMITS,
+  PONG_MS,
+  QUIET_MS,
+  TICK_MS,
+} from "./lane_limits.ts";
+import { SendQueue } from "./send_queue.ts";
+
+export interface LaneSenderDeps {
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The opener's end of a lane: envelopes leave in the order of the calls, within what the receiver takes at once. */
+export class LaneSender {
+  readonly #channel: FrameChannel;
+  readonly #deps: LaneSenderDeps;
+  readonly #stop = new AbortController();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #queue: SendQueue;
+  /** What the receiver takes; undefined until its hello. */
+  #limits: LaneLimits | undefined;
+  #writing = false;
+  #scheduled = false;
+  #gone: CodedError | undefined;
+  #heardAtMs: number;
+  #pingedAtMs: number | undefined;
+  #pings = 0n;
+  readonly #running: Promise<unknown>;
+
+  private constructor(channel: FrameChannel, deps: LaneSenderDeps) {
+    this.#channel = channel;
+    this.#deps = deps;
+    this.#queue = new SendQueue(deps.clock);
+    this.#heardAtMs = deps.clock.now();
+    this.#running = Promise.all([this.#read(), this.#watch()]);
+  }
+
+  /**
+   * Says hello on a channel, which is the lane's from then on, and resolves when the receiver has done so too.
+   * @throws CodedError `unavailable` (lost, or no hello in time, or nothing that this version understands), and by `signal`.
+   */
+  static async open(
+    channel: FrameChannel,
+    deps: LaneSenderDeps,
+    { signal }: { signal: AbortSignal },
+  ): Promise<LaneSender> {
+    const lane = new LaneSender(channel, deps);
+    const onAbort = () => lane.#giveUp(toCodedError(signal.reason));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (signal.aborted) onAbort();
+      else lane.#write({ kind: "hello", limits: OWN_LIMITS });
+      await lane.#ready.promise;
+      return lane;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Whether it can take no more envelopes; what is under way may still be answered. */
+  get gone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /** How many envelopes may be under way at once. */
+  get window(): number {
+    return Math.max(1, Math.min(this.#limits?.maxUnansweredEnvelopes ?? 1, MAX_BATCH_ITEMS));
+  }
+
+  /** Resolves when the lane is gone and nothing of it runs any more. */
+  async ended(): Promise<void> {
+    await this.#running;
+  }
+
+  /**
+   * Sends an envelope and waits for its answer. Beyond the receiver's window it waits here, in order.
+   * @throws CodedError `unavailable` (the lane broke: it may have arrived or not), `resource_exhausted` (too many wait
+   * here), and by `signal`, after which an envelope that has not left does not leave.
+   */
+  async send(bytes: Uint8Array, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Answer> {
+    if (signal?.aborted) throw toCodedError(signal.reason);
+    if (this.#gone !== undefined) throw this.#gone;
+    const { maxEnvelopeBytes } = this.#limits ?? OWN_LIMITS;
+    if (bytes.length > maxEnvelopeBytes) {
+      return { outcome: "refused", reason: `the peer takes envelopes of at most ${maxEnvelopeBytes} bytes` };
+    }
+    const waiting = this.#queue.add(bytes);
+    this.#schedule();
+    if (signal === undefined) return await waiting.answered.promise;
+    const onAbort = () => this.#queue.leave(waiting, toCodedError(signal.reason));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await waiting.answered.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Ends the lane; envelopes without an answer fail with `unavailable`. Resolves when nothing of it runs any more. */
+  async close(): Promise<void> {
+    this.#giveUp(new CodedError("unavailable", "The lane was closed: the node is stopping"), {
+      orderly: true,
+    });
+    await this.#running;
+  }
+
+  /** Envelopes of one tick go together: they are looked at when its promises have had their turn. */
+  #schedule(): void {
+    if (this.#scheduled || this.#writing) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#writeNext();
+    });
+  }
+
+  #writeNext(): void {
+    if (this.#writing || this.#gone !== undefined || this.#limits === undefined) return;
+    const { window, limits } = { window: this.window, limits: this.#limits };
+    const envelopes = this.#queue.take({
+      maxUnanswered: window,
+      maxUnansweredBytes: Math.min(limits.maxUnansweredBytes, OWN_LIMITS.maxUnansweredBytes),
+      maxBatchBytes: MAX_BATCH_BYTES,
+    });
+    if (envelopes.length > 0) this.#write({ kind: "envelopes", envelopes });
+  }
+
+  #write(frame: Exclude<LaneFrame, { kind: "unknown" }>): void {
+    const isBatch = frame.kind === "envelopes";
+    if (isBatch) this.#writing = true;
+    this.#channel.send(encodeLaneFrame(frame)).then(() => {
+      if (!isBatch) return;
+      this.#writing = false;
+      this.#writeNext();
+    }, (error) => this.#giveUp(broken(error)));
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const bytes of this.#channel.frames()) {
+        this.#heardAtMs = this.#deps.clock.now();
+        this.#pingedAtMs = undefined;
+        const frame = decodeLaneFrame(bytes, { maxItems: MAX_BATCH_ITEMS });
+        // Waited for: a receiver that asks and does not read would fill our memory with answers.
+        if (frame.kind === "ping") await this.#channel.send(encodeLaneFrame({ kind: "pong", id: frame.id }));
+        this.#take(frame);
+      }
+      this.#giveUp(new CodedError("unavailable", "The lane is gone: the peer ended it; send again"), {
+        orderly: true,
+      });
+    } catch (error) {
+      this.#giveUp(broken(error));
+    }
+  }
+
+  #take(frame: LaneFrame): void {
+    if (this.#limits === undefined) {
+      if (frame.kind !== "hello") throw violation(`${frame.kind} came before the hello`);
+      this.#limits = frame.limits;
+      this.#ready.resolve();
+      return this.#schedule();
+    }
+    switch (frame.kind) {
+      case "answers":
+        for (const { number, answer } of frame.answers) {
+          if (!this.#queue.answer(number, answer)) throw violation(`there is no open envelope ${number}`);
+        }
+        return this.#schedule();
+      case "ping":
+      case "pong":
+      case "unknown":
+        return;
+      case "hello":
+      case "envelopes":
+        throw violation(`${frame.kind} came from the receiver`);
+      default:
+        return frame satisfies never;
+    }
+  }
+
+  async #watch(): Promise<void> {
+    const { clock } = this.#deps;
+    while (this.#gone === undefined) {
+      try {
+        await clock.sleep(TICK_MS, this.#stop.signal);
+      } catch {
+        return; // Only the end of the lane ends the sleep early.
+      }
+      this.#look(clock.now());
+    }
+  }
+
+  #look(nowMs: number): void {
+    if (this.#limits === undefined) {
+      if (nowMs - this.#heardAtMs < HELLO_MS) return;
+      return this.#giveUp(
+        new CodedError("unavailable", "The lane did not open: no hello in time; try again"),
+      );
+    }
+    if (this.#pingedAtMs !== undefined) {
+      if (nowMs - this.#pingedAtMs < PONG_MS) return;
+      return this.#giveUp(
+        new CodedError("unavailable", "The lane is gone: the peer gives no sign of life; send again"),
+      );
+    }
+    const quietMs = nowMs - Math.max(this.#heardAtMs, this.#queue.changedAtMs);
+    if (!this.#queue.empty) {
+      if (quietMs < QUIET_MS) return;
+      this.#pingedAtMs = nowMs;
+      return this.#write({ kind: "ping", id: ++this.#pings });
+    }
+    if (quietMs < IDLE_MS) return;
+    this.#giveUp(new CodedError("unavailable", "The lane was closed: it was idle"), { orderly: true });
+  }
+
+  /** Ends the lane; `orderly` tells the peer by the end of the stream instead of a reset when nothing is under way. */
+  #giveUp(error: CodedError, { orderly = false } = {}): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = error;
+    this.#deps.logger.debug("Lane to a peer ended", { peer: this.#channel.peerId, reason: error.message });
+    this.#stop.abort(error);
+    this.#ready.promise.catch(() => {
+      // Whoever opens the lane is told; once it is open there is nobody to tell.
+    });
+    this.#ready.reject(error);
+    const abort = () => this.#channel.abort(error);
+    const idle = this.#queue.empty;
+    this.#queue.failAll(error);
+    if (orderly && idle) this.#channel.close().then(abort, abort);
+    else abort();
+  }
+}
+
+function broken(cause: unknown): CodedError {
+  return new CodedError("unavailable", `The lane is gone: ${errorMessage(cause)}; send again`, { cause });
+}
+
+function violation(found: string): CodedError {
+  return new CodedError("invalid_argument", `The peer broke the protocol of the lane: ${found}`);
+}

@@ -1,0 +1,91 @@
+import type { Clock } from "../../core/clock.ts";
+import { CodedError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { LANE_PROTOCOL, type P2pHost } from "../../p2p/mod.ts";
+import { LaneSender } from "./lane_sender.ts";
+
+export interface LanesDeps {
+  host: Pick<P2pHost, "openChannel">;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** How envelopes go to a peer: a lane, or one by one as in 1.0. */
+export type Way = LaneSender | "legacy";
+
+interface Link {
+  readonly way: Promise<Way>;
+  /** What `way` resolved to. */
+  known: Way | undefined;
+}
+
+/** The lanes that this node opened, one per connected peer at most, and the peers that speak none. */
+export class Lanes implements AsyncDisposable {
+  readonly #deps: LanesDeps;
+  readonly #links = new Map<string, Link>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+
+  constructor(deps: LanesDeps) {
+    this.#deps = deps;
+  }
+
+  /** What is known about the way to a peer. */
+  known(peerId: string): Way | undefined {
+    return this.#links.get(peerId)?.known;
+  }
+
+  /**
+   * The way to a peer; opens a lane when there is none. Callers get it in the order of their calls.
+   * @throws CodedError `unavailable` and its kin when the lane could not be opened.
+   */
+  to(peerId: string): Promise<Way> {
+    if (this.#stop.signal.aborted) return Promise.reject(this.#stop.signal.reason);
+    const found = this.#links.get(peerId);
+    if (found !== undefined && (found.known === undefined || found.known === "legacy" || !found.known.gone)) {
+      return found.way;
+    }
+    const link: Link = { way: this.#open(peerId), known: undefined };
+    this.#links.set(peerId, link);
+    const settled = link.way.then((way) => this.#keep(peerId, link, way), () => this.#forget(peerId, link))
+      .finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+    return link.way;
+  }
+
+  /** The peer went away: what it speaks is asked anew when it comes back. */
+  onDisconnected(peerId: string): void {
+    const link = this.#links.get(peerId);
+    if (link?.known === "legacy") this.#forget(peerId, link);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new CodedError("unavailable", "The node is stopping"));
+    const lanes = [...this.#links.values()].map(({ known }) => known);
+    await Promise.all(lanes.map((way) => way instanceof LaneSender ? way.close() : undefined));
+    await Promise.all(this.#running);
+  }
+
+  async #open(peerId: string): Promise<Way> {
+    const { host, clock, logger } = this.#deps;
+    const { signal } = this.#stop;
+    try {
+      const channel = await host.openChannel(peerId, LANE_PROTOCOL, { signal });
+      return await LaneSender.open(channel, { clock, logger }, { signal });
+    } catch (error) {
+      if (error instanceof CodedError && error.code === "unimplemented") return "legacy";
+      throw error;
+    }
+  }
+
+  async #keep(peerId: string, link: Link, way: Way): Promise<void> {
+    link.known = way;
+    if (way === "legacy") return;
+    await way.ended();
+    this.#forget(peerId, link);
+  }
+
+  #forget(peerId: string, link: Link): void {
+    if (this.#links.get(peerId) === link) this.#links.delete(peerId);
+  }
+}

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import type { Answer } from "../../../a2a/mod.ts";
+import { silentLogger } from "../../../core/log.ts";
+import type { LaneFrame, LaneLimits } from "../../../daemon/peer/lane_codec.ts";
+import { LaneSender } from "../../../daemon/peer/lane_sender.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { FramePlayer, type MemoryChannel, memoryChannels, settle } from "./memory_channel.ts";
+
+const LIMITS: LaneLimits = {
+  maxUnansweredEnvelopes: 256,
+  maxUnansweredBytes: 8 * 1024 * 1024,
+  maxEnvelopeBytes: 1024 * 1024,
+};
+const TAKEN: Answer = { outcome: "taken" };
+const unavailable = { code: "unavailable" };
+const live = () => new AbortController().signal;
+const bytes = (size: number) => new Uint8Array(size);
+
+interface Lane extends AsyncDisposable {
+  clock: FakeClock;
+  sender: LaneSender;
+  near: MemoryChannel;
+  far: MemoryChannel;
+  peer: FramePlayer;
+  /** Sends an envelope of that size. */
+  send(size: number, signal?: AbortSignal): Promise<Answer>;
+  /** Answers envelopes as taken. */
+  take(...numbers: number[]): Promise<void>;
+}
+
+/** A lane whose receiver is played by the test. */
+async function openLane(limits: Partial<LaneLimits> = {}): Promise<Lane> {
+  const [near, far] = memoryChannels();
+  const clock = new FakeClock();
+  const peer = new FramePlayer(far);
+  const opening = LaneSender.open(near, { clock, logger: silentLogger }, { signal: live() });
+  await peer.expect("hello");
+  await peer.send({ kind: "hello", limits: { ...LIMITS, ...limits } });
+  const sender = await opening;
+  return {
+    clock,
+    sender,
+    near,
+    far,
+    peer,
+    send: (size, signal = live()) => sender.send(bytes(size), { signal }),
+    take: (...numbers) =>
+      peer.send({ kind: "answers", answers: numbers.map((number) => ({ number, answer: TAKEN })) }),
+    [Symbol.asyncDispose]: () => sender.close(),
+  };
+}
+
+const numbersOf = (frame: LaneFrame & { kind: "envelopes" }) => frame.envelopes.map(({ number }) => number);
+
+Deno.test("LaneSender.send() resolves with the answer to its own envelope, in whatever order answers come", async () => {
+  await using lane = await openLane();
+  const sends = [lane.send(1), lane.send(2), lane.send(3)];
+  const batch = await lane.peer.expect("envelopes");
+  assert.deepEqual(batch.envelopes.map(({ number, bytes }) => [number, bytes.length]), [[1, 1], [2, 2], [
+    3,
+    3,
+  ]]);
+  const refused: Answer = { outcome: "refused", reason: "no" };
+  const busy: Answer = { outcome: "busy", reason: "later" };
+  await lane.peer.send({
+    kind: "answers",
+    answers: [{ number: 3, answer: busy }, { number: 1, answer: refused }],
+  });
+  await lane.take(2);
+  assert.deepEqual(await Promise.all(sends), [refused, TAKEN, busy]);
+});
+
+Deno.test("LaneSender sends a lone envelope at once and those of one tick together, up to 256 KiB", async () => {
+  await using lane = await openLane();
+  const sends = [lane.send(10)];
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [1]);
+  for (let i = 0; i < 5; i++) sends.push(lane.send(100 * 1024));
+  sends.push(lane.send(300 * 1024), lane.send(1));
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [2, 3]);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [4, 5]);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [6]);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [7]);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [8]);
+  await lane.take(1, 2, 3, 4, 5, 6, 7, 8);
+  await Promise.all(sends);
+});
+
+Deno.test("LaneSender gathers what is handed in while the transport is busy into one frame", async () => {
+  await using lane = await openLane();
+  lane.near.stalled = true;
+  const sends = [lane.send(1)];
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [1]);
+  for (let i = 0; i < 3; i++) {
+    sends.push(lane.send(1));
+    await settle();
+  }
+  lane.near.stalled = false;
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [2, 3, 4]);
+  await lane.take(1, 2, 3, 4);
+  await Promise.all(sends);
+});
+
+Deno.test("LaneSender keeps within the receiver's number of envelopes", async () => {
+  await using lane = await openLane({ maxUnansweredEnvelopes: 3 });
+  assert.equal(lane.sender.window, 3);
+  const sends = Array.from({ length: 5 }, () => lane.send(1));
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [1, 2, 3]);
+  await settle();
+  assert.equal(lane.near.sent.length, 2);
+  await lane.take(2);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [4]);
+  await lane.take(1, 3);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [5]);
+  await lane.take(4, 5);
+  await Promise.all(sends);
+});
+
+Deno.test("LaneSender keeps within the receiver's bytes, but sends one envelope that is longer", async () => {
+  await using lane = await openLane({ maxUnansweredBytes: 1000 });
+  const sends = [lane.send(600), lane.send(600), lane.send(5000), lane.send(1)];
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [1]);
+  await lane.take(1);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [2]);
+  await lane.take(2);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [3]);
+  await lane.take(3);
+  assert.deepEqual(numbersOf(await lane.peer.expect("envelopes")), [4]);
+  await lane.take(4);
+  await Promise.all(sends);
+});
+
+Deno.test("LaneSender.send() answers refused when the envelope is longer than the receiver takes", async () => {
+  await using lane = await openLane({ maxEnvelopeBytes: 100 });
+  assert.equal((await lane.send(101)).outcome, "refused");
+  assert.equal(lane.near.sent.length, 1);
+});
+
+Deno.test("LaneSender.send() given up before it left does not leave; after, it keeps its place until its answer", async () => {
+  await using lane = await openLane({ maxUnansweredEnvelopes: 1 });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const sent = lane.send(1, first.signal);
+  const waits = lane.send(2, second.signal);
+  const third = lane.send(3);
+  await lane.peer.expect("envelopes");
+  first.abort();
+  second.abort();
+  await assert.rejects(sent, { code: "cancelled" });
+  await assert.rejects(waits, { code: "cancelled" });
+  await assert.rejects(lane.send(4, first.signal), { code: "cancelled" });
+  await settle();
+  assert.equal(lane.near.sent.length, 2);
+  await lane.take(1);
+  const { envelopes } = await lane.peer.expect("envelopes");
+  assert.deepEqual(envelopes.map(({ number, bytes }) => [number, bytes.length]), [[2, 3]]);
+  await lane.take(2);
+  assert.deepEqual(await third, TAKEN);
+});
+
+Deno.test("LaneSender fails its sends and resets the lane when the receiver breaks the protocol", async () => {
+  const faults: ((lane: Lane) => Promise<void>)[] = [
+    (lane) => lane.take(3),
+    (lane) => lane.take(1, 1),
+    (lane) => lane.far.send(Uint8Array.fromHex("ffffffff")),
+    (lane) => lane.peer.send({ kind: "hello", limits: LIMITS }),
+    (lane) => lane.peer.send({ kind: "envelopes", envelopes: [{ number: 1, bytes: bytes(1) }] }),
+  ];
+  for (const fault of faults) {
+    await using lane = await openLane();
+    const sends = Promise.allSettled([lane.send(1), lane.send(1)]);
+    await lane.peer.expect("envelopes");
+    await fault(lane);
+    const last = (await sends).at(-1);
+    assert.equal(last?.status === "rejected" && last.reason.code, "unavailable");
+    assert.ok(lane.sender.gone);
+    assert.ok(lane.near.aborted);
+    await assert.rejects(lane.send(1), unavailable);
+  }
+});
+
+Deno.test("LaneSender fails its sends when the lane is lost or the receiver ends it", async () => {
+  for (const end of ["abort", "close"] as const) {
+    await using lane = await openLane();
+    const sending = lane.send(1);
+    await lane.peer.expect("envelopes");
+    if (end === "abort") lane.far.abort(new Error("cut"));
+    else await lane.far.close();
+    await assert.rejects(sending, unavailable);
+    await lane.sender.ended();
+  }
+});
+
+Deno.test("LaneSender.open() throws unavailable when the hello is late or something else comes, and by its signal", async () => {
+  const open = () => {
+    const [near, far] = memoryChannels();
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const opening = LaneSender.open(near, { clock, logger: silentLogger }, { signal: stop.signal });
+    return { near, far, clock, stop, opening };
+  };
+  const late = open();
+  const rejected = assert.rejects(late.opening, unavailable);
+  await settle();
+  late.clock.advance(10_000);
+  await rejected;
+  const other = open();
+  const wrong = assert.rejects(other.opening, unavailable);
+  await new FramePlayer(other.far).send({ kind: "pong", id: 1n });
+  await wrong;
+  const stopped = open();
+  const aborted = assert.rejects(stopped.opening, { code: "cancelled" });
+  stopped.stop.abort();
+  await aborted;
+  for (const { near } of [late, other, stopped]) assert.ok(near.aborted);
+});
+
+Deno.test("LaneSender asks for a sign of life after 10 s of silence and gives the lane up 10 s later", async () => {
+  await using lane = await openLane();
+  const sending = assert.rejects(lane.send(1), unavailable);
+  await lane.peer.expect("envelopes");
+  for (let i = 0; i < 2; i++) {
+    lane.clock.advance(5000);
+    await settle();
+  }
+  const { id } = await lane.peer.expect("ping");
+  lane.clock.advance(9000);
+  await settle();
+  await lane.peer.send({ kind: "pong", id });
+  await settle();
+  assert.equal(lane.sender.gone, false);
+  lane.clock.advance(10_000);
+  await settle();
+  await lane.peer.expect("ping");
+  for (let i = 0; i < 2; i++) {
+    lane.clock.advance(5000);
+    await settle();
+  }
+  await sending;
+  assert.ok(lane.near.aborted);
+});
+
+Deno.test("LaneSender measures silence from when something is under way, and not while nothing is", async () => {
+  await using lane = await openLane();
+  lane.clock.advance(4 * 60_000);
+  await settle();
+  const sending = lane.send(1);
+  await lane.peer.expect("envelopes");
+  lane.clock.advance(5000);
+  await settle();
+  assert.equal(lane.near.sent.length, 2);
+  await lane.take(1);
+  await sending;
+});
+
+Deno.test("LaneSender closes a lane after 5 minutes without traffic, in order", async () => {
+  await using lane = await openLane();
+  const sending = lane.send(1);
+  await lane.peer.expect("envelopes");
+  await lane.take(1);
+  await sending;
+  lane.clock.advance(4 * 60_000);
+  await settle();
+  assert.equal(lane.sender.gone, false);
+  lane.clock.advance(60_000);
+  await settle();
+  assert.ok(lane.sender.gone);
+  assert.ok(lane.near.closed);
+  await assert.rejects(lane.send(1), unavailable);
+  await lane.sender.ended();
+});
+
+Deno.test("LaneSender answers pings and ignores what later versions send", async () => {
+  await using lane = await openLane();
+  await lane.far.send(new Uint8Array(0));
+  await lane.peer.send({ kind: "ping", id: 42n });
+  assert.equal((await lane.peer.expect("pong")).id, 42n);
+});
