@@ -84,7 +84,9 @@ export class OutboxHolds {
 
   #schedule(): void {
     let nextMs = Infinity;
-    if (this.#held > 0) for (const { untilMs = Infinity } of this.#byTask.values()) nextMs = Math.min(nextMs, untilMs);
+    if (this.#held > 0) {
+      for (const { untilMs = Infinity } of this.#byTask.values()) nextMs = Math.min(nextMs, untilMs);
+    }
     if (nextMs === Infinity) return this.#timer.end();
     if (this.#timer.active) {
       if (nextMs < this.#timerEndsAtMs) this.#timer.end(); // it is set anew then
