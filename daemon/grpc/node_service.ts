@@ -1,41 +1,17 @@
-import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
 import { ConnectionType } from "../../gen/agentanycast/v1/common_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { toDidKey } from "../../identity/mod.ts";
-import type { P2pHost, PeerConnection } from "../../p2p/mod.ts";
-import type { CardBook } from "../cards.ts";
+import type { PeerConnection } from "../../p2p/mod.ts";
 import { fromCard, toCard } from "../convert/card.ts";
 import { toTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
+import type { NodeServiceDeps } from "./node_service_deps.ts";
 import { createRpcService, type RpcHandlers, type RpcService } from "./rpc.ts";
 import { streamHandlers } from "./stream_handlers.ts";
 import { adminHandlers, taskClientHandlers, taskServerHandlers } from "./task_handlers.ts";
-
-/** Cards over the network. */
-export interface CardExchange {
-  /** Offers a changed own card to every connected peer. */
-  announceCard(): Promise<void>;
-  /** The card of a peer: the one at hand, else the one it answers with; asked before in vain, only with `askAgain`. */
-  cardOf(peerId: string, options?: { askAgain?: boolean }): Promise<AgentCard | undefined>;
-  /** Exchanges cards with a connected peer; never throws. */
-  exchangeCards(peerId: string): Promise<void>;
-}
-
-/** What the services work with. */
-export interface NodeServiceDeps {
-  engine: Engine;
-  streams: ArtifactStreams;
-  host: P2pHost;
-  cards: CardBook;
-  exchange: CardExchange;
-  home: string;
-  startedAtMs: number;
-  /** Asks the daemon to stop; returns before it has. */
-  requestStop: () => void;
-}
 
 type NodeHandlers = RpcHandlers<typeof NodeService>;
 

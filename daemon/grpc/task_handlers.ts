@@ -17,7 +17,7 @@ import {
 } from "../convert/task.ts";
 import { fromTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
-import type { CardExchange, NodeServiceDeps } from "./node_service.ts";
+import type { CardExchange, NodeServiceDeps } from "./node_service_deps.ts";
 import type { RpcContext, RpcHandlers } from "./rpc.ts";
 
 /** How long `CancelTask` waits for the word of the assignee, in milliseconds. */

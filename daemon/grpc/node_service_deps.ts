@@ -1,0 +1,26 @@
+import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
+import type { P2pHost } from "../../p2p/mod.ts";
+import type { CardBook } from "../cards.ts";
+
+/** Cards over the network. */
+export interface CardExchange {
+  /** Offers a changed own card to every connected peer. */
+  announceCard(): Promise<void>;
+  /** The card of a peer: the one at hand, else the one it answers with; asked before in vain, only with `askAgain`. */
+  cardOf(peerId: string, options?: { askAgain?: boolean }): Promise<AgentCard | undefined>;
+  /** Exchanges cards with a connected peer; never throws. */
+  exchangeCards(peerId: string): Promise<void>;
+}
+
+/** What the services work with. */
+export interface NodeServiceDeps {
+  engine: Engine;
+  streams: ArtifactStreams;
+  host: P2pHost;
+  cards: CardBook;
+  exchange: CardExchange;
+  home: string;
+  startedAtMs: number;
+  /** Asks the daemon to stop; returns before it has. */
+  requestStop: () => void;
+}
