@@ -10,6 +10,12 @@ export interface DeliveryOptions extends Partial<LaneOptions> {
   room?: Partial<OutboxRoomLimits>;
 }
 
+/** Where an envelope is queued; without a sequence at the end of the lane. */
+export interface OutboxPlace {
+  readonly lane: OutboxLane;
+  readonly sequence?: number;
+}
+
 type LaneName = Pick<OutboxEntry, "peerId" | "lane">;
 
 const LANES: readonly OutboxLane[] = ["requests", "turns", "reports"];
@@ -51,9 +57,10 @@ export class Delivery {
 
   /** Counts entries that are about to be committed. @throws CodedError `resource_exhausted`, having counted none. */
   reserve(entries: readonly OutboxEntry[]): void {
-    for (const [index, { peerId, type, bytes }] of entries.entries()) {
+    for (const [index, { peerId, lane, type, bytes }] of entries.entries()) {
+      const isNewTask = lane === "requests" && type === "send_task";
       try {
-        this.#room.take(peerId, bytes.length, { share: type === "send_task" ? 1 : 2 });
+        this.#room.take(peerId, bytes.length, { share: isNewTask ? 1 : 2 });
       } catch (error) {
         this.giveUp(entries.slice(0, index));
         throw error;
@@ -77,8 +84,8 @@ export class Delivery {
   }
 
   /**
-   * Holds the request of a task back for good, unless it may have left already. It will not be sent then, and is the
-   * caller's to remove from the store and to {@link forget}, or else to {@link release}.
+   * Holds the request of a task back for good, unless the peer may have it: it has left already, and the answer was not just
+   * that there is no room. It will not be sent then, and is the caller's to remove from the store and to {@link forget}, or else to {@link release}.
    */
   async withdraw(
     { peerId, taskId }: Pick<OutboxEntry, "peerId" | "taskId">,
@@ -109,11 +116,23 @@ export class Delivery {
     this.#lanes.get(laneKey(entry))?.forget(entry.sequence);
   }
 
-  /** Whether the request of this sequence may still have to be delivered. */
-  mayHold(peerId: string, sequence: number): boolean {
-    return (["requests", "turns"] as const).some((lane) =>
-      this.#lanes.get(laneKey({ peerId, lane }))?.mayHold(sequence) === true
-    );
+  /**
+   * Where the next envelope of a task goes whose request has this sequence: right behind it while it may wait, so that it
+   * neither overtakes it nor waits for the requests of other tasks.
+   */
+  async placeBehind(
+    { peerId, taskId }: Pick<OutboxEntry, "peerId" | "taskId">,
+    sequence: number,
+  ): Promise<OutboxPlace> {
+    const name = { peerId, lane: "requests" } as const;
+    const mayWait = this.#lanes.get(laneKey(name))?.mayHold({ taskId, sequence }) === true;
+    const [request, next] = mayWait
+      ? await this.#deps.store.outbox(name, { limit: 2, after: sequence - 1 })
+      : [];
+    if (request?.sequence !== sequence) return { lane: "turns" };
+    // The sequence behind a request is left free; requests of an earlier version did not leave it.
+    const isTaken = next?.sequence === sequence + 1;
+    return { lane: "requests", ...(!isTaken && { sequence: sequence + 1 }) };
   }
 
   /** From time to time gives up what is sent and never answered, until `signal` fires. */
@@ -150,9 +169,10 @@ export class Delivery {
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
     const onDelivered = (entry: OutboxEntry) => {
+      const { sequence, bytes: { length } } = entry; // its bytes are not kept until it is removed
       this.#removal.add(entry, () => {
-        this.#room.remove(peerId, { count: 1, bytes: entry.bytes.length });
-        lane.forget(entry.sequence);
+        this.#room.remove(peerId, { count: 1, bytes: length });
+        lane.forget(sequence);
       });
     };
     const onEmpty = () => this.#lanes.delete(key);

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { OutboxEntry } from "./model.ts";
+import { OutboxHolds } from "./outbox_holds.ts";
 import { Pause } from "./pause.ts";
 import type { Answer, EnvelopeTransport, TaskStore } from "./ports.ts";
 
@@ -47,6 +48,8 @@ const MAX_ENTRIES = 256;
 const MAX_BYTES = 32 * 1024 * 1024;
 /** Longest pause after a peer had no room: it is there, and room comes with every task that ends. */
 const MAX_BUSY_MS = 4_000;
+/** Longest time for which one task is held back. */
+const MAX_HOLD_MS = 30_000;
 /** Entries looked at while the peer cannot be reached, to see whether their time is over. */
 const ENTRIES_UNREACHED = 16;
 
@@ -72,26 +75,30 @@ export class DeliveryLane {
   readonly #withdrawn = new Set<number>();
   /** The store may hold entries that are not known here, of this sequence or a higher one; `Infinity`: it holds none. */
   #unreadFrom = Infinity;
-  /** The highest sequence that may have left this node or is being given up. */
-  #attempted = 0;
+  /** Where the store is being read from; `Infinity` while it is not. */
+  #readingFrom = Infinity;
+  /** Envelopes that the peer may have, or that are given up: not those that were only ever answered busy. */
+  readonly #gone = new Set<number>();
   readonly #tries = new Map<number, number>();
   readonly #arrivals = new Map<string, () => void>();
   #failures = 0;
   /** Envelopes sent at once, fewer than the peer's window after it was busy. */
   #pace = Infinity;
   #connecting = false;
-  #refilling = false;
   readonly #pause: Pause;
+  /** Tasks of which the peer cannot take an envelope now, or whose answer could not be kept here. */
+  readonly #holds: OutboxHolds;
   wake: () => void = () => {};
 
   constructor(deps: DeliveryLaneDeps, options: LaneOptions & LaneName) {
     this.#deps = deps;
     this.#options = options;
     this.#pause = new Pause(deps.clock, () => this.wake());
+    this.#holds = new OutboxHolds({ clock: deps.clock, onOver: (sequence) => this.lookInStore(sequence) });
   }
 
   enqueue(entry: OutboxEntry): void {
-    if (this.#hasUnread || this.#refilling || this.#isFull) return this.lookInStore(entry.sequence);
+    if (this.#hasUnread || this.#isReading || this.#isFull) return this.lookInStore(entry.sequence);
     this.#take(entry);
     this.wake();
   }
@@ -104,7 +111,7 @@ export class DeliveryLane {
 
   /** See `Delivery.withdraw`. */
   withdraw(sequence: number): boolean {
-    if (sequence <= this.#attempted) return false;
+    if (this.#inFlight.has(sequence) || this.#gone.has(sequence)) return false;
     this.#withdrawn.add(sequence);
     this.#setWaiting(this.#waiting.filter((entry) => entry.sequence !== sequence));
     return true;
@@ -122,12 +129,17 @@ export class DeliveryLane {
     this.#withdrawn.delete(sequence);
     this.#known.delete(sequence);
     this.#tries.delete(sequence);
+    this.#gone.delete(sequence);
     this.wake();
   }
 
   /** Whether the envelope may still have to be delivered. */
-  mayHold(sequence: number): boolean {
-    return this.#known.has(sequence) || sequence >= this.#unreadFrom;
+  mayHold({ taskId, sequence }: Pick<OutboxEntry, "taskId" | "sequence">): boolean {
+    if (this.#inFlight.has(sequence)) return true;
+    // Else what is known and does not wait was delivered.
+    if (this.#known.has(sequence)) return this.#waiting.some((entry) => entry.sequence === sequence);
+    return sequence >= Math.min(this.#unreadFrom, this.#readingFrom) || this.#withdrawn.has(sequence) ||
+      this.#holds.has(taskId);
   }
 
   /** See `Delivery.taskIsThere`. */
@@ -135,9 +147,10 @@ export class DeliveryLane {
     this.#arrivals.get(taskId)?.();
   }
 
-  /** Ends the pause. */
+  /** Ends the pause, and whatever is held back. */
   retryNow(): void {
     this.#pause.end();
+    this.#holds.end();
   }
 
   /** The signal has fired: {@link run} ends. */
@@ -153,26 +166,41 @@ export class DeliveryLane {
       const woken = new Promise<void>((resolve) => this.wake = resolve);
       if (!this.#pause.active && this.#needsRefill) await this.#refill();
       this.#startDeliveries();
-      if (this.#known.size + this.#withdrawn.size === 0 && !this.#hasUnread && !this.#connecting) {
+      if (this.#isEmpty) {
         this.#pause.end();
         return this.#deps.onEmpty();
       }
       await woken;
     }
     await Promise.all(this.#settling);
+    this.#holds.end(); // no timer is left behind
+  }
+
+  get #isEmpty(): boolean {
+    return this.#known.size + this.#withdrawn.size === 0 && !this.#hasUnread && !this.#connecting &&
+      !this.#holds.active;
   }
 
   get #hasUnread(): boolean {
     return this.#unreadFrom !== Infinity;
   }
 
-  /** Whether what is to go next lies in the store. */
+  get #isReading(): boolean {
+    return this.#readingFrom !== Infinity;
+  }
+
+  /** Whether what is to go next lies in the store, and there is room for it. */
   get #needsRefill(): boolean {
-    return this.#hasUnread && !((this.#waiting[0]?.sequence ?? Infinity) < this.#unreadFrom);
+    if (!this.#hasUnread || (this.#waiting[0]?.sequence ?? Infinity) < this.#unreadFrom) return false;
+    return this.#inFlight.size === 0 || !this.#isFullOfBytes;
   }
 
   get #isFull(): boolean {
-    return this.#waiting.length >= MAX_ENTRIES || this.#waitingBytes + this.#inFlightBytes >= MAX_BYTES;
+    return this.#waiting.length >= MAX_ENTRIES || this.#isFullOfBytes;
+  }
+
+  get #isFullOfBytes(): boolean {
+    return this.#waitingBytes + this.#inFlightBytes >= MAX_BYTES;
   }
 
   #setWaiting(entries: OutboxEntry[]): void {
@@ -181,9 +209,14 @@ export class DeliveryLane {
   }
 
   #take(entry: OutboxEntry): void {
-    if (this.#known.has(entry.sequence) || this.#withdrawn.has(entry.sequence)) return;
+    if (this.#isLeftOut(entry)) return;
     this.#known.add(entry.sequence);
     this.#putBack(entry);
+  }
+
+  /** Whether the entry is here already, or not to be sent now. */
+  #isLeftOut({ sequence, taskId }: OutboxEntry): boolean {
+    return this.#known.has(sequence) || this.#withdrawn.has(sequence) || this.#holds.has(taskId);
   }
 
   #putBack(entry: OutboxEntry): void {
@@ -197,14 +230,16 @@ export class DeliveryLane {
     const { peerId, lane, backoffMs } = this.#options;
     const limit = transport.isConnected(peerId) ? MAX_ENTRIES : ENTRIES_UNREACHED;
     const from = this.#unreadFrom;
-    this.#refilling = true;
+    this.#readingFrom = from;
     this.#unreadFrom = Infinity; // what is committed meanwhile sets it again
     try {
       const page = await store.outbox({ peerId, lane }, { limit, after: from - 1 });
-      for (const [index, entry] of page.entries()) {
+      for (const entry of page) {
         // What failed meanwhile went back to the store and comes before this.
         if (entry.sequence >= this.#unreadFrom) break;
-        if (index > 0 && this.#isFull) {
+        if (this.#isLeftOut(entry)) continue;
+        const isNext = entry.sequence < (this.#waiting[0]?.sequence ?? Infinity);
+        if (this.#isFull && !isNext) {
           this.lookInStore(entry.sequence);
           break;
         }
@@ -217,7 +252,7 @@ export class DeliveryLane {
       logger.error("Could not read the outbox; trying again", { peer: peerId, error });
       this.#pause.begin(backoffMs);
     } finally {
-      this.#refilling = false;
+      this.#readingFrom = Infinity;
     }
   }
 
@@ -226,13 +261,15 @@ export class DeliveryLane {
     const { peerId } = this.#options;
     if (this.#pause.active || this.#waiting.length === 0) return;
     const connected = transport.isConnected(peerId);
-    const window = connected ? Math.min(transport.windowOf(peerId), this.#pace) : 0;
+    const window = connected ? transport.windowOf(peerId) : 0;
     const nowMs = clock.now();
     const left: OutboxEntry[] = [];
     for (const entry of this.#waiting) {
       const expired = nowMs >= entry.expiresAtMs;
+      // Only new tasks need room at the peer.
+      const most = entry.type === "send_task" ? Math.min(window, this.#pace) : window;
       const mustWait = this.#busyTasks.has(entry.taskId) || entry.sequence >= this.#unreadFrom ||
-        (!expired && this.#inFlight.size >= window);
+        (!expired && this.#inFlight.size >= most);
       if (mustWait) left.push(entry);
       else this.#start(entry, { expired });
     }
@@ -259,8 +296,7 @@ export class DeliveryLane {
     if (signal.aborted || this.#pause.active) return;
     logger.debug("Not delivered; trying again", { peer: this.#options.peerId, error: errorMessage(error) });
     const isBusy = error instanceof CodedError && error.code === "resource_exhausted";
-    const delayMs = this.#delayMs(this.#failures++);
-    this.#pause.begin(isBusy ? Math.min(delayMs, MAX_BUSY_MS) : delayMs);
+    this.#pause.begin(this.#delayMs(this.#failures++, isBusy ? MAX_BUSY_MS : Infinity));
     const [first] = this.#waiting;
     if (first === undefined) return;
     for (const { sequence } of this.#waiting) this.#known.delete(sequence);
@@ -272,13 +308,22 @@ export class DeliveryLane {
     this.#busyTasks.add(entry.taskId);
     this.#inFlight.set(entry.sequence, entry);
     this.#inFlightBytes += entry.bytes.length;
-    const mayBeThere = entry.sequence <= this.#attempted || this.#deps.isOfEarlierRun(entry.sequence);
-    this.#attempted = Math.max(this.#attempted, entry.sequence);
-    if (expired) return this.#settle(entry, this.#expire(entry, { mayBeThere }));
-    this.#send(entry).then(
-      (answer) => this.#isInFlight(entry) && this.#settle(entry, this.#judge(entry, answer)),
-      (error) => this.#isInFlight(entry) && this.#settle(entry, Promise.reject(error)),
-    );
+    const mayBeThere = this.#gone.has(entry.sequence) || this.#deps.isOfEarlierRun(entry.sequence);
+    if (expired) {
+      // Only of a new task is it in doubt.
+      const isThere = this.#options.lane !== "requests";
+      return this.#settle(entry, this.#expire(entry, { mayBeThere: mayBeThere || isThere }));
+    }
+    this.#gone.add(entry.sequence);
+    this.#send(entry).then((answer) => {
+      if (!this.#isInFlight(entry)) return;
+      if (answer?.outcome === "busy" && !mayBeThere) this.#gone.delete(entry.sequence);
+      this.#settle(entry, this.#judge(entry, answer));
+    }, (error) => {
+      if (!this.#isInFlight(entry)) return;
+      this.#again(entry, error);
+      this.#settle(entry, Promise.resolve());
+    });
   }
 
   /** Whether the try is still open: its time may have run out before its answer came. */
@@ -295,10 +340,10 @@ export class DeliveryLane {
     this.wake();
   }
 
-  /** Waits for what ends a try; if it fails, the entry is tried again. */
+  /** Waits for what ends a try; if it fails, the task is held back. */
   #settle(entry: OutboxEntry, work: Promise<void>): void {
     this.#settled.add(entry.sequence);
-    const settling = work.catch((error) => this.#again(entry, error)).finally(() => {
+    const settling = work.catch((error) => this.#holdBack(entry, error)).finally(() => {
       this.#settled.delete(entry.sequence);
       this.#inFlight.delete(entry.sequence);
       this.#inFlightBytes -= entry.bytes.length;
@@ -311,6 +356,12 @@ export class DeliveryLane {
 
   async #expire(entry: OutboxEntry, options: { mayBeThere: boolean }): Promise<void> {
     await this.#deps.onExpired(entry, options);
+    this.#done(entry);
+  }
+
+  #done(entry: OutboxEntry): void {
+    this.#gone.add(entry.sequence);
+    this.#holds.clear(entry.taskId);
     this.#deps.onDelivered(entry);
   }
 
@@ -321,21 +372,39 @@ export class DeliveryLane {
       this.#tries.set(entry.sequence, (this.#tries.get(entry.sequence) ?? 0) + 1);
       return this.#putBack(entry);
     }
-    if (answer.outcome === "busy") {
-      if (await this.#deps.onBusy(entry)) return this.#deps.onDelivered(entry);
-      // Only new tasks are refused for want of room, and the first one has to go first.
-      if (this.#options.lane === "requests") this.#pace = 1;
-      throw new CodedError("resource_exhausted", `The peer cannot take it now: ${answer.reason}`);
-    }
+    if (answer.outcome === "busy") return await this.#judgeBusy(entry, answer.reason);
     this.#failures = 0;
     this.#pace *= 2;
     await this.#deps.onAnswered(entry, answer);
-    this.#deps.onDelivered(entry);
+    this.#done(entry);
+  }
+
+  async #judgeBusy(entry: OutboxEntry, reason: string): Promise<void> {
+    if (await this.#deps.onBusy(entry)) return this.#done(entry);
+    const error = new CodedError("resource_exhausted", `The peer cannot take it now: ${reason}`);
+    const isNewTask = this.#options.lane === "requests" && entry.type === "send_task";
+    if (!isNewTask) return this.#holdBack(entry, error);
+    this.#pace = 1; // the first one has to go first
+    this.#again(entry, error);
   }
 
   #again(entry: OutboxEntry, error: unknown): void {
     this.#putBack(entry);
     this.#fail(error);
+  }
+
+  /** The envelopes of this task stay in the store for a while; the others of the lane go on. */
+  #holdBack(entry: OutboxEntry, error: unknown): void {
+    const { logger, signal } = this.#deps;
+    const { peerId } = this.#options;
+    const { taskId, sequence } = entry;
+    if (signal.aborted) return;
+    const isHeld = this.#holds.hold(taskId, sequence, (earlier) => this.#delayMs(earlier, MAX_HOLD_MS));
+    if (!isHeld) return this.#again(entry, error);
+    logger.debug("Held back; trying again", { peer: peerId, task: taskId, error: errorMessage(error) });
+    const held = [entry, ...this.#waiting.filter((one) => one.taskId === taskId)];
+    for (const one of held) this.#known.delete(one.sequence);
+    this.#setWaiting(this.#waiting.filter((one) => one.taskId !== taskId));
   }
 
   /** Sends once and waits for the answer; undefined when none came in time. */
@@ -366,8 +435,9 @@ export class DeliveryLane {
     }
   }
 
-  #delayMs(failures: number): number {
-    const fullMs = Math.min(this.#options.backoffMs * 2 ** failures, this.#options.maxBackoffMs);
+  #delayMs(failures: number, mostMs: number): number {
+    const { backoffMs, maxBackoffMs } = this.#options;
+    const fullMs = Math.min(backoffMs * 2 ** failures, maxBackoffMs, mostMs);
     return fullMs / 2 + Math.random() * fullMs / 2;
   }
 }

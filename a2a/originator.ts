@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, Message, Task, TaskStatus, TraceContext } from "./model.ts";
 import type { EnvelopeTransport, StoredTask } from "./ports.ts";
 import { isTerminal } from "./state_machine.ts";
@@ -76,7 +76,7 @@ export class Originator {
     return await this.callOff(stored, { status: "canceled", reason: "" });
   }
 
-  /** Ends a task that has not left this node; else asks its assignee to end it. The task is locked. */
+  /** Ends a task that its assignee cannot have; else asks its assignee to end it. The task is locked. */
   async callOff(stored: StoredTask, end: { status: "canceled" | "failed"; reason: string }): Promise<Task> {
     const { ledger, delivery } = this.#deps;
     const { task, sendSequence } = stored.record;
@@ -92,7 +92,11 @@ export class Originator {
     }
     if (task.cancelRequested) return task;
     const envelopes: EnvelopeBody[] = [{ type: "cancel", taskId: task.taskId, status, reason }];
-    return (await ledger.amend(stored, { cancelRequested: true, envelopes })).record.task;
+    // Once the assignee has said something it has the task: nothing can be overtaken.
+    const place: OutboxPlace = task.generation === 1
+      ? await delivery.placeBehind(task, sendSequence)
+      : { lane: "turns" };
+    return (await ledger.amend(stored, { cancelRequested: true, envelopes, place })).record.task;
   }
 
   /** Ends a task on this side. The task is locked. */

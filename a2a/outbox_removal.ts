@@ -1,7 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
-import type { OutboxEntry } from "./model.ts";
-import type { TaskStore } from "./ports.ts";
+import type { OutboxKey, TaskStore } from "./ports.ts";
 
 const MAX_REMOVED_TOGETHER = 200;
 
@@ -17,7 +16,7 @@ export interface OutboxRemovalDeps {
 export class OutboxRemoval {
   readonly #deps: OutboxRemovalDeps;
   readonly #options: { backoffMs: number; maxBackoffMs: number };
-  readonly #waiting: { entry: OutboxEntry; onRemoved: () => void }[] = [];
+  readonly #waiting: { key: OutboxKey; onRemoved: () => void }[] = [];
   #running: Promise<void> | undefined;
 
   constructor(deps: OutboxRemovalDeps, options: { backoffMs: number; maxBackoffMs: number }) {
@@ -26,8 +25,8 @@ export class OutboxRemoval {
   }
 
   /** Removes the entry soon, then calls `onRemoved`. */
-  add(entry: OutboxEntry, onRemoved: () => void): void {
-    this.#waiting.push({ entry, onRemoved });
+  add({ peerId, lane, sequence }: OutboxKey, onRemoved: () => void): void {
+    this.#waiting.push({ key: { peerId, lane, sequence }, onRemoved });
     this.#running ??= this.#run();
   }
 
@@ -41,7 +40,7 @@ export class OutboxRemoval {
     for (let failures = 0; this.#waiting.length > 0 && !signal.aborted;) {
       const batch = this.#waiting.slice(0, MAX_REMOVED_TOGETHER);
       try {
-        await store.removeOutbox(batch.map(({ entry }) => entry));
+        await store.removeOutbox(batch.map(({ key }) => key));
         this.#waiting.splice(0, batch.length);
         for (const { onRemoved } of batch) onRemoved();
         failures = 0;

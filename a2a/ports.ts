@@ -14,6 +14,9 @@ export interface StoredTask {
   readonly revision: string;
 }
 
+/** Which envelope. */
+export type OutboxKey = Pick<OutboxEntry, "peerId" | "lane" | "sequence">;
+
 /** One step of a task: its new record and the envelopes it sends or withdraws, all or nothing. */
 export interface TaskStep {
   readonly record: TaskRecord;
@@ -21,7 +24,7 @@ export interface TaskStep {
   readonly revision: string | undefined;
   readonly outbox: readonly OutboxEntry[];
   /** Envelopes that are not to be sent any more. */
-  readonly withdrawn: readonly Pick<OutboxEntry, "peerId" | "lane" | "sequence">[];
+  readonly withdrawn: readonly OutboxKey[];
 }
 
 /** Which tasks to list, newest first. */
@@ -75,7 +78,7 @@ export interface TaskStore {
     lane: Pick<OutboxEntry, "peerId" | "lane">,
     options: { limit: number; after: number },
   ): Promise<readonly OutboxEntry[]>;
-  removeOutbox(entries: readonly OutboxEntry[]): Promise<void>;
+  removeOutbox(entries: readonly OutboxKey[]): Promise<void>;
   /** Whether a received task of this id was here and is removed. */
   wasRemoved(taskId: string): Promise<boolean>;
   /** Removes ended tasks; answers their ids, a batch at a time. */

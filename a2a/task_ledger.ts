@@ -3,7 +3,7 @@ import { CodedError } from "../core/errors.ts";
 import { KeyedLock } from "../core/keyed_lock.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Change } from "./changes.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, OutboxEntry, OutboxLane, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
 import type { EnvelopeEncoder, StoredTask, TaskStep, TaskStore } from "./ports.ts";
@@ -16,6 +16,8 @@ import { checkId } from "./validation.ts";
 export interface StepOptions extends RecordChange {
   /** What the other side is told. */
   readonly envelopes?: readonly EnvelopeBody[];
+  /** Where they go, when it is not the end of their lane. */
+  readonly place?: OutboxPlace;
   /** What it is not to be told any more. */
   readonly withdrawn?: readonly OutboxEntry[];
 }
@@ -59,7 +61,7 @@ export class TaskLedger {
 
   /** Continues the sequence of an earlier run. */
   start(lastSequence: number): void {
-    this.#lastSequence = lastSequence;
+    this.#lastSequence = lastSequence + 1; // see #nextSequence
   }
 
   /** Takes up an unfinished task of an earlier run. */
@@ -125,10 +127,10 @@ export class TaskLedger {
   async #commit(
     record: TaskRecord,
     revision: string | undefined,
-    { envelopes = [], withdrawn = [] }: StepOptions,
+    { envelopes = [], withdrawn = [], place }: StepOptions,
   ): Promise<StoredTask | undefined> {
     const { delivery } = this.#deps;
-    const outbox = envelopes.map((body) => this.#toEntry(record, body));
+    const outbox = envelopes.map((body) => this.#toEntry(record, body, place ?? placeOf(record)));
     const sent = outbox.find(({ type }) => type === "send_task");
     const next = sent === undefined ? record : { ...record, sendSequence: sent.sequence };
     delivery.reserve(outbox);
@@ -178,24 +180,15 @@ export class TaskLedger {
     watch.notify(taskId);
   }
 
-  /** What the peer is told of a task comes after the task. */
-  #laneOf({ task, sendSequence }: TaskRecord): OutboxLane {
-    if (task.direction === "inbound") return "reports";
-    const isNew = task.generation === 1 &&
-      (sendSequence === 0 || this.#deps.delivery.mayHold(task.peerId, sendSequence));
-    return isNew ? "requests" : "turns";
-  }
-
-  #toEntry(record: TaskRecord, body: EnvelopeBody): OutboxEntry {
-    const { task } = record;
+  #toEntry({ task }: TaskRecord, body: EnvelopeBody, { lane, sequence }: OutboxPlace): OutboxEntry {
     const { clock, encode } = this.#deps;
     const nowMs = clock.now();
     const envelopeId = crypto.randomUUID();
     const bytes = encode({ envelopeId, timestampMs: nowMs, trace: task.trace, body });
     return {
       peerId: task.peerId,
-      lane: this.#laneOf(record),
-      sequence: this.#nextSequence(nowMs),
+      lane,
+      sequence: sequence ?? this.#nextSequence(nowMs, lane),
       taskId: task.taskId,
       envelopeId,
       type: body.type,
@@ -205,10 +198,18 @@ export class TaskLedger {
     };
   }
 
-  /** Grows with every call, also over restarts and when the clock steps back. */
-  #nextSequence(nowMs: number): number {
-    return this.#lastSequence = Math.max(this.#lastSequence + 1, nowMs * 1000);
+  /** Grows with every call, also over restarts and when the clock steps back. Behind a request one place is left free. */
+  #nextSequence(nowMs: number, lane: OutboxLane): number {
+    const sequence = Math.max(this.#lastSequence + 1, nowMs * 1000);
+    this.#lastSequence = lane === "requests" ? sequence + 1 : sequence;
+    return sequence;
   }
+}
+
+/** Where the envelopes of a step go: what comes after the request that made the task does not wait for other tasks. */
+function placeOf({ task }: TaskRecord): OutboxPlace {
+  if (task.direction === "inbound") return { lane: "reports" };
+  return { lane: task.generation === 1 ? "requests" : "turns" };
 }
 
 /** Whether the record found is the one the step wrote. */

@@ -171,7 +171,7 @@ export class KvTaskStore implements TaskStore {
     return entries;
   }
 
-  async removeOutbox(entries: readonly OutboxEntry[]): Promise<void> {
+  async removeOutbox(entries: readonly Pick<OutboxEntry, "peerId" | "lane" | "sequence">[]): Promise<void> {
     await this.#kv.commit(entries.map((entry) => ({ op: "delete", key: keyOf(entry) })));
   }
 
