@@ -1,4 +1,3 @@
-// deno-lint-ignore-file agentanycast/boundaries -- what is measured here is what lies behind the front doors
 /**
  * What a unary gRPC call costs between two processes: as a call of its own, and over one stream of the `CallService`. In turns,
  * so that a busy machine slows both alike.
@@ -8,12 +7,12 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { silentLogger } from "../core/log.ts";
-import { createCallService } from "../daemon/grpc/call_service.ts";
-import { createRpcService } from "../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../daemon/grpc/server.ts";
+import { createCallService } from "../rpc/call_service.ts";
+import { createRpcService } from "../rpc/rpc_service.ts";
+import { startGrpcServer } from "../rpc/server.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
-import { createCallClient } from "../sdk/call_client.ts";
-import { createRpcClient, type RpcClient } from "../sdk/rpc_client.ts";
+import { createCallClient } from "../rpc/call_client.ts";
+import { createRpcClient, type RpcClient } from "../rpc/rpc_client.ts";
 import { parsePositive, runBench, UsageError } from "./arguments.ts";
 import { cpuMs } from "./processes.ts";
 import { makeHome, startHelper } from "./programs.ts";

@@ -13,9 +13,11 @@ const MAX_FUNCTION_LINES = 60;
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ["cli"],
   cli: ["daemon", "relay", "sdk", "identity", "core"],
-  daemon: ["a2a", "p2p", "kv", "identity", "core", "gen"],
-  relay: ["p2p", "kv", "identity", "core", "gen"],
-  sdk: ["gen", "identity", "core"],
+  daemon: ["a2a", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  relay: ["p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  sdk: ["rpc", "gen", "identity", "core"],
+  registry: ["rpc", "identity", "core", "gen"],
+  rpc: ["core", "gen"],
   a2a: ["core"],
   p2p: ["core"],
   kv: ["core"],
@@ -26,7 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** Not part of the product: may import any room. */
 const TOOLING = ["scripts", "bench", "examples", "tests"];
 /** Rooms without a front door: each of their files may be imported. */
-const OPEN_ROOMS = ["core", "gen", "main"];
+const OPEN_ROOMS = ["core", "gen", "main", "rpc"];
 /** Translators inside `daemon/` that know nothing of each other. */
 const WIRES = ["grpc", "bridge", "anp", "mcp", "peer"];
 /** Folders of `daemon/` where generated types may be met. */
@@ -39,7 +41,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@multiformats/*": ["p2p"],
   "multicast-dns": ["p2p"],
   "multiformats": ["identity", "p2p"],
-  "@grpc/grpc-js": ["daemon/grpc", "relay", "sdk"],
+  "@grpc/grpc-js": ["rpc"],
   "commander": ["cli"],
   "smol-toml": ["core"],
 };

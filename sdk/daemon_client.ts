@@ -16,11 +16,11 @@ import {
   TaskNotFoundError,
   toAgentAnycastError,
 } from "./errors.ts";
-import { ConnectionLostError } from "./http2_connection.ts";
+import { ConnectionLostError } from "../rpc/http2_connection.ts";
 import type { Artifact, Message, NodeInfo, Task, TaskFilter, TaskStatus } from "./model.ts";
 import { Outage } from "./outage.ts";
-import { createCallClient } from "./call_client.ts";
-import type { RpcCallOptions, RpcClient } from "./rpc_client.ts";
+import { createCallClient } from "../rpc/call_client.ts";
+import type { RpcCallOptions, RpcClient } from "../rpc/rpc_client.ts";
 
 /** Limit of a call that names none: longer than any dial or lookup takes. */
 const CALL_TIMEOUT_MS = 60_000;

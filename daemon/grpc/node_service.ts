@@ -9,7 +9,7 @@ import { fromCard, toCard } from "../convert/card.ts";
 import { toTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { NodeServiceDeps } from "./node_service_deps.ts";
-import { createRpcService, type RpcHandlers, type RpcService } from "./rpc.ts";
+import { createRpcService, type RpcHandlers, type RpcService } from "../../rpc/rpc_service.ts";
 import { streamHandlers } from "./stream_handlers.ts";
 import { adminHandlers, taskClientHandlers, taskServerHandlers } from "./task_handlers.ts";
 

@@ -13,7 +13,7 @@ import {
   toStreamEnd,
   toStreamStart,
 } from "../convert/stream.ts";
-import type { RpcHandlers } from "./rpc.ts";
+import type { RpcHandlers } from "../../rpc/rpc_service.ts";
 
 type ResponseEvent = NonNullable<MessageInitShape<typeof SubscribeTaskStreamResponseSchema>["event"]>;
 

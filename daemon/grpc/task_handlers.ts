@@ -18,7 +18,7 @@ import {
 import { fromTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { CardExchange, NodeServiceDeps } from "./node_service_deps.ts";
-import type { RpcContext, RpcHandlers } from "./rpc.ts";
+import type { RpcContext, RpcHandlers } from "../../rpc/rpc_service.ts";
 
 /** How long `CancelTask` waits for the word of the assignee, in milliseconds. */
 const CANCEL_WAIT_MS = 3_000;

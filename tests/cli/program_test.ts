@@ -249,7 +249,7 @@ async function loadedModules(root: URL): Promise<string[]> {
     }
   };
   visit(root.href);
-  const checkout = new URL("../../", import.meta.url).href;
+  const checkout = new URL("../..", import.meta.url).href;
   return [...found].map((specifier) => specifier.replace(checkout, ""));
 }
 

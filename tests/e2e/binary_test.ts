@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { type IncomingTask, Node } from "../../sdk/mod.ts";
-import { createRpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { buildExecutable, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 

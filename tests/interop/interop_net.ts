@@ -9,7 +9,7 @@ import {
   type SubscribeIncomingTasksResponse,
   type SubscribeTaskUpdatesResponse,
 } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient, type RpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient, type RpcClient } from "../../rpc/rpc_client.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { ForeignPeer } from "./foreign_peer.ts";
 

@@ -12,7 +12,7 @@ import { assetName, findTarget, targetOfExecutable, TARGETS } from "../../script
 
 const NAME = "pack_app";
 const VERSION = "7.8.9-fixture";
-const fixture = new URL("../testdata/pack_app/", import.meta.url).pathname;
+const fixture = new URL("../testdata/pack_app", import.meta.url).pathname;
 const script = new URL("../../scripts/compile.ts", import.meta.url).pathname;
 const host = findTarget(Deno.build.target)!;
 const uid = Deno.uid();

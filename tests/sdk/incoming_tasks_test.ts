@@ -1,7 +1,7 @@
 // What becomes of tasks when many come at once, and when they come again.
 import assert from "node:assert/strict";
 import { CodedError } from "../../core/errors.ts";
-import type { RpcHandlers } from "../../daemon/grpc/rpc.ts";
+import type { RpcHandlers } from "../../rpc/rpc_service.ts";
 import { TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import type { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { Node, type TaskHandler, type TaskHandlerOptions } from "../../sdk/mod.ts";

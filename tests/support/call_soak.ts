@@ -11,12 +11,12 @@
 import process from "node:process";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
-import { createCallService } from "../../daemon/grpc/call_service.ts";
-import { createRpcService } from "../../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../../daemon/grpc/server.ts";
+import { createCallService } from "../../rpc/call_service.ts";
+import { createRpcService } from "../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../rpc/server.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createCallClient } from "../../sdk/call_client.ts";
-import type { RpcClient } from "../../sdk/rpc_client.ts";
+import { createCallClient } from "../../rpc/call_client.ts";
+import type { RpcClient } from "../../rpc/rpc_client.ts";
 
 const LOOPS = 32;
 /** Attacks between two cuts of the connection that all loops share. */

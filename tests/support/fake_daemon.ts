@@ -2,8 +2,8 @@ import { Channel } from "../../core/channel.ts";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
 import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
-import { createRpcService, type RpcContext, type RpcHandlers } from "../../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../../daemon/grpc/server.ts";
+import { createRpcService, type RpcContext, type RpcHandlers } from "../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../rpc/server.ts";
 import { MessageRole, type TaskSchema, TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import {

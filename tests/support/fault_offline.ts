@@ -1,5 +1,5 @@
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { checkHistory, type FaultVerdict, isSound } from "./fault_checker.ts";
 import { type SenderEntry, taskText } from "./fault_history.ts";
 import { FaultNet, type FaultNetOptions } from "./fault_net.ts";

@@ -8,7 +8,7 @@ import {
 } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient } from "../../rpc/rpc_client.ts";
 import type { TaskView } from "./fault_history.ts";
 
 const PAGE_SIZE = 500;

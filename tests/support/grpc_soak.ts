@@ -9,10 +9,10 @@
  */
 import process from "node:process";
 import { silentLogger } from "../../core/log.ts";
-import { createRpcService } from "../../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../../daemon/grpc/server.ts";
+import { createRpcService } from "../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../rpc/server.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient, type RpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient, type RpcClient } from "../../rpc/rpc_client.ts";
 
 const CLIENTS = 2;
 const LOOPS = 8;

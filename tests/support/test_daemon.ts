@@ -1,7 +1,7 @@
 import { resolveConfig } from "../../core/config.ts";
 import { silentLogger } from "../../core/log.ts";
 import { type Daemon, startDaemon } from "../../daemon/mod.ts";
-import { createRpcClient, type RpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient, type RpcClient } from "../../rpc/rpc_client.ts";
 import { tempDir } from "./temp_dir.ts";
 
 /** A daemon of this process in a temporary home, on loopback alone, and a client of it. */

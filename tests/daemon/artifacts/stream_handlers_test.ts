@@ -4,15 +4,15 @@ import * as grpc from "@grpc/grpc-js";
 import type { ArtifactStreams } from "../../../a2a/streams/artifact_streams.ts";
 import { silentLogger } from "../../../core/log.ts";
 import { GRPC_STATUS, toRpcMethodDefinition } from "../../../core/rpc.ts";
-import { createRpcService } from "../../../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../../../daemon/grpc/server.ts";
+import { createRpcService } from "../../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../../rpc/server.ts";
 import { streamHandlers } from "../../../daemon/grpc/stream_handlers.ts";
 import {
   NodeService,
   type SubscribeTaskStreamResponse,
 } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 import { StreamEndReason } from "../../../gen/agentanycast/v1/streaming_pb.ts";
-import { createRpcClient } from "../../../sdk/rpc_client.ts";
+import { createRpcClient } from "../../../rpc/rpc_client.ts";
 import { settle, StreamNet } from "../../a2a/stream_net.ts";
 
 const { sendStreamingArtifact, subscribeTaskStream } = NodeService.method;

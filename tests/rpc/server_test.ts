@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import * as grpc from "@grpc/grpc-js";
-import { CodedError, ERROR_CODES } from "../../../core/errors.ts";
-import { createLogger, silentLogger } from "../../../core/log.ts";
-import { GRPC_STATUS, toRpcMethodDefinition } from "../../../core/rpc.ts";
-import { createRpcService, type RpcContext, type RpcHandlers } from "../../../daemon/grpc/rpc.ts";
-import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "../../../daemon/grpc/server.ts";
-import { TaskStatus } from "../../../gen/agentanycast/v1/a2a_models_pb.ts";
-import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient, type RpcClient } from "../../../sdk/rpc_client.ts";
+import { CodedError, ERROR_CODES } from "../../core/errors.ts";
+import { createLogger, silentLogger } from "../../core/log.ts";
+import { GRPC_STATUS, toRpcMethodDefinition } from "../../core/rpc.ts";
+import { createRpcService, type RpcContext, type RpcHandlers } from "../../rpc/rpc_service.ts";
+import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from "../../rpc/server.ts";
+import { TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
+import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { createRpcClient, type RpcClient } from "../../rpc/rpc_client.ts";
 
 type Handlers = Partial<RpcHandlers<typeof NodeService>>;
 const { getNodeInfo, getTask, listPeers, sendTask, sendStreamingArtifact, subscribeTaskUpdates } =

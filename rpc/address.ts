@@ -1,5 +1,5 @@
-import { CodedError } from "../../core/errors.ts";
-import type { RpcAddress } from "../../core/rpc_address.ts";
+import { CodedError } from "../core/errors.ts";
+import type { RpcAddress } from "../core/rpc_address.ts";
 
 /**
  * Makes sure that `address` may be bound: no host other people can reach unless `allowRemote`, and no live socket at

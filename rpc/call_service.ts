@@ -1,16 +1,16 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { abortable } from "../../core/abortable.ts";
-import { CodedError, errorMessage } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
-import { GRPC_STATUS, MAX_RPC_ANSWER_BYTES } from "../../core/rpc.ts";
+import { abortable } from "../core/abortable.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { GRPC_STATUS, MAX_RPC_ANSWER_BYTES } from "../core/rpc.ts";
 import {
   type CallRequestFrame,
   CallService,
   type CallsRequest,
-} from "../../gen/agentanycast/v1/call_service_pb.ts";
+} from "../gen/agentanycast/v1/call_service_pb.ts";
 import { MAX_METADATA_BYTES, toCallStatus } from "./calls.ts";
 import { FrameOutbox } from "./frame_outbox.ts";
-import { createRpcService, type RpcContext, type RpcMethod, type RpcService } from "./rpc.ts";
+import { createRpcService, type RpcContext, type RpcMethod, type RpcService } from "./rpc_service.ts";
 
 /** What a message of frames may need besides the answer in it. */
 const FRAME_ROOM_BYTES = 1024;
@@ -304,6 +304,7 @@ interface Begun {
 class OpenCall implements RpcContext {
   readonly id: number;
   readonly peer: string;
+  readonly peerId: string | undefined;
   /** Whether it is answered by a stream. */
   isStream = false;
   metadata: ReadonlyMap<string, string>;
@@ -312,9 +313,10 @@ class OpenCall implements RpcContext {
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
 
-  constructor(id: number, { peer, metadata }: RpcContext) {
+  constructor(id: number, { peer, peerId, metadata }: RpcContext) {
     this.id = id;
     this.peer = peer;
+    this.peerId = peerId;
     this.metadata = metadata;
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import http2 from "node:http2";
 import { installHttp2Guard } from "../../core/http2_guard.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createRpcClient } from "../../sdk/rpc_client.ts";
+import { createRpcClient } from "../../rpc/rpc_client.ts";
 
 const { getNodeInfo } = NodeService.method;
 

@@ -1,10 +1,10 @@
 import * as grpc from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
-import { abortable } from "../../core/abortable.ts";
-import { CodedError, toCodedError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
-import { GRPC_STATUS } from "../../core/rpc.ts";
-import type { RpcContext, RpcMethod, RpcService } from "./rpc.ts";
+import { abortable } from "../core/abortable.ts";
+import { CodedError, toCodedError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { GRPC_STATUS } from "../core/rpc.ts";
+import type { RpcContext, RpcMethod, RpcService } from "./rpc_service.ts";
 
 /** Limit of the text headers of one call, as HTTP servers commonly have it. */
 export const MAX_METADATA_BYTES = 16 * 1024;

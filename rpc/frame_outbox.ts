@@ -1,8 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type {
-  CallResponseFrameSchema,
-  CallsResponseSchema,
-} from "../../gen/agentanycast/v1/call_service_pb.ts";
+import type { CallResponseFrameSchema, CallsResponseSchema } from "../gen/agentanycast/v1/call_service_pb.ts";
 
 /** Most bytes of frames that travel together; a larger frame travels alone. */
 const MAX_BATCH_BYTES = 256 * 1024;

@@ -1,26 +1,26 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
-import { Channel } from "../../../core/channel.ts";
-import { CodedError } from "../../../core/errors.ts";
-import { parseRpcAddress } from "../../../core/rpc_address.ts";
-import { createLogger, silentLogger } from "../../../core/log.ts";
-import { createCallService } from "../../../daemon/grpc/call_service.ts";
-import { createHealthService } from "../../../daemon/grpc/health.ts";
-import { createRpcService, type RpcHandlers } from "../../../daemon/grpc/rpc.ts";
-import { startGrpcServer } from "../../../daemon/grpc/server.ts";
+import { Channel } from "../../core/channel.ts";
+import { CodedError } from "../../core/errors.ts";
+import { parseRpcAddress } from "../../core/rpc_address.ts";
+import { createLogger, silentLogger } from "../../core/log.ts";
+import { createCallService } from "../../rpc/call_service.ts";
+import { createHealthService } from "../../rpc/health.ts";
+import { createRpcService, type RpcHandlers } from "../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../rpc/server.ts";
 import {
   type CallRequestFrameSchema,
   type CallResponseFrame,
   type CallsRequest,
   CallsRequestSchema,
   type CallsResponse,
-} from "../../../gen/agentanycast/v1/call_service_pb.ts";
+} from "../../gen/agentanycast/v1/call_service_pb.ts";
 import {
   GetTaskRequestSchema,
   GetTaskResponseSchema,
   NodeService,
-} from "../../../gen/agentanycast/v1/node_service_pb.ts";
-import { Http2Connection } from "../../../sdk/http2_connection.ts";
+} from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { Http2Connection } from "../../rpc/http2_connection.ts";
 
 const GET = "/agentanycast.v1.NodeService/GetTask";
 const SUBSCRIBE = "/agentanycast.v1.NodeService/SubscribeTaskUpdates";

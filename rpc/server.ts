@@ -1,15 +1,15 @@
 import * as grpc from "@grpc/grpc-js";
 import type { Socket } from "node:net";
-import { CodedError, errorMessage } from "../../core/errors.ts";
-import { assertHttp2Guard, installHttp2Guard } from "../../core/http2_guard.ts";
-import type { Logger } from "../../core/log.ts";
-import { MAX_RPC_ANSWER_BYTES, MAX_RPC_MESSAGE_BYTES } from "../../core/rpc.ts";
-import { formatRpcAddress, parseRpcAddress, type RpcAddress } from "../../core/rpc_address.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import { assertHttp2Guard, installHttp2Guard } from "../core/http2_guard.ts";
+import type { Logger } from "../core/log.ts";
+import { MAX_RPC_ANSWER_BYTES, MAX_RPC_MESSAGE_BYTES } from "../core/rpc.ts";
+import { formatRpcAddress, parseRpcAddress, type RpcAddress } from "../core/rpc_address.ts";
 import { prepareAddress, removeSocket } from "./address.ts";
 import { OpenCalls } from "./calls.ts";
 import { createHealthService } from "./health.ts";
 import { type Listener, openListener } from "./listener.ts";
-import type { RpcService } from "./rpc.ts";
+import type { RpcService } from "./rpc_service.ts";
 
 /** Calls one connection may have open; more wait at the client. */
 const MAX_CONCURRENT_STREAMS = 1_024;

@@ -1,8 +1,8 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Buffer } from "node:buffer";
-import { CodedError } from "../../core/errors.ts";
-import type { RpcMethodDefinition } from "../../core/rpc.ts";
-import type { RpcContext, RpcMethod, RpcService } from "./rpc.ts";
+import { CodedError } from "../core/errors.ts";
+import type { RpcMethodDefinition } from "../core/rpc.ts";
+import type { RpcContext, RpcMethod, RpcService } from "./rpc_service.ts";
 
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus`. */
 const SERVING = 1;

@@ -27,8 +27,8 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { CodedError, errorMessage } from "../../core/errors.ts";
-import { type RpcMethodDefinition, toRpcMethodDefinition } from "../../core/rpc.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
+import { type RpcMethodDefinition, toRpcMethodDefinition } from "../core/rpc.ts";
 
 /** What a handler knows about its call besides the request. */
 export interface RpcContext {
@@ -36,8 +36,10 @@ export interface RpcContext {
   readonly signal: AbortSignal;
   /** The text headers of the call, lower case; of a repeated one the first. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** `host:port` of the caller, or `unix`. */
+  /** `host:port` of the caller, `unix`, or for a call over libp2p the peer's id. */
   readonly peer: string;
+  /** The caller's peer id, where the connection has proven it. */
+  readonly peerId?: string | undefined;
 }
 
 type Input<M extends DescMethod> = MessageShape<M["input"]>;

@@ -2,9 +2,9 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import assert from "node:assert/strict";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
-import { createCallService } from "../../daemon/grpc/call_service.ts";
-import { createRpcService, type RpcHandlers } from "../../daemon/grpc/rpc.ts";
-import { type GrpcServer, startGrpcServer } from "../../daemon/grpc/server.ts";
+import { createCallService } from "../../rpc/call_service.ts";
+import { createRpcService, type RpcHandlers } from "../../rpc/rpc_service.ts";
+import { type GrpcServer, startGrpcServer } from "../../rpc/server.ts";
 import {
   type CallRequestFrame,
   type CallResponseFrameSchema,
@@ -12,11 +12,11 @@ import {
   CallsResponseSchema,
 } from "../../gen/agentanycast/v1/call_service_pb.ts";
 import { GetTaskResponseSchema, NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { createCallClient } from "../../sdk/call_client.ts";
-import { CallStream } from "../../sdk/call_stream.ts";
-import { ConnectionLostError } from "../../sdk/http2_connection.ts";
-import { createRpcClient, type RpcClient } from "../../sdk/rpc_client.ts";
-import type { DuplexEvents } from "../../sdk/rpc_duplex.ts";
+import { createCallClient } from "../../rpc/call_client.ts";
+import { CallStream } from "../../rpc/call_stream.ts";
+import { ConnectionLostError } from "../../rpc/http2_connection.ts";
+import { createRpcClient, type RpcClient } from "../../rpc/rpc_client.ts";
+import type { DuplexEvents } from "../../rpc/rpc_duplex.ts";
 import { soakCalls } from "../support/call_soak.ts";
 
 const { getTask, sendTask, subscribeTaskUpdates } = NodeService.method;

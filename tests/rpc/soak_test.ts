@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { soak } from "../../support/grpc_soak.ts";
+import { soak } from "../support/grpc_soak.ts";
 
 Deno.test("startGrpcServer() survives clients that cancel, exceed limits and cut connections", async () => {
   const { calls, failures } = await soak(8);

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
-import type { RpcAddress } from "../../core/rpc_address.ts";
+import type { RpcAddress } from "../core/rpc_address.ts";
 
 /** Connections open at once; further ones are closed as they come. */
 const MAX_CONNECTIONS = 1_024;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createRpcService, type RpcContext } from "../../../daemon/grpc/rpc.ts";
-import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
+import { createRpcService, type RpcContext } from "../../rpc/rpc_service.ts";
+import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 
 const context: RpcContext = { signal: new AbortController().signal, metadata: new Map(), peer: "unix" };
 const truncated = new Uint8Array([0x0a, 5, 0x61]);
