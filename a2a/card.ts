@@ -23,4 +23,6 @@ export interface AgentCard {
   readonly didWeb: string;
   readonly didDns: string;
   readonly verifiableCredentials: readonly string[];
+  /** When the key of `peerId` signed it, in milliseconds since the Unix epoch; 0 for a card that it has not signed. */
+  readonly signedAtMs: number;
 }

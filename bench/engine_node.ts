@@ -21,12 +21,12 @@ export interface EngineNode extends AsyncDisposable {
 export async function openEngineNode(home: string, options: { fastLane: boolean }): Promise<EngineNode> {
   await using stack = new AsyncDisposableStack();
   const kv = stack.use(await openDenoKvStore({ directory: `${home}/data` }));
-  const { seed, peerId } = await openIdentity(`${home}/key`);
-  const cards = await CardBook.open({ kv, peerId, logger });
+  const identity = await openIdentity(`${home}/key`);
+  const cards = await CardBook.open({ kv, identity, logger });
   const wire = new PeerWire({ cards, logger }, options);
   const host = stack.use(
     await openP2pHost(
-      { seed, handlers: wire.handlers, logger },
+      { seed: identity.seed, handlers: wire.handlers, logger },
       {
         listen: ["/ip4/127.0.0.1/tcp/0"],
         mdns: NO_MDNS,

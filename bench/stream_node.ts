@@ -21,8 +21,8 @@ export interface StreamNode extends AsyncDisposable {
 export async function openStreamNode(home: string): Promise<StreamNode> {
   await using stack = new AsyncDisposableStack();
   const kv = stack.use(await openDenoKvStore({ directory: join(home, "data") }));
-  const { seed, peerId } = await openIdentity(join(home, "key"));
-  const cards = await CardBook.open({ kv, peerId, logger });
+  const identity = await openIdentity(join(home, "key"));
+  const cards = await CardBook.open({ kv, identity, logger });
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
     folder: join(home, "artifacts"),
@@ -33,7 +33,7 @@ export async function openStreamNode(home: string): Promise<StreamNode> {
   });
   const wire = new PeerWire({ cards, artifacts, logger });
   const host = stack.use(
-    await openP2pHost({ seed, handlers: wire.handlers, logger }, {
+    await openP2pHost({ seed: identity.seed, handlers: wire.handlers, logger }, {
       listen: ["/ip4/127.0.0.1/tcp/0"],
       mdns: NO_MDNS,
       agentVersion: "bench",

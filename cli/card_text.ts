@@ -14,6 +14,7 @@ export function describeCard(card: AgentCard, indent = ""): string[] {
     "did:dns": shown(card.didDns),
     "Transports": shown(card.supportedTransports?.join(", ")),
     "Relays": shown(card.relayAddresses?.join(", ")),
+    "Signed": card.signedAt?.toISOString() ?? "no: only the peer id and the DID are proven",
   });
   const skills = card.skills.map(({ id, description = "", tags = [] }) =>
     `  ${visible(id)}${description && `: ${visible(description)}`}${

@@ -1,9 +1,9 @@
 import type { AgentCard } from "../a2a/mod.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { isPeerId, toDidKey } from "../identity/mod.ts";
+import { type Identity, isPeerId, toDidKey } from "../identity/mod.ts";
 import { type KvOperation, type KvStore, ownCardKey, peerCardKey, peerCardPrefix } from "../kv/mod.ts";
-import { decodeCard, encodeCard } from "./convert/card.ts";
+import { decodeCard, encodeCard, encodeSignedCard } from "./convert/card.ts";
 
 /** Most bytes of a card, own or received. */
 export const MAX_CARD_BYTES = 256 * 1024;
@@ -14,8 +14,15 @@ const MAX_STORED_CARDS = 10_000;
 
 export interface CardBookDeps {
   kv: KvStore;
-  peerId: string;
+  /** Whose book it is; its key signs the own card. */
+  identity: Identity;
   logger: Logger;
+}
+
+/** The own card, and the bytes of it that are sent to peers. */
+interface OwnCard {
+  readonly card: AgentCard;
+  readonly signed: Uint8Array;
 }
 
 /** The card of this node and the last one seen of each peer, both kept in the store. */
@@ -26,7 +33,7 @@ export class CardBook {
   #cachedBytes = 0;
   /** Peers with a card in the store, the one seen last at the end. */
   readonly #stored = new Set<string>();
-  #own: AgentCard | undefined;
+  #own: OwnCard | undefined;
 
   private constructor(deps: CardBookDeps) {
     this.#deps = deps;
@@ -37,7 +44,7 @@ export class CardBook {
     const book = new CardBook(deps);
     try {
       const stored = await deps.kv.get(ownCardKey);
-      if (stored !== undefined) book.#own = book.#claim(decodeCard(stored.value));
+      if (stored !== undefined) book.#own = book.#sign(book.#claim(decodeCard(stored.value)));
     } catch (error) {
       deps.logger.error("The stored agent card cannot be read: set it again", { error });
     }
@@ -52,32 +59,38 @@ export class CardBook {
 
   /** The own card; undefined until one is set. */
   get own(): AgentCard | undefined {
-    return this.#own;
+    return this.#own?.card;
+  }
+
+  /** The own card as peers get it: encoded, and signed by this node. Undefined until one is set. */
+  get ownSigned(): Uint8Array | undefined {
+    return this.#own?.signed;
   }
 
   /** Replaces the own card; peer id and did:key become this node's. @throws CodedError `invalid_argument`. */
   async setOwn(card: AgentCard): Promise<AgentCard> {
-    const own = this.#claim(card);
-    if (own.name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
-    const ids = own.skills.map((skill) => skill.id);
+    const claimed = this.#claim(card);
+    if (claimed.name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
+    const ids = claimed.skills.map((skill) => skill.id);
     const bad = ids.find((id, i) => id.trim() === "" || ids.indexOf(id) !== i);
     if (bad !== undefined) {
       throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
     }
-    const bytes = encodeCard(own);
-    if (bytes.length > MAX_CARD_BYTES) {
+    const own = this.#sign(claimed);
+    if (own.signed.length > MAX_CARD_BYTES) {
       throw new CodedError(
         "invalid_argument",
-        `The agent card has ${bytes.length} bytes: ${MAX_CARD_BYTES} at most`,
+        `The agent card has ${own.signed.length} bytes: ${MAX_CARD_BYTES} at most`,
       );
     }
-    await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: bytes }]);
-    return this.#own = own;
+    await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: encodeCard(claimed) }]);
+    this.#own = own;
+    return own.card;
   }
 
   /**
    * Takes the card a peer sent. Its peer id must be the connection's (or missing); the did:key is made to follow from
-   * it. @throws CodedError `invalid_argument` for a card that is damaged, too large or another peer's.
+   * it. @throws CodedError `invalid_argument` for a card that is damaged, forged, too large or another peer's.
    */
   async take(peerId: string, bytes: Uint8Array): Promise<AgentCard> {
     if (bytes.length > MAX_CARD_BYTES) {
@@ -101,9 +114,8 @@ export class CardBook {
         `The card that ${peerId} sent claims to be ${claimed.peerId}'s`,
       );
     }
-    const card = { ...claimed, peerId, didKey: isPeerId(peerId) ? toDidKey(peerId) : "" };
-    const value = encodeCard(card);
-    const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value }];
+    // As it came, or its signature would be lost.
+    const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value: bytes }];
     this.#stored.delete(peerId);
     const [oldest] = this.#stored;
     if (this.#stored.size >= MAX_STORED_CARDS && oldest !== undefined) {
@@ -113,30 +125,37 @@ export class CardBook {
     }
     this.#stored.add(peerId);
     await this.#deps.kv.commit(operations);
-    this.#remember(peerId, value);
-    return card;
+    this.#remember(peerId, bytes);
+    return provenBy(peerId, claimed);
   }
 
   /** The last card seen of a peer. */
   async of(peerId: string): Promise<AgentCard | undefined> {
     const cached = this.#cached.get(peerId);
-    if (cached !== undefined) return decodeCard(cached);
+    if (cached !== undefined) return provenBy(peerId, decodeCard(cached));
     const stored = await this.#deps.kv.get(peerCardKey(peerId));
     if (stored === undefined) return undefined;
     const card = decodeCard(stored.value);
     if (!this.#cached.has(peerId)) this.#remember(peerId, stored.value);
-    return card;
+    return provenBy(peerId, card);
+  }
+
+  #sign(card: AgentCard): OwnCard {
+    const nowMs = Date.now();
+    const signed = encodeSignedCard(card, { identity: this.#deps.identity, nowMs });
+    return { card: { ...card, signedAtMs: nowMs }, signed };
   }
 
   #claim(card: AgentCard): AgentCard {
-    const { peerId } = this.#deps;
+    const { peerId, didKey } = this.#deps.identity;
     return {
       ...card,
       version: card.version || "1.0.0",
       protocolVersion: card.protocolVersion || "a2a/0.3",
       supportedTransports: card.supportedTransports.length > 0 ? card.supportedTransports : ["tcp"],
       peerId,
-      didKey: toDidKey(peerId),
+      didKey,
+      signedAtMs: 0,
     };
   }
 
@@ -155,4 +174,9 @@ export class CardBook {
     this.#cachedBytes -= this.#cached.get(peerId)?.length ?? 0;
     this.#cached.delete(peerId);
   }
+}
+
+/** A card that came over a connection of this peer, which proves these two names whatever the card says. */
+function provenBy(peerId: string, card: AgentCard): AgentCard {
+  return { ...card, peerId, didKey: isPeerId(peerId) ? toDidKey(peerId) : "" };
 }

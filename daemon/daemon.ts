@@ -41,7 +41,7 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
   await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
   const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
-  const cards = await CardBook.open({ kv, peerId: identity.peerId, logger });
+  const cards = await CardBook.open({ kv, identity, logger });
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({

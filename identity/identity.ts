@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { toDidKey } from "./did_key.ts";
 import { peerIdFromPublicKey } from "./peer_id.ts";
 
@@ -31,9 +31,12 @@ export function createIdentity(seed: Uint8Array): Identity {
   return Object.freeze({ seed: seed.slice(), publicKey, peerId, didKey: toDidKey(peerId) });
 }
 
+/** The private key of a seed, for node:crypto. */
+export function createSigningKey(seed: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8_HEADER, seed]), format: "der", type: "pkcs8" });
+}
+
 function derivePublicKey(seed: Uint8Array): Uint8Array {
-  const key = Buffer.concat([PKCS8_HEADER, seed]);
-  const spki = createPublicKey(createPrivateKey({ key, format: "der", type: "pkcs8" }))
-    .export({ format: "der", type: "spki" });
+  const spki = createPublicKey(createSigningKey(seed)).export({ format: "der", type: "spki" });
   return new Uint8Array(spki.subarray(-32)); // the key is the end of an SPKI
 }

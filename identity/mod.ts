@@ -8,3 +8,6 @@ export { createIdentity, type Identity } from "./identity.ts";
 export { openIdentity } from "./key_file.ts";
 export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
 export { fromDidKey, toDidKey } from "./did_key.ts";
+export { canonicalBytes, canonicalJson } from "./jcs.ts";
+export { type SignaturePurpose, signBytes, signFor, verifyBytes, verifyFor } from "./signature.ts";
+export { type CardSignature, signA2aCard, verifyA2aCard } from "./card_jws.ts";

@@ -42,6 +42,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "multicast-dns": ["p2p"],
   "multiformats": ["identity", "p2p"],
   "@grpc/grpc-js": ["rpc"],
+  "canonicalize": ["identity"],
   "commander": ["cli"],
   "smol-toml": ["core"],
 };

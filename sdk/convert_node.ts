@@ -61,6 +61,7 @@ export function fromWireCard(card: WireCard): AgentCard {
     ...list("supportedTransports", extension?.supportedTransports),
     ...list("relayAddresses", extension?.relayAddresses),
     ...list("verifiableCredentials", extension?.verifiableCredentials),
+    ...optional("signedAt", dateOf(extension?.signedAt)),
   };
 }
 

@@ -176,6 +176,8 @@ export interface AgentCard {
   readonly relayAddresses?: readonly string[];
   /** Each as its JSON text. */
   readonly verifiableCredentials?: readonly string[];
+  /** When the key of its node signed it, of which the daemon made sure; undefined for a card that is not signed. */
+  readonly signedAt?: Date;
 }
 
 /** What a node says about itself. */

@@ -10,7 +10,6 @@ import {
   type P2pHost,
 } from "../../p2p/mod.ts";
 import type { CardBook } from "../cards.ts";
-import { encodeCard } from "../convert/card.ts";
 import { decodeEnvelope, encodeAck, encodeRejection } from "../convert/envelope.ts";
 import { createEnvelopeTransport, type WireTransport } from "./envelope_transport.ts";
 import { serveLane } from "./lane_receiver.ts";
@@ -77,7 +76,7 @@ export class PeerWire implements AsyncDisposable {
     },
     onCardFrame: async (peerId, frame) => {
       await this.#take(peerId, frame);
-      return this.#cards.own && encodeCard(this.#cards.own);
+      return this.#cards.ownSigned;
     },
     onPeerConnected: ({ peerId, address, direction, foundBy }) => {
       this.#logger.info("Peer connected", { peer: peerId, address, direction, foundBy });
@@ -206,7 +205,7 @@ export class PeerWire implements AsyncDisposable {
 
   async #exchange(peerId: string): Promise<void> {
     const { host } = await this.#served.promise;
-    const own = this.#cards.own === undefined ? new Uint8Array() : encodeCard(this.#cards.own);
+    const own = this.#cards.ownSigned ?? new Uint8Array();
     const timeout = new AbortController();
     const timer = setTimeout(
       () => timeout.abort(new DOMException("The peer did not answer", "TimeoutError")),

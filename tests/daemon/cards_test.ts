@@ -1,8 +1,11 @@
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { AgentCard } from "../../a2a/mod.ts";
 import { silentLogger } from "../../core/log.ts";
 import { CardBook, MAX_CARD_BYTES } from "../../daemon/cards.ts";
-import { decodeCard, encodeCard } from "../../daemon/convert/card.ts";
+import { decodeCard, encodeCard, encodeSignedCard } from "../../daemon/convert/card.ts";
+import { appendSignature } from "../../daemon/convert/card_signature.ts";
 import { createIdentity } from "../../identity/mod.ts";
 import { createMemoryKvStore, ownCardKey, peerCardKey } from "../../kv/mod.ts";
 
@@ -14,8 +17,14 @@ function skill(id: string) {
   return { id, name: "", description: "", tags: [], inputSchema: "", outputSchema: "" };
 }
 
+function partOf(own: AgentCard | undefined) {
+  assert.ok(own);
+  const { signedAtMs: _, ...rest } = own;
+  return rest;
+}
+
 async function openBook(kv = createMemoryKvStore()) {
-  return await CardBook.open({ kv, peerId: me.peerId, logger: silentLogger });
+  return await CardBook.open({ kv, identity: me, logger: silentLogger });
 }
 
 Deno.test("setOwn() claims the card for this node and keeps it over a restart", async () => {
@@ -29,7 +38,46 @@ Deno.test("setOwn() claims the card for this node and keeps it over a restart", 
     "1.0.0",
     "a2a/0.3",
   ]);
-  assert.deepEqual((await openBook(kv)).own, own);
+  const { signedAtMs: _, ...rest } = own;
+  assert.deepEqual(partOf((await openBook(kv)).own), rest);
+});
+
+Deno.test("ownSigned is a card that a peer finds signed by its node", async () => {
+  const book = await openBook();
+  const own = await book.setOwn(card);
+  const peers = await CardBook.open({ kv: createMemoryKvStore(), identity: other, logger: silentLogger });
+  assert.ok(book.ownSigned);
+  assert.deepEqual(await peers.take(me.peerId, book.ownSigned), own);
+  assert.equal((await peers.of(me.peerId))?.signedAtMs, own.signedAtMs);
+  assert.ok(own.signedAtMs > 0);
+});
+
+Deno.test("take() refuses a signed card that was changed or signed by another key", async () => {
+  const book = await openBook();
+  const theirs = { ...card, peerId: other.peerId };
+  const signed = encodeSignedCard(theirs, { identity: other, nowMs: 5 });
+  const changed = signed.with(signed.indexOf("E".charCodeAt(0)), "F".charCodeAt(0)); // "Echo" is "Fcho"
+  const byAnother = encodeSignedCard(theirs, { identity: me, nowMs: 5 });
+  for (const bytes of [changed, byAnother]) {
+    await assert.rejects(book.take(other.peerId, bytes), { code: "invalid_argument", message: /forged/ });
+  }
+  assert.equal(await book.of(other.peerId), undefined);
+  assert.equal((await book.take(other.peerId, signed)).signedAtMs, 5);
+});
+
+Deno.test("take() takes a card without a signature as one that is not signed, whatever it says", async () => {
+  const book = await openBook();
+  const claims = encodeCard({ ...card, peerId: other.peerId, signedAtMs: 99 });
+  assert.equal((await book.take(other.peerId, claims)).signedAtMs, 0);
+});
+
+Deno.test("decodeCard() verifies fields that this version does not know with the rest", () => {
+  const later = new BinaryWriter().raw(encodeCard({ ...card, peerId: me.peerId })).tag(777, 2).string("new")
+    .finish();
+  assert.equal(decodeCard(appendSignature(later, me)).name, "Echo");
+  const cut = new BinaryWriter().raw(encodeCard({ ...card, peerId: me.peerId })).finish();
+  const signature = appendSignature(later, me).subarray(later.length);
+  assert.throws(() => decodeCard(Buffer.concat([cut, signature])), { code: "invalid_argument" });
 });
 
 Deno.test("setOwn() refuses a card without name, with doubled skills or too large", async () => {
@@ -65,14 +113,14 @@ Deno.test("take() refuses another peer's card, garbage and too many bytes", asyn
   assert.equal(await book.of(other.peerId), undefined);
 });
 
-Deno.test("take() refuses a card that its peer id would make too large to read again", async () => {
+Deno.test("take() refuses a card that would be too large to read again", async () => {
   const kv = createMemoryKvStore();
   const book = await openBook(kv);
   const skills = (length: number) => new Uint8Array(2 * length).map((_, i) => i % 2 === 0 ? 0x2a : 0);
-  await assert.rejects(book.take(other.peerId, skills(2000)), { code: "invalid_argument" });
+  await assert.rejects(book.take(other.peerId, skills(2001)), { code: "invalid_argument" });
   assert.equal(await kv.get(peerCardKey(other.peerId)), undefined);
-  await book.take(other.peerId, skills(1990));
-  assert.equal((await (await openBook(kv)).of(other.peerId))?.skills.length, 1990);
+  await book.take(other.peerId, skills(2000));
+  assert.equal((await (await openBook(kv)).of(other.peerId))?.skills.length, 2000);
 });
 
 Deno.test("of() reads the newest cards from memory and those beyond 16 MiB from the store", async () => {

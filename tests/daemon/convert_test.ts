@@ -224,6 +224,7 @@ const card: AgentCard = {
   didWeb: "",
   didDns: "",
   verifiableCredentials: ["{}"],
+  signedAtMs: 0,
 };
 
 Deno.test("decodeCard() gives back what encodeCard() took", () => {

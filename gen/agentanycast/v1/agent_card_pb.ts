@@ -4,13 +4,15 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file agentanycast/v1/agent_card.proto.
  */
 export const file_agentanycast_v1_agent_card: GenFile = /*@__PURE__*/
-  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvYWdlbnRfY2FyZC5wcm90bxIPYWdlbnRhbnljYXN0LnYxIrcBCglBZ2VudENhcmQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhgKEHByb3RvY29sX3ZlcnNpb24YBCABKAkSJgoGc2tpbGxzGAUgAygLMhYuYWdlbnRhbnljYXN0LnYxLlNraWxsEjQKDXAycF9leHRlbnNpb24YCiABKAsyHS5hZ2VudGFueWNhc3QudjEuUDJQRXh0ZW5zaW9uInEKBVNraWxsEgoKAmlkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhQKDGlucHV0X3NjaGVtYRgDIAEoCRIVCg1vdXRwdXRfc2NoZW1hGAQgASgJEgwKBG5hbWUYZCABKAkSDAoEdGFncxhlIAMoCSKpAQoMUDJQRXh0ZW5zaW9uEg8KB3BlZXJfaWQYASABKAkSHAoUc3VwcG9ydGVkX3RyYW5zcG9ydHMYAiADKAkSFwoPcmVsYXlfYWRkcmVzc2VzGAMgAygJEg8KB2RpZF9rZXkYBCABKAkSDwoHZGlkX3dlYhgFIAEoCRIPCgdkaWRfZG5zGAYgASgJEh4KFnZlcmlmaWFibGVfY3JlZGVudGlhbHMYByADKAliBnByb3RvMw");
+  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvYWdlbnRfY2FyZC5wcm90bxIPYWdlbnRhbnljYXN0LnYxIsoBCglBZ2VudENhcmQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhgKEHByb3RvY29sX3ZlcnNpb24YBCABKAkSJgoGc2tpbGxzGAUgAygLMhYuYWdlbnRhbnljYXN0LnYxLlNraWxsEjQKDXAycF9leHRlbnNpb24YCiABKAsyHS5hZ2VudGFueWNhc3QudjEuUDJQRXh0ZW5zaW9uEhEKCXNpZ25hdHVyZRhkIAEoDCJxCgVTa2lsbBIKCgJpZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIUCgxpbnB1dF9zY2hlbWEYAyABKAkSFQoNb3V0cHV0X3NjaGVtYRgEIAEoCRIMCgRuYW1lGGQgASgJEgwKBHRhZ3MYZSADKAki2AEKDFAyUEV4dGVuc2lvbhIPCgdwZWVyX2lkGAEgASgJEhwKFHN1cHBvcnRlZF90cmFuc3BvcnRzGAIgAygJEhcKD3JlbGF5X2FkZHJlc3NlcxgDIAMoCRIPCgdkaWRfa2V5GAQgASgJEg8KB2RpZF93ZWIYBSABKAkSDwoHZGlkX2RucxgGIAEoCRIeChZ2ZXJpZmlhYmxlX2NyZWRlbnRpYWxzGAcgAygJEi0KCXNpZ25lZF9hdBhkIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * What an agent says it is and can do. Everything on it is the agent's own claim, except
@@ -60,6 +62,14 @@ export type AgentCard = Message<"agentanycast.v1.AgentCard"> & {
    * @generated from field: agentanycast.v1.P2PExtension p2p_extension = 10;
    */
   p2pExtension?: P2PExtension | undefined;
+
+  /**
+   * Ed25519 signature by the key of `p2p_extension.peer_id` over the text `agentanycast card 1`, a zero byte and the encoded
+   * card as it travels without this field. Empty for a card that nobody has signed.
+   *
+   * @generated from field: bytes signature = 100;
+   */
+  signature: Uint8Array;
 };
 
 /**
@@ -179,6 +189,14 @@ export type P2PExtension = Message<"agentanycast.v1.P2PExtension"> & {
    * @generated from field: repeated string verifiable_credentials = 7;
    */
   verifiableCredentials: string[];
+
+  /**
+   * When the card was signed; of two signed cards of a node the later one holds. A daemon tells it to its clients only
+   * when the signature is right.
+   *
+   * @generated from field: google.protobuf.Timestamp signed_at = 100;
+   */
+  signedAt?: Timestamp | undefined;
 };
 
 /**

@@ -5,6 +5,7 @@ import { createLogger, silentLogger } from "../../../core/log.ts";
 import { CardBook } from "../../../daemon/cards.ts";
 import { PeerWire, type PeerWireOptions, type WireTransport } from "../../../daemon/peer/mod.ts";
 import { A2AEnvelopeSchema, EnvelopeType } from "../../../gen/agentanycast/v1/a2a_models_pb.ts";
+import { createIdentity } from "../../../identity/mod.ts";
 import { createMemoryKvStore } from "../../../kv/mod.ts";
 import {
   A2A_PROTOCOL,
@@ -58,11 +59,12 @@ async function startNode(options: NodeOptions = {}): Promise<Node> {
   };
   const logger = createLogger({ level: "debug", write });
   const kv = createMemoryKvStore();
-  const cards = await CardBook.open({ kv, peerId: "", logger: silentLogger });
+  const identity = createIdentity(options.seed ?? randomSeed());
+  const cards = await CardBook.open({ kv, identity, logger: silentLogger });
   const artifacts = options.artifacts && { onChannel: options.artifacts };
   const wire = new PeerWire({ cards, logger, ...artifacts && { artifacts } }, options);
   const host = stack.use(
-    await openP2pHost({ seed: options.seed ?? randomSeed(), handlers: wire.handlers, logger }, {
+    await openP2pHost({ seed: identity.seed, handlers: wire.handlers, logger }, {
       listen: ["/ip4/127.0.0.1/tcp/0"],
       mdns: { enabled: false, serviceTag: "", interfaces: [] },
       agentVersion: "agentanycast-test/0",
