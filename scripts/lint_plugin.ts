@@ -13,12 +13,13 @@ const MAX_FUNCTION_LINES = 60;
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ["cli"],
   cli: ["daemon", "relay", "sdk", "identity", "core"],
-  daemon: ["a2a", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
-  relay: ["p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  daemon: ["a2a", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  relay: ["http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
   sdk: ["rpc", "gen", "identity", "core"],
   registry: ["rpc", "identity", "core", "gen"],
   rpc: ["core", "gen"],
   a2a: ["core"],
+  http: ["core"],
   p2p: ["core"],
   kv: ["core"],
   identity: ["core"],
@@ -43,6 +44,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "multiformats": ["identity", "p2p"],
   "@grpc/grpc-js": ["rpc"],
   "canonicalize": ["identity"],
+  "ipaddr.js": ["http"],
   "commander": ["cli"],
   "smol-toml": ["core"],
 };
