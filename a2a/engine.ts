@@ -10,7 +10,15 @@ import { Inbox } from "./inbox.ts";
 import type { Artifact, Envelope, EnvelopeBody, Message, Task, TaskStatus } from "./model.ts";
 import { type OfferLimits, type OfferOptions, Offers } from "./offers.ts";
 import { Originator, type SendTask } from "./originator.ts";
-import type { Answer, EnvelopeEncoder, EnvelopeTransport, TaskPage, TaskQuery, TaskStore } from "./ports.ts";
+import type {
+  AdmitTask,
+  Answer,
+  EnvelopeEncoder,
+  EnvelopeTransport,
+  TaskPage,
+  TaskQuery,
+  TaskStore,
+} from "./ports.ts";
 import { Questions } from "./questions.ts";
 import { isTerminal } from "./state_machine.ts";
 import { TaskLedger } from "./task_ledger.ts";
@@ -35,6 +43,8 @@ export interface EngineDeps {
   logger: Logger;
   clock?: Clock;
   streamed?: StreamedArtifacts;
+  /** Decides which tasks of others are taken; without it all are. */
+  admit?: AdmitTask;
 }
 
 export interface EngineOptions extends Partial<CaretakerOptions> {
@@ -81,8 +91,8 @@ export class Engine implements AsyncDisposable {
   readonly #responses = new Map<string, Set<() => void>>();
 
   constructor(deps: EngineDeps, options: EngineOptions = {}) {
-    const { clock = systemClock, streamed = nothingStreamed } = deps;
-    this.#deps = { ...deps, clock, streamed };
+    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined } = deps;
+    this.#deps = { ...deps, clock, streamed, admit };
     const { store, logger } = deps;
     const caretaking = { ...CARETAKER_DEFAULTS, ...options };
     const tell = (peerId: string, body: EnvelopeBody) => this.#tell(peerId, body);

@@ -15,7 +15,7 @@ import {
 import type { Delivery } from "./delivery.ts";
 import type { Artifact, Envelope, EnvelopeBody, Task, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
-import type { Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
+import type { AdmitTask, Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
 import { canTransition, isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
@@ -40,6 +40,7 @@ export interface InboxDeps {
   store: Pick<TaskStore, "wasRemoved">;
   clock: Clock;
   logger: Logger;
+  admit: AdmitTask;
   /** Results with what was streamed of them in place. */
   resolve: (taskId: string, artifacts: readonly Artifact[]) => Promise<readonly Artifact[]>;
   /** Answers a question; its loss is mended by the next one. */
@@ -108,7 +109,8 @@ export class Inbox {
     let known = ledger.cached(taskId) ?? (offers.has(taskId) ? await ledger.load(taskId) : undefined);
     if (known === undefined) {
       if (await store.wasRemoved(taskId)) return undefined;
-      if (await this.#create(peerId, envelope, body)) return undefined;
+      const outcome = await this.#create(peerId, envelope, body);
+      if (outcome !== "known") return outcome === "created" ? undefined : outcome.refusal;
       known = await ledger.load(taskId);
       if (known === undefined) throw new CodedError("aborted", "the task changed meanwhile");
     }
@@ -117,20 +119,34 @@ export class Inbox {
     return await this.#takeMessage(known, envelope, body);
   }
 
-  /** Writes a new task; false when there is one of that id. @throws CodedError `resource_exhausted`. */
-  async #create(peerId: string, envelope: Envelope, body: SendTaskBody): Promise<boolean> {
+  #admit(peerId: string, body: SendTaskBody, { isNew }: { isNew: boolean }): ReturnType<AdmitTask> {
+    const { admit, offers } = this.#deps;
+    const { taskId, targetSkillId: skillId } = body;
+    return admit({ peerId, taskId, skillId, isNew, openTasks: offers.countOf(peerId) - 1 });
+  }
+
+  /** Writes a new task that is admitted. @throws CodedError `resource_exhausted`. */
+  async #create(
+    peerId: string,
+    envelope: Envelope,
+    body: SendTaskBody,
+  ): Promise<"created" | "known" | { refusal: string }> {
     const { ledger, offers } = this.#deps;
     const { taskId } = body;
     const isOpen = offers.has(taskId);
     const record = this.#toRecord(peerId, envelope, body);
+    // Counted before it is judged: many that come at once see each other.
     if (!isOpen) offers.reserve(record.task, sizeOf(record.task));
     let created: StoredTask | undefined;
     try {
+      const refusal = isOpen ? undefined : await this.#admit(peerId, body, { isNew: true });
+      // One that was taken once is not refused when it comes again.
+      if (refusal !== undefined && await ledger.load(taskId) === undefined) return { refusal };
       created = await ledger.create(record, this.#reportOfLate(record));
     } finally {
       if (created === undefined && !isOpen) offers.giveUp(taskId, peerId);
     }
-    return created !== undefined;
+    return created === undefined ? "known" : "created";
   }
 
   /** A message for a task that is there: a repetition, or what the agent has asked for. */
@@ -142,6 +158,8 @@ export class Inbox {
     const isAnswer = task.status === "input_required";
     if (!isAnswer && body.message?.messageId === "") return undefined;
     if (!awaitsAnswer(stored.record)) return "the task does not wait for a message";
+    const refusal = await this.#admit(task.peerId, body, { isNew: false });
+    if (refusal !== undefined) return refusal;
     const { ledger, assignee } = this.#deps;
     const envelopeId = rememberable(envelope);
     const change = {

@@ -32,6 +32,7 @@ export {
   type TraceContext,
 } from "./model.ts";
 export {
+  type AdmitTask,
   type Answer,
   type EnvelopeEncoder,
   type EnvelopeTransport,
@@ -41,6 +42,7 @@ export {
   type StoredTask,
   type TaskPage,
   type TaskQuery,
+  type TaskRequest,
   type TaskStep,
   type TaskStore,
 } from "./ports.ts";

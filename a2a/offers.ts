@@ -98,6 +98,11 @@ export class Offers {
     return this.#open.has(taskId);
   }
 
+  /** Unfinished tasks of a peer. */
+  countOf(peerId: string): number {
+    return this.#byPeer.get(peerId)?.count ?? 0;
+  }
+
   /**
    * Counts a task that is about to be written; {@link giveUp} when it is not, after all. Refuses it while there are too many,
    * and then the later ones of the same peer until it comes again, so that they keep their order.

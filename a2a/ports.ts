@@ -94,6 +94,22 @@ export type Answer =
   /** Not taken now: to be sent again later. */
   | { readonly outcome: "busy"; readonly reason: string };
 
+/** What a peer or another caller of this node asks it to take. */
+export interface TaskRequest {
+  /** Whose task it is. */
+  readonly peerId: string;
+  readonly taskId: string;
+  /** Empty when the sender leaves the choice to the agent. */
+  readonly skillId: string;
+  /** Whether it is a new task, or a further message of one that was taken. */
+  readonly isNew: boolean;
+  /** Unfinished tasks that this node has of the same peer; without this one. */
+  readonly openTasks: number;
+}
+
+/** Why a task or message is not taken, for its sender, or undefined when it is. It never throws. */
+export type AdmitTask = (request: TaskRequest) => string | undefined | Promise<string | undefined>;
+
 /**
  * What an engine speaks: `2.0`, or the `1.0` of the existing network, which neither confirms a cancellation nor answers
  * `get_task`, and takes a task's states only in its own stricter order.

@@ -1,4 +1,5 @@
 import {
+  type AdmitTask,
   type Answer,
   type Artifact,
   Engine,
@@ -48,7 +49,10 @@ export class EngineNet implements AsyncDisposable {
   readonly #silent = new Set<(error: unknown) => void>();
 
   /** Starts an engine called `name`, over `kv` when a former one is to be continued. */
-  async start(name: string, options: EngineOptions & { kv?: KvStore } = {}): Promise<EngineNode> {
+  async start(
+    name: string,
+    options: EngineOptions & { kv?: KvStore; admit?: AdmitTask } = {},
+  ): Promise<EngineNode> {
     const kv = options.kv ?? createMemoryKvStore();
     const sent: Envelope[] = [];
     const logged: string[] = [];
@@ -58,6 +62,7 @@ export class EngineNet implements AsyncDisposable {
       logger,
       clock: this.clock,
       encode: encodeEnvelope,
+      ...options.admit && { admit: options.admit },
     };
     const engine = new Engine({ ...deps, transport: this.#transport(name, sent) }, options);
     const node = { name, engine, kv, sent, logged };

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import type { TaskRequest } from "../../a2a/mod.ts";
+import { EngineNet, receiveFrom, sendTaskBody, textMessage } from "../support/engine_net.ts";
+
+Deno.test("receive() refuses a task that is not admitted, and its sender's task ends as rejected", async () => {
+  await using net = new EngineNet();
+  const a = await net.start("a");
+  const b = await net.start("b", { admit: ({ skillId }) => skillId === "closed" ? "no entry" : undefined });
+  const message = textMessage("hi");
+  const refused = await a.engine.sendTask({ peerId: "b", message, targetSkillId: "closed" });
+  const taken = await a.engine.sendTask({ peerId: "b", message, targetSkillId: "open" });
+  await net.settle();
+  const { status, errorMessage } = await a.engine.getTask(refused.taskId);
+  assert.deepEqual([status, errorMessage], ["rejected", "no entry"]);
+  await assert.rejects(b.engine.getTask(refused.taskId), { code: "not_found" });
+  assert.equal((await b.engine.getTask(taken.taskId)).status, "submitted");
+});
+
+Deno.test("receive() counts tasks that come at once before each is judged", async () => {
+  await using net = new EngineNet();
+  const admit = async ({ openTasks }: TaskRequest) => {
+    await Promise.resolve();
+    return openTasks >= 3 ? "too many" : undefined;
+  };
+  const b = await net.start("b", { admit });
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => receiveFrom(b, "a", sendTaskBody(`t${i}`))),
+  );
+  assert.equal(answers.filter(({ outcome }) => outcome === "taken").length, 3);
+  assert.equal(answers.filter(({ outcome }) => outcome === "refused").length, 7);
+});
+
+Deno.test("receive() takes the repetition of a task that it took, even when it admits nobody any more", async () => {
+  await using net = new EngineNet();
+  let open = true;
+  const b = await net.start("b", { admit: () => open ? undefined : "closed" });
+  assert.equal((await receiveFrom(b, "a", sendTaskBody("t"))).outcome, "taken");
+  await b.engine.failTask("t", "over");
+  await net.settle();
+  open = false;
+  assert.equal((await receiveFrom(b, "a", sendTaskBody("t"))).outcome, "taken");
+  assert.equal((await receiveFrom(b, "a", sendTaskBody("u"))).outcome, "refused");
+});
+
+Deno.test("receive() asks about a further message too", async () => {
+  await using net = new EngineNet();
+  const asked: boolean[] = [];
+  const admit = ({ isNew }: TaskRequest) => {
+    asked.push(isNew);
+    return isNew ? undefined : "no more";
+  };
+  const [a, b] = [await net.start("a"), await net.start("b", { admit })];
+  const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
+  await net.settle();
+  await b.engine.updateTask(taskId, { status: "input_required", message: textMessage("which?", "agent") });
+  await net.settle();
+  await a.engine.sendTask({ peerId: "b", taskId, message: { ...textMessage("this"), messageId: "m2" } });
+  await net.settle();
+  assert.deepEqual(asked, [true, false]);
+  assert.equal((await b.engine.getTask(taskId)).status, "input_required");
+});
