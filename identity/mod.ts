@@ -7,6 +7,17 @@
 export { createIdentity, type Identity } from "./identity.ts";
 export { openIdentity } from "./key_file.ts";
 export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
+export {
+  checkRegistryFacts,
+  MAX_RECORD_BYTES,
+  MAX_RECORD_LIFETIME_MS,
+  openRegistryRecord,
+  type RegistryFacts,
+  type RegistryRecord,
+  type RegistrySkill,
+  type SignedRegistryRecord,
+  signRegistryRecord,
+} from "./registry_record.ts";
 export { fromDidKey, toDidKey } from "./did_key.ts";
 export { canonicalBytes, canonicalJson } from "./jcs.ts";
 export { type SignaturePurpose, signBytes, signFor, verifyBytes, verifyFor } from "./signature.ts";

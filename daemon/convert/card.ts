@@ -5,7 +5,7 @@ import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/agent_card_pb.ts";
 import type { Identity } from "../../identity/mod.ts";
 import { appendSignature, isSignedBy } from "./card_signature.ts";
-import { checkShape, decodeWithin, type ShapeLimits } from "./shape.ts";
+import { checkShape, decodeWithin, type ShapeLimits } from "../../rpc/shape.ts";
 import { fromTimestamp } from "./time.ts";
 
 /** What a card may cost its receiver. */

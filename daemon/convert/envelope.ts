@@ -3,7 +3,7 @@ import type { Envelope, EnvelopeBody } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
-import { checkShape, decodeWithin, type ShapeLimits } from "./shape.ts";
+import { checkShape, decodeWithin, type ShapeLimits } from "../../rpc/shape.ts";
 import { fromArtifact, fromMessage, fromStatus, toArtifact, toMessage, toStatus } from "./task.ts";
 import { fromTimestamp, toTimestamp } from "./time.ts";
 

@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Answer } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/lane/v1/lane_pb.ts";
-import { decodeWithin } from "../convert/shape.ts";
+import { decodeWithin } from "../../rpc/shape.ts";
 
 /** Longest reason that travels, in UTF-16 units. */
 const MAX_REASON_LENGTH = 500;

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { SignedRegistryRecord } from "./registry_record_pb.ts";
+import { file_agentanycast_v1_registry_record } from "./registry_record_pb.ts";
 import type { SkillInfo } from "./registry_service_pb.ts";
 import { file_agentanycast_v1_registry_service } from "./registry_service_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/federation.proto.
  */
 export const file_agentanycast_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvZmVkZXJhdGlvbi5wcm90bxIPYWdlbnRhbnljYXN0LnYxImYKGFN5bmNSZWdpc3RyYXRpb25zUmVxdWVzdBIQCghyZWxheV9pZBgBIAEoCRIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGltaXQYAyABKAUijgEKGVN5bmNSZWdpc3RyYXRpb25zUmVzcG9uc2USPQoNcmVnaXN0cmF0aW9ucxgBIAMoCzImLmFnZW50YW55Y2FzdC52MS5GZWRlcmF0ZWRSZWdpc3RyYXRpb24SMgoOc3luY190aW1lc3RhbXAYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImsKGFB1c2hSZWdpc3RyYXRpb25zUmVxdWVzdBIQCghyZWxheV9pZBgBIAEoCRI9Cg1yZWdpc3RyYXRpb25zGAIgAygLMiYuYWdlbnRhbnljYXN0LnYxLkZlZGVyYXRlZFJlZ2lzdHJhdGlvbiI/ChlQdXNoUmVnaXN0cmF0aW9uc1Jlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgFEhAKCHJlamVjdGVkGAIgASgFIpACChVGZWRlcmF0ZWRSZWdpc3RyYXRpb24SDwoHcGVlcl9pZBgBIAEoCRIXCg9vcmlnaW5fcmVsYXlfaWQYAiABKAkSKgoGc2tpbGxzGAMgAygLMhouYWdlbnRhbnljYXN0LnYxLlNraWxsSW5mbxISCgphZ2VudF9uYW1lGAQgASgJEhkKEWFnZW50X2Rlc2NyaXB0aW9uGAUgASgJEjEKDXJlZ2lzdGVyZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCCABKAQy6wEKEUZlZGVyYXRpb25TZXJ2aWNlEmoKEVN5bmNSZWdpc3RyYXRpb25zEikuYWdlbnRhbnljYXN0LnYxLlN5bmNSZWdpc3RyYXRpb25zUmVxdWVzdBoqLmFnZW50YW55Y2FzdC52MS5TeW5jUmVnaXN0cmF0aW9uc1Jlc3BvbnNlEmoKEVB1c2hSZWdpc3RyYXRpb25zEikuYWdlbnRhbnljYXN0LnYxLlB1c2hSZWdpc3RyYXRpb25zUmVxdWVzdBoqLmFnZW50YW55Y2FzdC52MS5QdXNoUmVnaXN0cmF0aW9uc1Jlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_registry_service, file_google_protobuf_timestamp]);
+  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvZmVkZXJhdGlvbi5wcm90bxIPYWdlbnRhbnljYXN0LnYxIooBChhTeW5jUmVnaXN0cmF0aW9uc1JlcXVlc3QSEAoIcmVsYXlfaWQYASABKAkSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAMgASgFEg4KBmN1cnNvchhkIAEoCRISCgp0cmFuc2l0aXZlGGUgASgIItwBChlTeW5jUmVnaXN0cmF0aW9uc1Jlc3BvbnNlEj0KDXJlZ2lzdHJhdGlvbnMYASADKAsyJi5hZ2VudGFueWNhc3QudjEuRmVkZXJhdGVkUmVnaXN0cmF0aW9uEjIKDnN5bmNfdGltZXN0YW1wGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtuZXh0X2N1cnNvchhkIAEoCRIMCgRtb3JlGGUgASgIEhAKCHJlbGF5X2lkGGYgASgJEhcKD3JlbGF5X2FkZHJlc3NlcxhnIAMoCSJrChhQdXNoUmVnaXN0cmF0aW9uc1JlcXVlc3QSEAoIcmVsYXlfaWQYASABKAkSPQoNcmVnaXN0cmF0aW9ucxgCIAMoCzImLmFnZW50YW55Y2FzdC52MS5GZWRlcmF0ZWRSZWdpc3RyYXRpb24iPwoZUHVzaFJlZ2lzdHJhdGlvbnNSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoBRIQCghyZWplY3RlZBgCIAEoBSKAAwoVRmVkZXJhdGVkUmVnaXN0cmF0aW9uEg8KB3BlZXJfaWQYASABKAkSFwoPb3JpZ2luX3JlbGF5X2lkGAIgASgJEioKBnNraWxscxgDIAMoCzIaLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8SEgoKYWdlbnRfbmFtZRgEIAEoCRIZChFhZ2VudF9kZXNjcmlwdGlvbhgFIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAggASgEEjwKDXNpZ25lZF9yZWNvcmQYZCABKAsyJS5hZ2VudGFueWNhc3QudjEuU2lnbmVkUmVnaXN0cnlSZWNvcmQSDwoHcmVtb3ZlZBhlIAEoCBIRCglhZGRyZXNzZXMYZiADKAkSDAoEcGF0aBhnIAMoCTLrAQoRRmVkZXJhdGlvblNlcnZpY2USagoRU3luY1JlZ2lzdHJhdGlvbnMSKS5hZ2VudGFueWNhc3QudjEuU3luY1JlZ2lzdHJhdGlvbnNSZXF1ZXN0GiouYWdlbnRhbnljYXN0LnYxLlN5bmNSZWdpc3RyYXRpb25zUmVzcG9uc2USagoRUHVzaFJlZ2lzdHJhdGlvbnMSKS5hZ2VudGFueWNhc3QudjEuUHVzaFJlZ2lzdHJhdGlvbnNSZXF1ZXN0GiouYWdlbnRhbnljYXN0LnYxLlB1c2hSZWdpc3RyYXRpb25zUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_registry_record, file_agentanycast_v1_registry_service, file_google_protobuf_timestamp]);
 
 /**
  * See `SyncRegistrations`.
@@ -42,6 +44,20 @@ export type SyncRegistrationsRequest = Message<"agentanycast.v1.SyncRegistration
    * @generated from field: int32 limit = 3;
    */
   limit: number;
+
+  /**
+   * The `next_cursor` of the last answer, in place of `since`: counts changes, so that nothing is lost to clocks or limits.
+   *
+   * @generated from field: string cursor = 100;
+   */
+  cursor: string;
+
+  /**
+   * Also answer what the relay itself has from other relays.
+   *
+   * @generated from field: bool transitive = 101;
+   */
+  transitive: boolean;
 };
 
 /**
@@ -70,6 +86,34 @@ export type SyncRegistrationsResponse = Message<"agentanycast.v1.SyncRegistratio
    * @generated from field: google.protobuf.Timestamp sync_timestamp = 2;
    */
   syncTimestamp?: Timestamp | undefined;
+
+  /**
+   * What to ask with next time, where the relay counts changes.
+   *
+   * @generated from field: string next_cursor = 100;
+   */
+  nextCursor: string;
+
+  /**
+   * Whether there is more to ask for at once.
+   *
+   * @generated from field: bool more = 101;
+   */
+  more: boolean;
+
+  /**
+   * The relay that answers.
+   *
+   * @generated from field: string relay_id = 102;
+   */
+  relayId: string;
+
+  /**
+   * Multiaddrs at which it speaks the registry protocol over libp2p, each ending in its peer id.
+   *
+   * @generated from field: repeated string relay_addresses = 103;
+   */
+  relayAddresses: string[];
 };
 
 /**
@@ -196,6 +240,34 @@ export type FederatedRegistration = Message<"agentanycast.v1.FederatedRegistrati
    * @generated from field: uint64 version = 8;
    */
   version: bigint;
+
+  /**
+   * What the peer signed; where it is there, nothing else is believed about the peer.
+   *
+   * @generated from field: agentanycast.v1.SignedRegistryRecord signed_record = 100;
+   */
+  signedRecord?: SignedRegistryRecord | undefined;
+
+  /**
+   * The registration is gone; `expires_at` is then in the past.
+   *
+   * @generated from field: bool removed = 101;
+   */
+  removed: boolean;
+
+  /**
+   * Multiaddrs of the peer that is registered without signature, or circuits to it.
+   *
+   * @generated from field: repeated string addresses = 102;
+   */
+  addresses: string[];
+
+  /**
+   * Relays that it has passed, the origin first: none of them is sent it again.
+   *
+   * @generated from field: repeated string path = 103;
+   */
+  path: string[];
 };
 
 /**

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { SignedRegistryRecord } from "./registry_record_pb.ts";
+import { file_agentanycast_v1_registry_record } from "./registry_record_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/registry_service.proto.
  */
 export const file_agentanycast_v1_registry_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhZ2VudGFueWNhc3QvdjEvcmVnaXN0cnlfc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpMBCglTa2lsbEluZm8SEAoIc2tpbGxfaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSMgoEdGFncxgDIAMoCzIkLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8uVGFnc0VudHJ5GisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIuIBChFTa2lsbFJlZ2lzdHJhdGlvbhIPCgdwZWVyX2lkGAEgASgJEioKBnNraWxscxgCIAMoCzIaLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8SEgoKYWdlbnRfbmFtZRgDIAEoCRIZChFhZ2VudF9kZXNjcmlwdGlvbhgEIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoVUmVnaXN0ZXJTa2lsbHNSZXF1ZXN0Eg8KB3BlZXJfaWQYASABKAkSKgoGc2tpbGxzGAIgAygLMhouYWdlbnRhbnljYXN0LnYxLlNraWxsSW5mbxISCgphZ2VudF9uYW1lGAMgASgJEhkKEWFnZW50X2Rlc2NyaXB0aW9uGAQgASgJIkgKFlJlZ2lzdGVyU2tpbGxzUmVzcG9uc2USLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPQoXVW5yZWdpc3RlclNraWxsc1JlcXVlc3QSDwoHcGVlcl9pZBgBIAEoCRIRCglza2lsbF9pZHMYAiADKAkiGgoYVW5yZWdpc3RlclNraWxsc1Jlc3BvbnNlIroBChZEaXNjb3ZlckJ5U2tpbGxSZXF1ZXN0EhAKCHNraWxsX2lkGAEgASgJEj8KBHRhZ3MYAiADKAsyMS5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJCeVNraWxsUmVxdWVzdC5UYWdzRW50cnkSDQoFbGltaXQYAyABKAUSEQoJZmVkZXJhdGVkGAQgASgIGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk0KF0Rpc2NvdmVyQnlTa2lsbFJlc3BvbnNlEjIKBmFnZW50cxgBIAMoCzIiLmFnZW50YW55Y2FzdC52MS5Ta2lsbFJlZ2lzdHJhdGlvbiIjChBIZWFydGJlYXRSZXF1ZXN0Eg8KB3BlZXJfaWQYASABKAkiQwoRSGVhcnRiZWF0UmVzcG9uc2USLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAylwMKD1JlZ2lzdHJ5U2VydmljZRJhCg5SZWdpc3RlclNraWxscxImLmFnZW50YW55Y2FzdC52MS5SZWdpc3RlclNraWxsc1JlcXVlc3QaJy5hZ2VudGFueWNhc3QudjEuUmVnaXN0ZXJTa2lsbHNSZXNwb25zZRJnChBVbnJlZ2lzdGVyU2tpbGxzEiguYWdlbnRhbnljYXN0LnYxLlVucmVnaXN0ZXJTa2lsbHNSZXF1ZXN0GikuYWdlbnRhbnljYXN0LnYxLlVucmVnaXN0ZXJTa2lsbHNSZXNwb25zZRJkCg9EaXNjb3ZlckJ5U2tpbGwSJy5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJCeVNraWxsUmVxdWVzdBooLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlckJ5U2tpbGxSZXNwb25zZRJSCglIZWFydGJlYXQSIS5hZ2VudGFueWNhc3QudjEuSGVhcnRiZWF0UmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5IZWFydGJlYXRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiZhZ2VudGFueWNhc3QvdjEvcmVnaXN0cnlfc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpMBCglTa2lsbEluZm8SEAoIc2tpbGxfaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSMgoEdGFncxgDIAMoCzIkLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8uVGFnc0VudHJ5GisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo0DChFTa2lsbFJlZ2lzdHJhdGlvbhIPCgdwZWVyX2lkGAEgASgJEioKBnNraWxscxgCIAMoCzIaLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8SEgoKYWdlbnRfbmFtZRgDIAEoCRIZChFhZ2VudF9kZXNjcmlwdGlvbhgEIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8Cg1zaWduZWRfcmVjb3JkGGQgASgLMiUuYWdlbnRhbnljYXN0LnYxLlNpZ25lZFJlZ2lzdHJ5UmVjb3JkEhAKCHZlcmlmaWVkGGUgASgIEjAKDGxhc3Rfc2Vlbl9hdBhmIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMdmlhX3JlbGF5X2lkGGcgASgJEhEKCWFkZHJlc3NlcxhoIAMoCSLUAQoVUmVnaXN0ZXJTa2lsbHNSZXF1ZXN0Eg8KB3BlZXJfaWQYASABKAkSKgoGc2tpbGxzGAIgAygLMhouYWdlbnRhbnljYXN0LnYxLlNraWxsSW5mbxISCgphZ2VudF9uYW1lGAMgASgJEhkKEWFnZW50X2Rlc2NyaXB0aW9uGAQgASgJEjwKDXNpZ25lZF9yZWNvcmQYZCABKAsyJS5hZ2VudGFueWNhc3QudjEuU2lnbmVkUmVnaXN0cnlSZWNvcmQSEQoJYWRkcmVzc2VzGGUgAygJImoKFlJlZ2lzdGVyU2tpbGxzUmVzcG9uc2USLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdHRsX21zGGQgASgNEhAKCHJlbGF5X2lkGGUgASgJInsKF1VucmVnaXN0ZXJTa2lsbHNSZXF1ZXN0Eg8KB3BlZXJfaWQYASABKAkSEQoJc2tpbGxfaWRzGAIgAygJEjwKDXNpZ25lZF9yZWNvcmQYZCABKAsyJS5hZ2VudGFueWNhc3QudjEuU2lnbmVkUmVnaXN0cnlSZWNvcmQiGgoYVW5yZWdpc3RlclNraWxsc1Jlc3BvbnNlIpwCChZEaXNjb3ZlckJ5U2tpbGxSZXF1ZXN0EhAKCHNraWxsX2lkGAEgASgJEj8KBHRhZ3MYAiADKAsyMS5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJCeVNraWxsUmVxdWVzdC5UYWdzRW50cnkSDQoFbGltaXQYAyABKAUSEQoJZmVkZXJhdGVkGAQgASgIEhQKDHNraWxsX3ByZWZpeBhkIAEoCRIMCgR0ZXh0GGUgASgJEhEKCWFueV9za2lsbBhmIAEoCBIVCg12ZXJpZmllZF9vbmx5GGcgASgIEhIKCnBhZ2VfdG9rZW4YaCABKAkaKwoJVGFnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEieAoXRGlzY292ZXJCeVNraWxsUmVzcG9uc2USMgoGYWdlbnRzGAEgAygLMiIuYWdlbnRhbnljYXN0LnYxLlNraWxsUmVnaXN0cmF0aW9uEhcKD25leHRfcGFnZV90b2tlbhhkIAEoCRIQCghyZWxheV9pZBhlIAEoCSIjChBIZWFydGJlYXRSZXF1ZXN0Eg8KB3BlZXJfaWQYASABKAkiUwoRSGVhcnRiZWF0UmVzcG9uc2USLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdHRsX21zGGQgASgNMpcDCg9SZWdpc3RyeVNlcnZpY2USYQoOUmVnaXN0ZXJTa2lsbHMSJi5hZ2VudGFueWNhc3QudjEuUmVnaXN0ZXJTa2lsbHNSZXF1ZXN0GicuYWdlbnRhbnljYXN0LnYxLlJlZ2lzdGVyU2tpbGxzUmVzcG9uc2USZwoQVW5yZWdpc3RlclNraWxscxIoLmFnZW50YW55Y2FzdC52MS5VbnJlZ2lzdGVyU2tpbGxzUmVxdWVzdBopLmFnZW50YW55Y2FzdC52MS5VbnJlZ2lzdGVyU2tpbGxzUmVzcG9uc2USZAoPRGlzY292ZXJCeVNraWxsEicuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyQnlTa2lsbFJlcXVlc3QaKC5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJCeVNraWxsUmVzcG9uc2USUgoJSGVhcnRiZWF0EiEuYWdlbnRhbnljYXN0LnYxLkhlYXJ0YmVhdFJlcXVlc3QaIi5hZ2VudGFueWNhc3QudjEuSGVhcnRiZWF0UmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_registry_record, file_google_protobuf_timestamp]);
 
 /**
  * A skill as a registry knows it.
@@ -96,6 +98,41 @@ export type SkillRegistration = Message<"agentanycast.v1.SkillRegistration"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * What the peer signed; absent when it registered without. The other fields then say the same as this.
+   *
+   * @generated from field: agentanycast.v1.SignedRegistryRecord signed_record = 100;
+   */
+  signedRecord?: SignedRegistryRecord | undefined;
+
+  /**
+   * Whether `signed_record` is there and right. Do not believe it: check the record.
+   *
+   * @generated from field: bool verified = 101;
+   */
+  verified: boolean;
+
+  /**
+   * When the peer was last known to be there.
+   *
+   * @generated from field: google.protobuf.Timestamp last_seen_at = 102;
+   */
+  lastSeenAt?: Timestamp | undefined;
+
+  /**
+   * The relay that the peer is registered with.
+   *
+   * @generated from field: string via_relay_id = 103;
+   */
+  viaRelayId: string;
+
+  /**
+   * Multiaddrs to reach it at: those it named, and circuits through relays that hold a reservation of it.
+   *
+   * @generated from field: repeated string addresses = 104;
+   */
+  addresses: string[];
 };
 
 /**
@@ -138,6 +175,21 @@ export type RegisterSkillsRequest = Message<"agentanycast.v1.RegisterSkillsReque
    * @generated from field: string agent_description = 4;
    */
   agentDescription: string;
+
+  /**
+   * All of the above signed by the peer, in place of it; a later `sequence` replaces an earlier one. ABORTED when the
+   * registry has a later one, with its sequence in the text.
+   *
+   * @generated from field: agentanycast.v1.SignedRegistryRecord signed_record = 100;
+   */
+  signedRecord?: SignedRegistryRecord | undefined;
+
+  /**
+   * Multiaddrs of the peer, when it does not sign.
+   *
+   * @generated from field: repeated string addresses = 101;
+   */
+  addresses: string[];
 };
 
 /**
@@ -159,6 +211,20 @@ export type RegisterSkillsResponse = Message<"agentanycast.v1.RegisterSkillsResp
    * @generated from field: google.protobuf.Timestamp expires_at = 1;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * How long registrations live without renewal, in milliseconds.
+   *
+   * @generated from field: uint32 ttl_ms = 100;
+   */
+  ttlMs: number;
+
+  /**
+   * The relay that has it.
+   *
+   * @generated from field: string relay_id = 101;
+   */
+  relayId: string;
 };
 
 /**
@@ -187,6 +253,13 @@ export type UnregisterSkillsRequest = Message<"agentanycast.v1.UnregisterSkillsR
    * @generated from field: repeated string skill_ids = 2;
    */
   skillIds: string[];
+
+  /**
+   * A record that says `removed`, in place of the above: the only way to remove a signed registration over gRPC.
+   *
+   * @generated from field: agentanycast.v1.SignedRegistryRecord signed_record = 100;
+   */
+  signedRecord?: SignedRegistryRecord | undefined;
 };
 
 /**
@@ -218,7 +291,7 @@ export const UnregisterSkillsResponseSchema: GenMessage<UnregisterSkillsResponse
  */
 export type DiscoverBySkillRequest = Message<"agentanycast.v1.DiscoverBySkillRequest"> & {
   /**
-   * The skill that is wanted.
+   * The skill that is wanted; may be empty when one of the fields from 100 is set.
    *
    * @generated from field: string skill_id = 1;
    */
@@ -244,6 +317,41 @@ export type DiscoverBySkillRequest = Message<"agentanycast.v1.DiscoverBySkillReq
    * @generated from field: bool federated = 4;
    */
   federated: boolean;
+
+  /**
+   * A skill whose id begins with this is wanted.
+   *
+   * @generated from field: string skill_prefix = 100;
+   */
+  skillPrefix: string;
+
+  /**
+   * Words that must all be found in the ids, names and descriptions of the agent and its skills, in any case.
+   *
+   * @generated from field: string text = 101;
+   */
+  text: string;
+
+  /**
+   * Any agent will do.
+   *
+   * @generated from field: bool any_skill = 102;
+   */
+  anySkill: boolean;
+
+  /**
+   * Only agents whose registration is signed.
+   *
+   * @generated from field: bool verified_only = 103;
+   */
+  verifiedOnly: boolean;
+
+  /**
+   * The `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 104;
+   */
+  pageToken: string;
 };
 
 /**
@@ -260,11 +368,25 @@ export const DiscoverBySkillRequestSchema: GenMessage<DiscoverBySkillRequest> = 
  */
 export type DiscoverBySkillResponse = Message<"agentanycast.v1.DiscoverBySkillResponse"> & {
   /**
-   * The agents, each peer once.
+   * The agents, each peer once, in the order of their peer ids.
    *
    * @generated from field: repeated agentanycast.v1.SkillRegistration agents = 1;
    */
   agents: SkillRegistration[];
+
+  /**
+   * Asks for the next page; empty after the last one.
+   *
+   * @generated from field: string next_page_token = 100;
+   */
+  nextPageToken: string;
+
+  /**
+   * The relay that answers.
+   *
+   * @generated from field: string relay_id = 101;
+   */
+  relayId: string;
 };
 
 /**
@@ -307,6 +429,13 @@ export type HeartbeatResponse = Message<"agentanycast.v1.HeartbeatResponse"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 1;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * How long registrations live without renewal, in milliseconds.
+   *
+   * @generated from field: uint32 ttl_ms = 100;
+   */
+  ttlMs: number;
 };
 
 /**

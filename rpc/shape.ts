@@ -6,7 +6,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { CodedError, errorMessage } from "../../core/errors.ts";
+import { CodedError, errorMessage } from "../core/errors.ts";
 
 /** What decoding may cost; see {@link checkShape}. */
 export interface ShapeLimits {

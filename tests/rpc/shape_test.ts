@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { create, type DescMessage, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { FileDescriptorProtoSchema, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { checkShape, decodeWithin } from "../../daemon/convert/shape.ts";
+import { checkShape, decodeWithin } from "../../rpc/shape.ts";
 import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { AgentCardSchema, P2PExtensionSchema } from "../../gen/agentanycast/v1/agent_card_pb.ts";
 
