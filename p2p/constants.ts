@@ -10,6 +10,9 @@ export const LANE_PROTOCOL = "/agentanycast/a2a/2.0";
 /** Protocol of streamed artifacts: one channel per artifact. */
 export const ARTIFACT_STREAM_PROTOCOL = "/agentanycast/stream/1.0";
 
+/** Protocol of a relay's services: calls and their answers on one channel. */
+export const REGISTRY_PROTOCOL = "/agentanycast/registry/1.0";
+
 /** Bytes of the big-endian length in front of each frame. */
 export const FRAME_HEADER_BYTES = 4;
 

@@ -8,6 +8,7 @@ import {
   CARD_PROTOCOL,
   LANE_PROTOCOL,
   LINGER_MS,
+  REGISTRY_PROTOCOL,
 } from "./constants.ts";
 import type { DeadlineOptions } from "./deadline.ts";
 import { type FrameChannel, StreamFrameChannel } from "./frame_channel.ts";
@@ -85,7 +86,7 @@ export class InboundStreams {
 
   #maxStreams(protocol: string): number {
     const { inboundStreamsPerPeer, inboundLanesPerPeer, inboundArtifactStreamsPerPeer } = this.deps.limits;
-    if (protocol === LANE_PROTOCOL) return inboundLanesPerPeer;
+    if (protocol === LANE_PROTOCOL || protocol === REGISTRY_PROTOCOL) return inboundLanesPerPeer;
     return protocol === ARTIFACT_STREAM_PROTOCOL ? inboundArtifactStreamsPerPeer : inboundStreamsPerPeer;
   }
 

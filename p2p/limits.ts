@@ -6,7 +6,7 @@ export interface P2pLimits {
   inboundConnectionsPerSecond: number;
   /** Streams that one peer may have open towards us, per protocol. Default 256. */
   inboundStreamsPerPeer: number;
-  /** Lanes that one peer may have open towards us. Default 4. */
+  /** Lanes that one peer may have open towards us, and channels to our registry. Default 4. */
   inboundLanesPerPeer: number;
   /** Artifact streams that one peer may have open towards us. Default 64. */
   inboundArtifactStreamsPerPeer: number;

@@ -13,6 +13,7 @@ export {
   MAX_CHANNEL_FRAME_BYTES,
   MAX_FRAME_BYTES,
   OWN_SERVICE_TAG,
+  REGISTRY_PROTOCOL,
 } from "./constants.ts";
 export {
   openP2pHost,

@@ -29,6 +29,7 @@ import {
 } from "@bufbuild/protobuf";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { type RpcMethodDefinition, toRpcMethodDefinition } from "../core/rpc.ts";
+import { checkShape, type ShapeLimits } from "./shape.ts";
 
 /** What a handler knows about its call besides the request. */
 export interface RpcContext {
@@ -74,16 +75,24 @@ export interface RpcService {
   readonly methods: readonly RpcMethod[];
 }
 
+/** How a service is bound. */
+export interface RpcServiceOptions {
+  /** What decoding a request may cost. Default: no bound but that of the message's bytes. */
+  readonly limits?: ShapeLimits;
+}
+
 /** Binds `handlers` to the methods of `service`; a method without a handler answers `unimplemented`. */
 export function createRpcService<S extends DescService>(
   service: S,
   handlers: Partial<RpcHandlers<S>>,
+  { limits }: RpcServiceOptions = {},
 ): RpcService {
   return {
     name: service.typeName,
     methods: service.methods.map((method) => {
       const handler: unknown = Reflect.get(handlers, method.localName);
-      return toRpcMethod(method, typeof handler === "function" ? handler.bind(handlers) : refuse(method));
+      const handle = typeof handler === "function" ? handler.bind(handlers) : refuse(method);
+      return toRpcMethod(method, handle, limits);
     }),
   };
 }
@@ -94,7 +103,11 @@ function refuse(method: DescMethod): RpcMethod["handle"] {
   };
 }
 
-function toRpcMethod(method: DescMethod, handler: RpcMethod["handle"]): RpcMethod {
+function toRpcMethod(
+  method: DescMethod,
+  handler: RpcMethod["handle"],
+  limits: ShapeLimits | undefined,
+): RpcMethod {
   const definition = toRpcMethodDefinition(method) as RpcMethodDefinition<unknown, unknown>;
   const toMessage = (init: unknown) => create(method.output, init as MessageInitShape<typeof method.output>);
   const answer = (request: unknown, context: RpcContext) =>
@@ -106,6 +119,7 @@ function toRpcMethod(method: DescMethod, handler: RpcMethod["handle"]): RpcMetho
     : async (request, context) => toMessage(await answer(request, context));
   const requestDeserialize = (bytes: Uint8Array): unknown => {
     try {
+      if (limits !== undefined) checkShape(method.input, bytes, limits);
       return definition.requestDeserialize(bytes);
     } catch (cause) {
       const text = `The ${method.input.name} cannot be read: ${errorMessage(cause)}`;
