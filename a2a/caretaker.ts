@@ -8,7 +8,7 @@ import type { Offers } from "./offers.ts";
 import type { Originator } from "./originator.ts";
 import type { Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
-import { isTerminal } from "./state_machine.ts";
+import { isInterrupted, isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import { DEADLINE_REASON } from "./task_record.ts";
 
@@ -92,7 +92,7 @@ export class Caretaker {
     const nowMs = this.#deps.clock.now();
     if (direction === "inbound") {
       const deadline = deadlineMs === 0 ? Infinity : deadlineMs;
-      return Math.min(deadline, updatedAtMs + (status === "input_required" ? idleTimeoutMs : agentTimeoutMs));
+      return Math.min(deadline, updatedAtMs + (isInterrupted(status) ? idleTimeoutMs : agentTimeoutMs));
     }
     const deadline = deadlineMs === 0 ? Infinity : deadlineMs > nowMs ? deadlineMs : nowMs + deadlineGraceMs;
     const step = cancelRequested ? Math.min(refreshAfterMs, MINUTE_MS) : refreshAfterMs;
@@ -191,7 +191,7 @@ export class Caretaker {
     const nowMs = clock.now();
     const fail = (reason: string) => assignee.apply(stored, { status: "failed", errorMessage: reason });
     if (task.deadlineMs !== 0 && nowMs >= task.deadlineMs) return void await fail(DEADLINE_REASON);
-    if (task.status === "input_required") {
+    if (isInterrupted(task.status)) {
       if (nowMs < task.updatedAtMs + idleTimeoutMs) {
         return ledger.look(task.taskId, task.updatedAtMs + idleTimeoutMs);
       }

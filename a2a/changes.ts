@@ -50,7 +50,8 @@ export function reportOf(task: Task, change: Change, framing: Framing | undefine
         return {
           type: "status_update",
           taskId,
-          status,
+          // A peer of 1.0 knows one way of waiting for its sender.
+          status: framing !== "2.0" && status === "auth_required" ? "input_required" : status,
           message: status === change.status ? message : undefined,
         };
     }

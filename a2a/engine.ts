@@ -13,6 +13,7 @@ import { Originator, type SendTask } from "./originator.ts";
 import type {
   AdmitTask,
   Answer,
+  CallerTask,
   EnvelopeEncoder,
   EnvelopeTransport,
   TaskPage,
@@ -20,7 +21,7 @@ import type {
   TaskStore,
 } from "./ports.ts";
 import { Questions } from "./questions.ts";
-import { isTerminal } from "./state_machine.ts";
+import { isInterrupted, isTerminal } from "./state_machine.ts";
 import { TaskLedger } from "./task_ledger.ts";
 import { checkDeadline } from "./validation.ts";
 import { type TaskUpdate, TaskWatch, type WatchOptions } from "./task_watch.ts";
@@ -209,6 +210,11 @@ export class Engine implements AsyncDisposable {
     return this.#deps.store.list(query);
   }
 
+  /** The tasks of a caller of this node in short, the one that changed last first. */
+  tasksOf(caller: string): Promise<readonly CallerTask[]> {
+    return this.#deps.store.ofCaller(caller);
+  }
+
   /** Reports progress on a received task. @throws CodedError `not_found`, `failed_precondition`. */
   updateTask(
     taskId: string,
@@ -302,7 +308,7 @@ export class Engine implements AsyncDisposable {
       if (!this.#offers.claims.hasLapsed(taskId)) return;
       const { task, claimId, awaitsAgent } = stored?.record ?? {};
       if (stored !== undefined && task !== undefined && !isTerminal(task.status)) {
-        const waits = task.status !== "input_required";
+        const waits = !isInterrupted(task.status);
         if (claimId !== "" || awaitsAgent !== waits) {
           await this.#ledger.amend(stored, { claimId: "", awaitsAgent: waits });
         }

@@ -17,7 +17,7 @@ import type { Artifact, Envelope, EnvelopeBody, Task, TaskRecord } from "./model
 import type { Offers } from "./offers.ts";
 import type { AdmitTask, Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
-import { canTransition, isTerminal } from "./state_machine.ts";
+import { canTransition, isInterrupted, isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import {
   awaitsAnswer,
@@ -155,7 +155,7 @@ export class Inbox {
     const message = withMessageId(body.message);
     if (message === undefined || isTerminal(task.status)) return undefined;
     if (envelopeIds.includes(envelope.envelopeId) || hasMessage(task, message.messageId)) return undefined;
-    const isAnswer = task.status === "input_required";
+    const isAnswer = isInterrupted(task.status);
     if (!isAnswer && body.message?.messageId === "") return undefined;
     if (!awaitsAnswer(stored.record)) return "the task does not wait for a message";
     const refusal = await this.#admit(task.peerId, body, { isNew: false });

@@ -2,6 +2,7 @@
  * The A2A engine: tasks, their state machine, use cases and delivery. It knows no sockets and no wire formats; store,
  * transport and clock come in as ports. Imports core alone. Whoever creates an {@link Engine} disposes it.
  */
+export { callerOf, isCaller } from "./caller.ts";
 export { type AgentCard, type Skill } from "./card.ts";
 export { type DeliveryOptions } from "./delivery.ts";
 export {
@@ -15,6 +16,7 @@ export { type OfferOptions } from "./offers.ts";
 export { type SendTask } from "./originator.ts";
 export { type TaskUpdate } from "./task_watch.ts";
 export {
+  type Annotations,
   type Artifact,
   type Envelope,
   type EnvelopeBody,
@@ -34,6 +36,7 @@ export {
 export {
   type AdmitTask,
   type Answer,
+  type CallerTask,
   type EnvelopeEncoder,
   type EnvelopeTransport,
   type Framing,
@@ -46,7 +49,7 @@ export {
   type TaskStep,
   type TaskStore,
 } from "./ports.ts";
-export { canTransition, isTerminal, reportedSteps, TRANSITIONS } from "./state_machine.ts";
+export { canTransition, isInterrupted, isTerminal, reportedSteps, TRANSITIONS } from "./state_machine.ts";
 export { ArtifactStreams, type ArtifactStreamsDeps } from "./streams/artifact_streams.ts";
 export {
   type StreamChunk,

@@ -7,6 +7,7 @@ export const TASK_STATUSES = [
   "failed",
   "canceled",
   "rejected",
+  "auth_required",
 ] as const;
 
 /** One of {@link TASK_STATUSES}. */
@@ -24,21 +25,35 @@ export type PartContent =
 export interface Part {
   readonly content: PartContent;
   readonly mediaType: string;
-  readonly metadata: Readonly<Record<string, string>>;
+  /** Values are texts, or what else JSON can say. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Name to store the content under, where the content has no place for one. */
+  readonly filename?: string;
+}
+
+/** What an author adds to a message or artifact, in terms that both sides know. */
+export interface Annotations {
+  /** JSON values. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** URIs of the extensions of A2A that it makes use of. */
+  readonly extensions?: readonly string[];
 }
 
 /** One turn of a conversation. */
-export interface Message {
+export interface Message extends Annotations {
   readonly messageId: string;
   readonly role: "user" | "agent";
   readonly parts: readonly Part[];
   readonly createdAtMs: number;
+  /** Ids of other tasks that it speaks of. */
+  readonly referenceTaskIds?: readonly string[];
 }
 
 /** A result of a task. */
-export interface Artifact {
+export interface Artifact extends Annotations {
   readonly artifactId: string;
   readonly name: string;
+  readonly description?: string;
   readonly parts: readonly Part[];
 }
 
@@ -68,6 +83,8 @@ export interface Task {
   readonly trace: TraceContext;
   /** Its sender wants it called off and waits for the word of the assignee, who decides. */
   readonly cancelRequested: boolean;
+  /** On whose behalf this node sent it, such as `http:alice`; left out for its own programs and for a received task. */
+  readonly caller?: string;
 }
 
 /** W3C Trace Context of the request that made a task; empty without one. */

@@ -3,7 +3,7 @@ import { CodedError } from "../core/errors.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, Message, Task, TaskStatus, TraceContext } from "./model.ts";
 import type { EnvelopeTransport, StoredTask } from "./ports.ts";
-import { isTerminal } from "./state_machine.ts";
+import { isInterrupted, isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import { hasMessage, newRecord, withMessageId } from "./task_record.ts";
 import { checkId, checkMessage } from "./validation.ts";
@@ -23,6 +23,8 @@ export interface SendTask {
   /** When the task is to be over, in milliseconds since the Unix epoch; 0 or undefined for no deadline. */
   readonly deadlineMs?: number | undefined;
   readonly trace?: TraceContext | undefined;
+  /** On whose behalf it is sent, such as `http:alice`; left out for programs of this node. */
+  readonly caller?: string | undefined;
 }
 
 export interface OriginatorDeps {
@@ -111,7 +113,7 @@ export class Originator {
 
   async #create(taskId: string, request: SendTask): Promise<StoredTask | undefined> {
     const { ledger, clock } = this.#deps;
-    const { peerId, targetSkillId = "", metadata = {}, deadlineMs = 0, trace = NO_TRACE } = request;
+    const { peerId, targetSkillId = "", metadata = {}, deadlineMs = 0, trace = NO_TRACE, caller } = request;
     if (deadlineMs !== 0 && deadlineMs <= clock.now()) {
       throw new CodedError("deadline_exceeded", "Cannot send the task: its deadline is over already");
     }
@@ -131,6 +133,7 @@ export class Originator {
       createdAtMs: clock.now(),
       deadlineMs,
       trace,
+      ...(caller !== undefined && { caller }),
     }, { awaitsAgent: false, sendSequence: 0, envelopeIds: [] });
     return await ledger.create(record, [toSendTask(record.task, message)]);
   }
@@ -146,7 +149,7 @@ export class Originator {
     }
     const isRepetition = message.messageId === "" || hasMessage(task, message.messageId);
     if (isRepetition) return task;
-    if (task.status !== "input_required") {
+    if (!isInterrupted(task.status)) {
       throw new CodedError(
         "failed_precondition",
         `Cannot add a message to task ${task.taskId}: it is ${task.status}, not waiting for input`,

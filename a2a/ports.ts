@@ -43,6 +43,16 @@ export interface TaskPage {
   readonly nextPageToken: string;
 }
 
+/** A task of a caller of this node in short. */
+export interface CallerTask {
+  readonly taskId: string;
+  readonly contextId: string;
+  readonly status: TaskStatus;
+  readonly updatedAtMs: number;
+  /** Whom it was sent to; empty for a task of this node's own agent. */
+  readonly peerId: string;
+}
+
 /** What waits for a peer. */
 export interface PeerOutbox {
   readonly peerId: string;
@@ -70,6 +80,8 @@ export interface TaskStore {
   /** Writes the step; undefined when the record has moved on since `revision`. */
   commit(step: TaskStep): Promise<StoredTask | undefined>;
   list(query: TaskQuery): Promise<TaskPage>;
+  /** All tasks of a caller (see {@link callerOf}), the one that changed last first. */
+  ofCaller(caller: string): Promise<readonly CallerTask[]>;
   /** All tasks that have not ended, oldest first. */
   open(): AsyncIterable<TaskRecord>;
   outboxPeers(): Promise<readonly PeerOutbox[]>;

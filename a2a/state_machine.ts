@@ -2,9 +2,10 @@ import type { TaskStatus } from "./model.ts";
 
 /** Where a task may go from each state. A terminal state leads nowhere. */
 export const TRANSITIONS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
-  submitted: ["working", "input_required", "completed", "failed", "canceled", "rejected"],
-  working: ["working", "input_required", "completed", "failed", "canceled", "rejected"],
-  input_required: ["working", "completed", "failed", "canceled", "rejected"],
+  submitted: ["working", "input_required", "auth_required", "completed", "failed", "canceled", "rejected"],
+  working: ["working", "input_required", "auth_required", "completed", "failed", "canceled", "rejected"],
+  input_required: ["working", "auth_required", "completed", "failed", "canceled", "rejected"],
+  auth_required: ["working", "input_required", "completed", "failed", "canceled", "rejected"],
   completed: [],
   failed: [],
   canceled: [],
@@ -14,6 +15,11 @@ export const TRANSITIONS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = 
 /** Whether a task in `status` has reached its end. */
 export function isTerminal(status: TaskStatus): boolean {
   return TRANSITIONS[status].length === 0;
+}
+
+/** Whether a task in `status` waits for its sender. */
+export function isInterrupted(status: TaskStatus): boolean {
+  return status === "input_required" || status === "auth_required";
 }
 
 /** Whether a task may go from `from` to `to`. */

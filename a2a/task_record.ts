@@ -1,6 +1,6 @@
 import type { Change } from "./changes.ts";
 import type { Message, Task, TaskEvent, TaskRecord } from "./model.ts";
-import { isTerminal } from "./state_machine.ts";
+import { isInterrupted, isTerminal } from "./state_machine.ts";
 import { withMessage } from "./validation.ts";
 
 /** Changes kept of one task; a subscriber that asks for older ones is told so. */
@@ -99,10 +99,8 @@ export function awaitsAnswer({ task, events }: TaskRecord): boolean {
   const saidByUser = new Set(
     task.messages.filter(({ role }) => role === "user").map(({ messageId }) => messageId),
   );
-  const last = events.findLast(({ status, messageId }) =>
-    status === "input_required" || saidByUser.has(messageId)
-  );
-  return last?.status === "input_required" && !saidByUser.has(last.messageId);
+  const last = events.findLast(({ status, messageId }) => isInterrupted(status) || saidByUser.has(messageId));
+  return last !== undefined && isInterrupted(last.status) && !saidByUser.has(last.messageId);
 }
 
 /** Whether the task already has the message. */

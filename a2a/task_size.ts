@@ -31,14 +31,21 @@ export function isWornOut({ task, events }: TaskRecord): boolean {
 function sizeOfMessage(message: Message): number {
   const known = measured.get(message);
   if (known !== undefined) return known;
-  const bytes = message.messageId.length + message.parts.reduce((sum, part) => sum + sizeOfPart(part), 0);
+  const { messageId, parts, metadata, extensions, referenceTaskIds } = message;
+  const bytes = messageId.length + parts.reduce((sum, part) => sum + sizeOfPart(part), 0) +
+    sizeOfJson(metadata) + sizeOfJson(extensions) + sizeOfJson(referenceTaskIds);
   measured.set(message, bytes);
   return bytes;
 }
 
-function sizeOfPart({ content, mediaType, metadata }: Part): number {
-  let bytes = 16 + mediaType.length;
-  for (const [key, value] of Object.entries(metadata)) bytes += key.length + value.length;
+function sizeOfJson(value: unknown): number {
+  if (value === undefined) return 0;
+  return typeof value === "string" ? value.length : JSON.stringify(value).length;
+}
+
+function sizeOfPart({ content, mediaType, metadata, filename = "" }: Part): number {
+  let bytes = 16 + mediaType.length + filename.length;
+  for (const [key, value] of Object.entries(metadata)) bytes += key.length + sizeOfJson(value);
   switch (content.kind) {
     case "text":
       return bytes + content.text.length;

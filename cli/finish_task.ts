@@ -1,4 +1,4 @@
-import type { TaskHandle } from "../sdk/mod.ts";
+import { isInterrupted, type TaskHandle } from "../sdk/mod.ts";
 import { toCall } from "./call_text.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { EXIT_FAILURE, EXIT_INPUT_REQUIRED, EXIT_INTERRUPTED, EXIT_OK } from "./exit_codes.ts";
@@ -31,7 +31,7 @@ export async function finishTask(
   using lines = new LineReader(stdin);
   while (true) {
     if (!await follow(context, handle, options)) return EXIT_INTERRUPTED;
-    if (handle.status !== "input_required") return await finish(context, handle);
+    if (!isInterrupted(handle.status)) return await finish(context, handle);
     tellQuestion(context, handle, { isAnswerable });
     if (!isAnswerable) return EXIT_INPUT_REQUIRED;
     const answer = await lines.next(signal);

@@ -1,4 +1,4 @@
-import type { TaskHandle, TaskStatus } from "../sdk/mod.ts";
+import { isInterrupted, type TaskHandle, type TaskStatus } from "../sdk/mod.ts";
 import { type Output, visible } from "./output.ts";
 import { messageText } from "./task_text.ts";
 
@@ -26,7 +26,7 @@ export async function followTask(handle: TaskHandle, options: FollowOptions): Pr
       const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1);
       const said = error ?? (status === "completed" || message?.role === "user" ? "" : messageText(message));
       output.note(`${output.noteStyle("dim", `${seconds} s`)}  ${status}  ${visible(said)}`.trimEnd());
-      if (status === "input_required" || until(status)) return;
+      if (isInterrupted(status) || until(status)) return;
     }
   } finally {
     clearTimeout(timer);

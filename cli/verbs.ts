@@ -14,6 +14,7 @@ const TASK_STATUSES = [
   "submitted",
   "working",
   "input_required",
+  "auth_required",
   "completed",
   "failed",
   "canceled",

@@ -21,6 +21,11 @@ export const openTaskPrefix: KvKey = ["open_task"];
 /** One task that has not ended. @param createdAtMs milliseconds since the Unix epoch. */
 export const openTaskKey = (createdAtMs: number, id: string): KvKey => [...openTaskPrefix, createdAtMs, id];
 
+/** The tasks of one caller of this node. */
+export const callerTaskPrefix = (caller: string): KvKey => ["caller_task", caller];
+/** One task of a caller. */
+export const callerTaskKey = (caller: string, id: string): KvKey => [...callerTaskPrefix(caller), id];
+
 /** Received tasks that were removed and whose repetition is not to be taken for a new one. */
 export const removedTaskPrefix: KvKey = ["removed_task"];
 /** One removed task. */

@@ -9,6 +9,8 @@ export { KV_LIMITS } from "./limits.ts";
 export { createMemoryKvStore } from "./memory_kv_store.ts";
 export { openDenoKvStore } from "./deno_kv_store.ts";
 export {
+  callerTaskKey,
+  callerTaskPrefix,
   damagedKey,
   metaKey,
   openTaskKey,

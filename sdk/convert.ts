@@ -38,6 +38,7 @@ const WIRE_STATUS: Readonly<Record<TaskStatus, WireStatus>> = {
   failed: WireStatus.FAILED,
   canceled: WireStatus.CANCELED,
   rejected: WireStatus.REJECTED,
+  auth_required: WireStatus.AUTH_REQUIRED,
 };
 
 const STATUS_BY_NUMBER = new Map(

@@ -7,6 +7,7 @@ import type { AskOptions, IncomingTask } from "./incoming_task.ts";
 import {
   type AgentCard,
   type Artifact,
+  isInterrupted,
   isTerminal,
   type Message,
   type MessageInput,
@@ -109,7 +110,7 @@ export class DaemonTask implements IncomingTask {
 
   async updateStatus(status: TaskStatus, message?: MessageInput): Promise<void> {
     await this.#report(status, message);
-    if (isTerminal(status) || status === "input_required") this.#settled.abort();
+    if (isTerminal(status) || isInterrupted(status)) this.#settled.abort();
   }
 
   async complete(result: string | Artifact | readonly Artifact[] = []): Promise<void> {

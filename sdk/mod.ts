@@ -46,6 +46,7 @@ export {
   type AgentCard,
   type Artifact,
   type DiscoveredAgent,
+  isInterrupted,
   isTerminal,
   type JsonObject,
   type JsonValue,

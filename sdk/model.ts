@@ -12,6 +12,7 @@ export type TaskStatus =
   | "submitted"
   | "working"
   | "input_required"
+  | "auth_required"
   | "completed"
   | "failed"
   | "canceled"
@@ -20,6 +21,11 @@ export type TaskStatus =
 /** Whether a task in this state is over. */
 export function isTerminal(status: TaskStatus): boolean {
   return status === "completed" || status === "failed" || status === "canceled" || status === "rejected";
+}
+
+/** Whether a task in this state waits for its sender: for an answer or for an authorization. */
+export function isInterrupted(status: TaskStatus): boolean {
+  return status === "input_required" || status === "auth_required";
 }
 
 /** A piece of a message or artifact: exactly one of `text`, `data`, `url` and `raw`. */

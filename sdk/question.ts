@@ -2,7 +2,7 @@ import { abortable } from "../core/abortable.ts";
 import type { DaemonClient } from "./daemon_client.ts";
 import { AgentAnycastError, TaskTimeoutError } from "./errors.ts";
 import type { AskOptions } from "./incoming_task.ts";
-import { isTerminal, type Message, type Task, type TaskStatus } from "./model.ts";
+import { isInterrupted, isTerminal, type Message, type Task, type TaskStatus } from "./model.ts";
 import { watchTask } from "./task_watch.ts";
 
 /** What a question waits under besides its own options. */
@@ -70,7 +70,7 @@ export class Question {
     const options = { signal: this.#signal, reconnectMs: Infinity };
     for await (const { status } of watchTask(this.#daemon, this.#taskId, options)) {
       if (isTerminal(status)) this.endedAs = status;
-      else if (status !== "input_required") {
+      else if (!isInterrupted(status)) {
         this.offer(await this.#daemon.getTask(this.#taskId, { signal: this.#signal }));
       }
     }

@@ -14,6 +14,7 @@ import {
 } from "./errors.ts";
 import {
   type Artifact,
+  isInterrupted,
   isTerminal,
   type MessageInput,
   type Task,
@@ -141,7 +142,7 @@ export class DaemonTaskHandle implements TaskHandle {
     try {
       // From how it stands now: an earlier question may have been answered elsewhere.
       for await (const update of this.#follow({ signal: controller.signal })) {
-        if (update.status === "input_required") throw questionOf(this.#task, update);
+        if (isInterrupted(update.status)) throw questionOf(this.#task, update);
       }
       if (this.#task.status === "completed") return this.#task;
       throw outcomeError(this.#task);

@@ -1,5 +1,14 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Artifact, Message, Part, PartContent, Task, TaskDirection, TaskStatus } from "../../a2a/mod.ts";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  Annotations,
+  Artifact,
+  Message,
+  Part,
+  PartContent,
+  Task,
+  TaskDirection,
+  TaskStatus,
+} from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { fromTimestamp, toTimestamp } from "./time.ts";
@@ -12,6 +21,7 @@ const STATUS_TO_WIRE: Readonly<Record<TaskStatus, pb.TaskStatus>> = {
   failed: pb.TaskStatus.FAILED,
   canceled: pb.TaskStatus.CANCELED,
   rejected: pb.TaskStatus.REJECTED,
+  auth_required: pb.TaskStatus.AUTH_REQUIRED,
 };
 const STATUS_FROM_WIRE = new Map(
   Object.entries(STATUS_TO_WIRE).map(([name, wire]) => [wire, name as TaskStatus]),
@@ -53,6 +63,8 @@ export function toMessage(message: Message): pb.Message {
     role: message.role === "user" ? pb.MessageRole.USER : pb.MessageRole.AGENT,
     parts: message.parts.map(toPart),
     createdAt: toTimestamp(message.createdAtMs),
+    ...toAnnotations(message),
+    referenceTaskIds: [...message.referenceTaskIds ?? []],
   });
 }
 
@@ -67,23 +79,59 @@ export function fromMessage(message: pb.Message, role: Message["role"]): Message
     role: roles[message.role] ?? role,
     parts: message.parts.map(fromPart),
     createdAtMs: fromTimestamp(message.createdAt),
+    ...fromAnnotations(message),
+    ...(message.referenceTaskIds.length > 0 && { referenceTaskIds: message.referenceTaskIds }),
   };
 }
 
 /** An artifact as the wire has it. */
 export function toArtifact(artifact: Artifact): pb.Artifact {
-  const { artifactId, name, parts } = artifact;
-  return create(pb.ArtifactSchema, { artifactId, name, parts: parts.map(toPart) });
+  const { artifactId, name, description = "", parts } = artifact;
+  const annotations = toAnnotations(artifact);
+  return create(pb.ArtifactSchema, {
+    artifactId,
+    name,
+    description,
+    parts: parts.map(toPart),
+    ...annotations,
+  });
 }
 
 /** An artifact from the wire. */
 export function fromArtifact(artifact: pb.Artifact): Artifact {
-  return { artifactId: artifact.artifactId, name: artifact.name, parts: artifact.parts.map(fromPart) };
+  const { artifactId, name, description, parts } = artifact;
+  return {
+    artifactId,
+    name,
+    ...(description !== "" && { description }),
+    parts: parts.map(fromPart),
+    ...fromAnnotations(artifact),
+  };
+}
+
+function toAnnotations({ metadata, extensions = [] }: Annotations) {
+  return { ...(metadata && { metadata: metadata as JsonObject }), extensions: [...extensions] };
+}
+
+function fromAnnotations({ metadata, extensions }: Pick<pb.Message, "metadata" | "extensions">): Annotations {
+  return { ...(metadata && { metadata }), ...(extensions.length > 0 && { extensions }) };
 }
 
 function toPart(part: Part): pb.Part {
-  const { mediaType, metadata } = part;
-  return create(pb.PartSchema, { mediaType, metadata: { ...metadata }, content: toContent(part.content) });
+  const { mediaType, filename = "" } = part;
+  const metadata: Record<string, string> = {};
+  let structured: JsonObject | undefined;
+  for (const [key, value] of Object.entries(part.metadata)) {
+    if (typeof value === "string") metadata[key] = value;
+    else structured = { ...structured, [key]: value as JsonObject[string] };
+  }
+  return create(pb.PartSchema, {
+    mediaType,
+    metadata,
+    filename,
+    ...(structured && { structuredMetadata: structured }),
+    content: toContent(part.content),
+  });
 }
 
 function toContent(content: PartContent): NonNullable<MessageInitShape<typeof pb.PartSchema>["content"]> {
@@ -104,7 +152,13 @@ function toContent(content: PartContent): NonNullable<MessageInitShape<typeof pb
 }
 
 function fromPart(part: pb.Part): Part {
-  return { mediaType: part.mediaType, metadata: part.metadata, content: fromContent(part.content) };
+  const { mediaType, filename, structuredMetadata } = part;
+  return {
+    mediaType,
+    metadata: structuredMetadata === undefined ? part.metadata : { ...structuredMetadata, ...part.metadata },
+    ...(filename !== "" && { filename }),
+    content: fromContent(part.content),
+  };
 }
 
 function fromContent(content: pb.Part["content"]): PartContent {
@@ -145,6 +199,7 @@ export function toTask(task: Task, localPeerId: string): pb.Task {
     traceParent: task.trace.traceParent,
     traceState: task.trace.traceState,
     cancelRequested: task.cancelRequested,
+    caller: task.caller ?? "",
   });
 }
 
@@ -171,5 +226,6 @@ export function fromTask(task: pb.Task): Task {
     deadlineMs: fromTimestamp(task.deadline),
     trace: { traceParent: task.traceParent, traceState: task.traceState },
     cancelRequested: task.cancelRequested,
+    ...(task.caller !== "" && { caller: task.caller }),
   };
 }

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type {
+  CallerTask,
   OutboxEntry,
   OutboxLane,
   PeerOutbox,
@@ -32,6 +33,7 @@ import {
   taskKey,
 } from "../../kv/mod.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
+import { indexOperations, readCallerTasks, unindexOperations } from "./caller_index.ts";
 import { RecordCache } from "./record_cache.ts";
 import { decodeOutboxEntry, decodeTaskRecord, encodeOutboxEntry, encodeTaskRecord } from "./task_codec.ts";
 import { toListed } from "./task_listing.ts";
@@ -42,7 +44,7 @@ const MAX_LOOKED = 1000;
 /** Bytes of envelopes read at once; one may be larger. */
 const MAX_OUTBOX_BYTES = 16 * 1024 * 1024;
 const EMPTY = new Uint8Array();
-/** Tasks removed in one commit: each takes three changes, whose keys have to fit even with the longest ids. */
+/** Tasks removed in one commit: each takes four changes, whose keys have to fit even with the longest ids. */
 const REMOVED_TOGETHER = 25;
 /** Remembered tasks looked at per round of removal; the next round goes on behind them. */
 const FORGOTTEN_PER_ROUND = 20_000;
@@ -91,6 +93,7 @@ export class KvTaskStore implements TaskStore {
     const operations: KvOperation[] = [
       { op: "check", key: taskKey(taskId), revision },
       { op: "set", key: taskKey(taskId), value },
+      ...indexOperations(record.task),
     ];
     if (revision === undefined) {
       operations.push({ op: "set", key: taskByTimeKey(createdAtMs, taskId), value: EMPTY });
@@ -129,6 +132,10 @@ export class KvTaskStore implements TaskStore {
       if (task !== undefined && matches(task, query)) tasks.push(toListed(task));
     }
     return { tasks, nextPageToken: "" };
+  }
+
+  ofCaller(caller: string): Promise<readonly CallerTask[]> {
+    return readCallerTasks(this.#kv, caller);
   }
 
   async *open(): AsyncIterable<TaskRecord> {
@@ -221,11 +228,15 @@ export class KvTaskStore implements TaskStore {
   async #remove(tasks: readonly Task[], retention: Retention): Promise<readonly string[]> {
     const expiresAt = toTimestamp(retention.rememberUntilMs);
     const value = toBinary(RemovedTaskRecordSchema, create(RemovedTaskRecordSchema, { expiresAt }));
-    const operations = tasks.flatMap(({ taskId, createdAtMs, direction }): KvOperation[] => [
-      { op: "delete", key: taskKey(taskId) },
-      { op: "delete", key: taskByTimeKey(createdAtMs, taskId) },
-      ...direction === "inbound" ? [{ op: "set", key: removedTaskKey(taskId), value } as const] : [],
-    ]);
+    const operations = tasks.flatMap((task): KvOperation[] => {
+      const { taskId, createdAtMs, direction } = task;
+      return [
+        { op: "delete", key: taskKey(taskId) },
+        { op: "delete", key: taskByTimeKey(createdAtMs, taskId) },
+        ...unindexOperations(task),
+        ...direction === "inbound" ? [{ op: "set", key: removedTaskKey(taskId), value } as const] : [],
+      ];
+    });
     await this.#kv.commit(operations).finally(() => {
       for (const { taskId } of tasks) this.#cache.drop(taskId);
     });

@@ -25,10 +25,26 @@ const message: Message = {
       metadata: {},
     },
     { content: { kind: "none" }, mediaType: "", metadata: {} },
+    {
+      content: { kind: "text", text: "named" },
+      mediaType: "text/plain",
+      metadata: { weight: 0.5, nested: { deep: [null, true] }, lang: "de" },
+      filename: "note.txt",
+    },
   ],
+  metadata: { trace: { hops: [1, 2] } },
+  extensions: ["https://ext.test/v1"],
+  referenceTaskIds: ["t0"],
 };
 const NO_TRACE = { traceParent: "", traceState: "" };
-const artifact = { artifactId: "a1", name: "result", parts: message.parts };
+const artifact = {
+  artifactId: "a1",
+  name: "result",
+  description: "what came of it",
+  parts: message.parts,
+  metadata: { score: 1 },
+  extensions: ["https://ext.test/v1"],
+};
 
 function sendTask(...contents: PartContent[]): Envelope {
   const parts = contents.map((content) => ({ content, mediaType: "", metadata: {} }));

@@ -15,6 +15,7 @@ const ALLOWED: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
   [TaskStatus.FAILED]: [],
   [TaskStatus.CANCELED]: [],
   [TaskStatus.REJECTED]: [],
+  [TaskStatus.AUTH_REQUIRED]: [],
 };
 
 /** What became of a change: taken, or dropped for one of two reasons. */

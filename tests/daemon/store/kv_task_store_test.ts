@@ -308,3 +308,25 @@ for (const what of ["a commit that throws", "a removal"] as const) {
     assert.equal(store.cached("t"), undefined);
   });
 }
+
+Deno.test("ofCaller() tells the tasks received from a caller and sent for it, last changed first, until they are removed", async () => {
+  await using kv = createMemoryKvStore();
+  const store = new KvTaskStore({ kv, logger: silentLogger });
+  const alice = "http:alice";
+  const commit = (record: TaskRecord, revision?: string) =>
+    store.commit({ record, revision, outbox: [], withdrawn: [] });
+  const first = await commit(recordOf("t1", { peerId: alice }));
+  await commit(recordOf("t2", { peerId: "http:bob" }));
+  await commit(recordOf("t3", { direction: "outbound", peerId: "p", caller: alice, updatedAtMs: 2_000 }));
+  await commit(recordOf("t4"));
+  assert.deepEqual((await store.ofCaller(alice)).map(({ taskId }) => taskId), ["t3", "t1"]);
+  await commit(recordOf("t1", { peerId: alice, status: "completed", updatedAtMs: 3_000 }), first?.revision);
+  assert.deepEqual(await store.ofCaller(alice), [
+    { taskId: "t1", contextId: "c", status: "completed", updatedAtMs: 3_000, peerId: "" },
+    { taskId: "t3", contextId: "c", status: "submitted", updatedAtMs: 2_000, peerId: "p" },
+  ]);
+  const signal = new AbortController().signal;
+  const retention = { endedBeforeMs: 4_000, maxTasks: 10, rememberUntilMs: 0, nowMs: 4_000, signal };
+  for await (const _ids of store.removeEnded(retention));
+  assert.deepEqual((await store.ofCaller(alice)).map(({ taskId }) => taskId), ["t3"]);
+});

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/store/v1/records.proto.
  */
 export const file_agentanycast_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIr4BCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAyKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUiQwoRUmVtb3ZlZFRhc2tSZWNvcmQSLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoKQ2FyZFJlY29yZBIoCgRjYXJkGAEgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUwoRUGVlckFkZHJlc3NSZWNvcmQSEQoJYWRkcmVzc2VzGAEgAygJEisKB3NlZW5fYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
+  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIr4BCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAyKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUilAEKEENhbGxlclRhc2tSZWNvcmQSLgoKdXBkYXRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEgoKY29udGV4dF9pZBgDIAEoCRIPCgdwZWVyX2lkGAQgASgJIkMKEVJlbW92ZWRUYXNrUmVjb3JkEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImcKCkNhcmRSZWNvcmQSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlMKEVBlZXJBZGRyZXNzUmVjb3JkEhEKCWFkZHJlc3NlcxgBIAMoCRIrCgdzZWVuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
 
 /**
  * A task, sent or received.
@@ -167,6 +167,42 @@ export const OutboxRecordSchema: GenMessage<OutboxRecord> = /*@__PURE__*/
   messageDesc(file_agentanycast_store_v1_records, 2);
 
 /**
+ * A task of somebody who came in over HTTP or the like, in short: what his lists are made from.
+ *
+ * @generated from message agentanycast.store.v1.CallerTaskRecord
+ */
+export type CallerTaskRecord = Message<"agentanycast.store.v1.CallerTaskRecord"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp updated_at = 1;
+   */
+  updatedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: agentanycast.v1.TaskStatus status = 2;
+   */
+  status: TaskStatus;
+
+  /**
+   * @generated from field: string context_id = 3;
+   */
+  contextId: string;
+
+  /**
+   * The other side of a task that was sent for him; empty for one of this node's own agent.
+   *
+   * @generated from field: string peer_id = 4;
+   */
+  peerId: string;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.CallerTaskRecord.
+ * Use `create(CallerTaskRecordSchema)` to create a new message.
+ */
+export const CallerTaskRecordSchema: GenMessage<CallerTaskRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 3);
+
+/**
  * A received task whose record was removed, so that a late repetition is not taken for a new one.
  *
  * @generated from message agentanycast.store.v1.RemovedTaskRecord
@@ -185,7 +221,7 @@ export type RemovedTaskRecord = Message<"agentanycast.store.v1.RemovedTaskRecord
  * Use `create(RemovedTaskRecordSchema)` to create a new message.
  */
 export const RemovedTaskRecordSchema: GenMessage<RemovedTaskRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 3);
+  messageDesc(file_agentanycast_store_v1_records, 4);
 
 /**
  * The last card received from a peer.
@@ -211,7 +247,7 @@ export type CardRecord = Message<"agentanycast.store.v1.CardRecord"> & {
  * Use `create(CardRecordSchema)` to create a new message.
  */
 export const CardRecordSchema: GenMessage<CardRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 4);
+  messageDesc(file_agentanycast_store_v1_records, 5);
 
 /**
  * Where a peer was reached, to find it again after a restart.
@@ -239,5 +275,5 @@ export type PeerAddressRecord = Message<"agentanycast.store.v1.PeerAddressRecord
  * Use `create(PeerAddressRecordSchema)` to create a new message.
  */
 export const PeerAddressRecordSchema: GenMessage<PeerAddressRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 5);
+  messageDesc(file_agentanycast_store_v1_records, 6);
 
