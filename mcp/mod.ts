@@ -1,0 +1,16 @@
+/**
+ * The Model Context Protocol: this network's agents as tools of an assistant, and MCP servers as agents of this network.
+ * `serving/` speaks the protocol for whatever service it is given. Imports `core/` only; who makes an endpoint closes it.
+ *
+ * @module
+ */
+export { CallerTokens } from "./serving/caller_tokens.ts";
+export { clientCapabilities } from "./serving/client_capabilities.ts";
+export {
+  createMcpEndpoint,
+  MCP_PATH,
+  type McpEndpoint,
+  type McpEndpointOptions,
+} from "./serving/http_endpoint.ts";
+export { serveMcpStdio, type StdioStreams } from "./serving/serve_stdio.ts";
+export type { McpCaller, McpService } from "./serving/service.ts";
