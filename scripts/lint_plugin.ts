@@ -12,9 +12,10 @@ const MAX_FUNCTION_LINES = 60;
 /** Which rooms a room may import. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ["cli"],
-  cli: ["daemon", "relay", "sdk", "identity", "core"],
-  daemon: ["a2a", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
-  relay: ["http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  cli: ["daemon", "relay", "mcp", "sdk", "identity", "core"],
+  daemon: ["a2a", "mcp", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  relay: ["mcp", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
+  mcp: ["sdk", "core"],
   sdk: ["rpc", "gen", "identity", "core"],
   registry: ["rpc", "identity", "core", "gen"],
   rpc: ["core", "gen"],
@@ -43,6 +44,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "multicast-dns": ["p2p"],
   "multiformats": ["identity", "p2p"],
   "@grpc/grpc-js": ["rpc"],
+  "@modelcontextprotocol/*": ["mcp", "relay"],
+  "zod": ["mcp", "relay"],
   "canonicalize": ["identity"],
   "ipaddr.js": ["http"],
   "commander": ["cli"],

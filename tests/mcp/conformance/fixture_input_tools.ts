@@ -74,6 +74,10 @@ export function registerInputTools(server: McpServer, state: RequestStateCodec<F
       },
     });
   });
+  registerAskingPrompt(server);
+}
+
+function registerAskingPrompt(server: McpServer): void {
   server.registerPrompt(
     "test_input_required_result_prompt",
     { description: "Asks before it answers" },

@@ -1,5 +1,6 @@
 import {
   type ContentBlock,
+  type ElicitRequestFormParams,
   fromJsonSchema,
   type McpServer,
   type ServerContext,
@@ -64,11 +65,12 @@ export function registerContentTools(server: McpServer): void {
       additionalProperties: false,
     }),
   }, (args) => answer(text(JSON.stringify(args))));
+  const region: Readonly<Record<string, string>> = { type: "string", "x-mcp-header": "Region" };
   server.registerTool("test_header_parameter", {
     description: "Has a parameter that goes in a header too",
     inputSchema: fromJsonSchema<Record<string, unknown>>({
       type: "object",
-      properties: { region: { type: "string", "x-mcp-header": "Region" } },
+      properties: { region },
       required: ["region"],
     }),
   }, (args) => answer(text(JSON.stringify(args))));
@@ -120,16 +122,6 @@ export function registerAskingTools(server: McpServer): void {
     });
     return answer(text(`LLM response: ${JSON.stringify(content)}`));
   });
-  const elicit = async (
-    context: ServerContext,
-    message: string,
-    requestedSchema: Parameters<ServerContext["mcpReq"]["elicitInput"]>[0] extends infer P
-      ? P extends { requestedSchema: infer S } ? S : never
-      : never,
-  ) => {
-    const { action, content } = await context.mcpReq.elicitInput({ message, requestedSchema });
-    return `action=${action}, content=${JSON.stringify(content ?? {})}`;
-  };
   server.registerTool("test_elicitation", {
     description: "Asks the client's user",
     inputSchema: z.object({ message: z.string() }),
@@ -144,6 +136,19 @@ export function registerAskingTools(server: McpServer): void {
     });
     return answer(text(`User response: ${response}`));
   });
+  registerFormTools(server);
+}
+
+async function elicit(
+  context: ServerContext,
+  message: string,
+  requestedSchema: ElicitRequestFormParams["requestedSchema"],
+): Promise<string> {
+  const { action, content } = await context.mcpReq.elicitInput({ message, requestedSchema });
+  return `action=${action}, content=${JSON.stringify(content ?? {})}`;
+}
+
+function registerFormTools(server: McpServer): void {
   server.registerTool(
     "test_elicitation_sep1034_defaults",
     { description: "Asks with defaults" },
