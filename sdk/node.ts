@@ -41,7 +41,7 @@ export interface SendTaskOptions {
   metadata?: Readonly<Record<string, string>>;
   /** Groups tasks of one conversation. Default: a new one. */
   contextId?: string;
-  /** Names the task, so that sending it again does not make a second one. Default: a new id. */
+  /** Names the task: sending it again, also in a later run of the program, answers the first one. Default: a new id. */
   taskId?: string;
   /** When the task is to be over: unfinished then, it fails on both sides. Not with `deadlineMs`. Default: no limit. */
   deadline?: Date;
@@ -366,14 +366,15 @@ export class Node implements AsyncDisposable {
   }
 }
 
-/** A request that can be made twice: the task and its message have ids. */
+/** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
 function toSendRequest(input: MessageInput, options: SendTaskOptions) {
   const deadline = toDeadline(options);
+  const { taskId = crypto.randomUUID() } = options;
   return {
     target: toTarget(options),
-    message: toWireMessage({ messageId: crypto.randomUUID(), ...toMessage(input, "user") }),
+    message: toWireMessage({ messageId: taskId, ...toMessage(input, "user") }),
     metadata: { ...options.metadata },
-    taskId: options.taskId ?? crypto.randomUUID(),
+    taskId,
     contextId: options.contextId ?? "",
     targetSkillId: options.targetSkill ?? "",
     ...(deadline === undefined ? {} : { deadline: timestampFromDate(deadline) }),

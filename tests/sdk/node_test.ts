@@ -154,6 +154,16 @@ Deno.test("Node.sendTask() sends everything it is given", async () => {
   assert.deepEqual(snapshot.metadata, { k: "v" });
 });
 
+Deno.test("Node.sendTask() makes the same request again when a later run sends a task of the same id", async () => {
+  await using net = await setUp();
+  const send = () => net.node.sendTask("a", { peerId: FAKE_PEER_ID, taskId: "id-1" });
+  await send();
+  await send();
+  const [first, second] = net.daemon.called("sendTask");
+  assert.ok(first);
+  assert.deepEqual(second, first);
+});
+
 Deno.test("Node.sendTask() throws TypeError unless there is exactly one target", async () => {
   await using net = await setUp();
   await assert.rejects(net.node.sendTask("x", {}), TypeError);

@@ -50,18 +50,16 @@ export class FaultProcess implements AsyncDisposable {
   async finish(timeoutMs: number): Promise<void> {
     const program = this.#program;
     if (program === undefined) return;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new Error(`${this.name} has not ended within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-    try {
-      const { code, stderr } = await Promise.race([program.stop("SIGTERM"), late.promise]);
-      this.#program = undefined;
-      if (code !== 0) throw new Error(`${this.name} ended with ${code}: ${stderr.slice(-2000)}`);
-    } finally {
-      clearTimeout(timer);
-    }
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      program.child.kill("SIGKILL");
+    }, timeoutMs);
+    const { code, stderr } = await program.stop("SIGTERM");
+    clearTimeout(timer);
+    this.#program = undefined;
+    const end = isLate ? `has not ended within ${timeoutMs} ms` : `ended with ${code}`;
+    if (isLate || code !== 0) throw new Error(`${this.name} ${end}: ${stderr.slice(-2000)}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -22,6 +22,8 @@ export interface FaultSenderOptions {
 const RETRY_MS = 150;
 const MAX_CANCEL_DELAY_MS = 150;
 const STAYS_AWAY_MS = 600_000;
+/** How often it tells what it still waits for once it is to end. */
+const TELL_MS = 10_000;
 const sleep = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 class FaultSender {
@@ -29,6 +31,8 @@ class FaultSender {
   readonly #journal: FaultJournal<SenderEntry>;
   readonly #node: Node;
   readonly #open = new Set<Promise<void>>();
+  /** What it waits for, by task. */
+  readonly #doing = new Map<string, string>();
   #count = 0;
   #stopping = false;
 
@@ -55,8 +59,11 @@ class FaultSender {
         await sleep(Math.random() * maxPauseMs);
       }
     }
+    const telling = setInterval(() => this.#tell(), TELL_MS);
     while (this.#open.size > 0) await Promise.race(this.#open);
+    this.#doing.set("node", "stop");
     await this.#node.stop();
+    clearInterval(telling);
     this.#journal[Symbol.dispose]();
   }
 
@@ -76,6 +83,11 @@ class FaultSender {
     }
   }
 
+  #tell(): void {
+    const doing = [...this.#doing].map(([taskId, what]) => `${taskId} ${what}`);
+    console.error(`${new Date().toISOString()} still at: ${doing.join(", ")}`);
+  }
+
   #track(work: Promise<void>): void {
     const tracked = work.finally(() => this.#open.delete(tracked));
     this.#open.add(tracked);
@@ -93,6 +105,7 @@ class FaultSender {
   /** Asks for the end of the task once, at a random moment; whether it comes to that is not for the sender to say. */
   async #cancel(taskId: string): Promise<void> {
     await sleep(Math.random() * MAX_CANCEL_DELAY_MS);
+    this.#doing.set(taskId, "cancel");
     try {
       await (await this.#node.getTaskHandle(taskId)).cancel();
     } catch (error) {
@@ -103,11 +116,14 @@ class FaultSender {
   async #follow(taskId: string): Promise<void> {
     for (;;) {
       try {
+        this.#doing.set(taskId, "get");
         const handle = await this.#node.getTaskHandle(taskId);
+        this.#doing.set(taskId, "follow");
         for await (const { status } of handle.events()) {
+          this.#doing.set(taskId, `follow after ${status}`);
           this.#journal.add({ phase: "seen", taskId, status, atMs: Date.now() });
         }
-        return;
+        return void this.#doing.delete(taskId);
       } catch (error) {
         console.error(`${taskId}: ${error}`);
         if (error instanceof TaskNotFoundError) return; // It is lost, which the checker will find.
@@ -118,8 +134,10 @@ class FaultSender {
 
   async #untilDone(what: string, call: () => Promise<unknown>): Promise<void> {
     for (let tries = 1;; tries++) {
+      this.#doing.set(what, `try ${tries}`);
       try {
-        return void await call();
+        await call();
+        return void this.#doing.delete(what);
       } catch (error) {
         if (tries % 20 === 1) console.error(`${what}, try ${tries}: ${error}`);
         await sleep(RETRY_MS);
