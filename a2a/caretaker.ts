@@ -9,8 +9,9 @@ import type { Originator } from "./originator.ts";
 import type { Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
 import { isInterrupted, isTerminal } from "./state_machine.ts";
+import type { Router } from "./router.ts";
 import type { TaskLedger } from "./task_ledger.ts";
-import { DEADLINE_REASON } from "./task_record.ts";
+import { DEADLINE_REASON, isUnclaimed } from "./task_record.ts";
 
 /** How long tasks may stand still, and how long ended ones are kept. All in milliseconds. */
 export interface CaretakerOptions {
@@ -41,6 +42,7 @@ export interface CaretakerDeps {
   delivery: Delivery;
   transport: EnvelopeTransport;
   questions: Questions;
+  router: Pick<Router, "moveOn" | "hasOther" | "noteTaken">;
   /** Fires when the engine ends. */
   stop: AbortSignal;
   clock: Clock;
@@ -124,7 +126,9 @@ export class Caretaker {
       });
     }
     // A further message that is not taken changes nothing: its task goes on as it stands with its assignee.
-    if (type === "send_task" && refused && entry.lane === "requests") {
+    if (type === "send_task" && entry.lane === "requests") {
+      if (!refused) return this.#deps.router.noteTaken(entry);
+      if (await this.#moveOn(entry, answer.reason)) return;
       return await this.#end(taskId, { status: "rejected", reason: answer.reason });
     }
     if (type !== "cancel" || !(refused || transport.framingOf(peerId) === "1.0")) return;
@@ -133,27 +137,50 @@ export class Caretaker {
     await this.#end(taskId, undefined);
   }
 
-  /** A new task that its peer has no room for, and that was called off meanwhile, ends here: it is not there. */
-  async onBusy({ type, taskId, sequence }: OutboxEntry): Promise<boolean> {
+  /**
+   * A new task that its peer has no room for, and that was called off meanwhile, ends here: it is not there. One that names a
+   * skill goes to another agent, if there is one.
+   */
+  async onBusy(
+    { type, taskId, sequence }: OutboxEntry,
+    { mayBeThere }: { mayBeThere: boolean },
+  ): Promise<boolean> {
     if (type !== "send_task") return false;
-    return await this.#deps.ledger.run(taskId, async () => {
-      const stored = await this.#deps.ledger.load(taskId);
+    const { ledger, router } = this.#deps;
+    return await ledger.run(taskId, async () => {
+      const stored = await ledger.load(taskId);
       if (stored === undefined || isTerminal(stored.record.task.status)) return true;
-      if (!stored.record.task.cancelRequested || stored.record.sendSequence !== sequence) return false;
+      if (stored.record.sendSequence !== sequence) return false;
+      if (!stored.record.task.cancelRequested) {
+        if (mayBeThere || !await router.hasOther(stored.record)) return false;
+        await router.moveOn(stored, undefined);
+        return true;
+      }
       await this.#endLocked(taskId, undefined);
       return true;
     });
   }
 
   /** The time of an undelivered envelope is over. */
-  async onExpired(
-    { type, peerId, taskId }: OutboxEntry,
-    { mayBeThere }: { mayBeThere: boolean },
-  ): Promise<void> {
+  async onExpired(entry: OutboxEntry, { mayBeThere }: { mayBeThere: boolean }): Promise<void> {
+    const { type, peerId, taskId } = entry;
     this.#deps.logger.warn("Envelope given up", { peer: peerId, task: taskId, envelope: type });
     const reason = `Could not be delivered: ${peerId} did not acknowledge it in time`;
+    if (type === "send_task" && !mayBeThere && await this.#moveOn(entry, "it could not be reached")) return;
     if (type === "send_task") await this.#end(taskId, { status: "failed", reason }, { tell: mayBeThere });
     if (type === "cancel") await this.#end(taskId, undefined);
+  }
+
+  /** Gives a task that names a skill, and that this peer has not taken, to another agent; false: it is none. */
+  async #moveOn({ taskId, peerId, sequence }: OutboxEntry, reason: string): Promise<boolean> {
+    const { ledger, router } = this.#deps;
+    return await ledger.run(taskId, async () => {
+      const stored = await ledger.load(taskId);
+      if (stored === undefined || !isUnclaimed(stored.record)) return false;
+      const { task, sendSequence } = stored.record;
+      if (task.peerId === peerId && sendSequence === sequence) await router.moveOn(stored, reason);
+      return true;
+    });
   }
 
   /** Removes ended tasks from time to time, until `signal` fires. */
@@ -226,7 +253,7 @@ export class Caretaker {
       if (!isTerminal(asked.status)) await this.#endLocked(task.taskId, { status: "failed", reason });
       return;
     }
-    this.#ask(task);
+    if (task.peerId !== "") this.#ask(task);
     ledger.look(task.taskId, Math.min(this.dueOf(record), task.updatedAtMs + idleTimeoutMs));
   }
 

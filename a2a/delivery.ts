@@ -86,14 +86,18 @@ export class Delivery {
   /**
    * Holds the request of a task back for good, unless the peer may have it: it has left already, and the answer was not just
    * that there is no room. It will not be sent then, and is the caller's to remove from the store and to {@link forget}, or else to {@link release}.
+   * @param options.evenSent also when the peer has it: it is not sent again. Default false.
    */
   async withdraw(
     { peerId, taskId }: Pick<OutboxEntry, "peerId" | "taskId">,
     sequence: number,
+    { evenSent = false } = {},
   ): Promise<OutboxEntry | undefined> {
     const name = { peerId, lane: "requests" } as const;
-    if (sequence <= this.#firstSequence) return undefined;
-    if (this.#lanes.get(laneKey(name))?.withdraw(sequence) !== true) return undefined;
+    if (sequence <= this.#firstSequence && !evenSent) return undefined;
+    if (this.#lanes.get(laneKey(name))?.withdraw({ taskId, sequence }, { evenSent }) !== true) {
+      return undefined;
+    }
     try {
       const [entry] = await this.#deps.store.outbox(name, { limit: 1, after: sequence - 1 });
       if (entry?.sequence === sequence && entry.taskId === taskId) return entry;

@@ -27,7 +27,9 @@ export interface DeliveryDeps {
   /** Called when an envelope's time is over, before it is dropped. `mayBeThere`: it may have been sent. */
   onExpired: (entry: OutboxEntry, options: { mayBeThere: boolean }) => Promise<void>;
   /** Called when the peer cannot take an envelope now; answers whether it is not to be sent any more. */
-  onBusy: (entry: OutboxEntry) => Promise<boolean>;
+  onBusy: (entry: OutboxEntry, options: { mayBeThere: boolean }) => Promise<boolean>;
+  /** Called when the peer could not be reached. */
+  onUnreachable?: (peerId: string) => void;
   /** Called when an envelope was judged for good, before it is dropped. */
   onAnswered: (entry: OutboxEntry, answer: Answer) => Promise<void>;
 }
@@ -110,8 +112,13 @@ export class DeliveryLane {
   }
 
   /** See `Delivery.withdraw`. */
-  withdraw(sequence: number): boolean {
-    if (this.#inFlight.has(sequence) || this.#gone.has(sequence)) return false;
+  withdraw(request: Pick<OutboxEntry, "taskId" | "sequence">, { evenSent }: { evenSent: boolean }): boolean {
+    const { sequence } = request;
+    if (evenSent) {
+      const entry = this.#inFlight.get(sequence);
+      if (entry === undefined ? !this.mayHold(request) : !this.#isInFlight(entry)) return false;
+      if (entry !== undefined) this.#settle(entry, Promise.resolve());
+    } else if (this.#inFlight.has(sequence) || this.#gone.has(sequence)) return false;
     this.#withdrawn.add(sequence);
     this.#setWaiting(this.#waiting.filter((entry) => entry.sequence !== sequence));
     return true;
@@ -284,7 +291,10 @@ export class DeliveryLane {
     const { peerId } = this.#options;
     transport.connect(peerId, { signal }).then(() => {
       if (!transport.isConnected(peerId)) throw new CodedError("unavailable", `${peerId} is gone again`);
-    }).catch((error) => this.#fail(error)).finally(() => {
+    }).catch((error) => {
+      this.#fail(error);
+      if (!signal.aborted) this.#deps.onUnreachable?.(peerId);
+    }).finally(() => {
       this.#connecting = false;
       this.wake();
     });
@@ -318,7 +328,7 @@ export class DeliveryLane {
     this.#send(entry).then((answer) => {
       if (!this.#isInFlight(entry)) return;
       if (answer?.outcome === "busy" && !mayBeThere) this.#gone.delete(entry.sequence);
-      this.#settle(entry, this.#judge(entry, answer));
+      this.#settle(entry, this.#judge(entry, answer, { mayBeThere }));
     }, (error) => {
       if (!this.#isInFlight(entry)) return;
       this.#again(entry, error);
@@ -366,21 +376,29 @@ export class DeliveryLane {
   }
 
   /** Does what the answer says; undefined: none came in time. */
-  async #judge(entry: OutboxEntry, answer: Answer | undefined): Promise<void> {
+  async #judge(
+    entry: OutboxEntry,
+    answer: Answer | undefined,
+    options: { mayBeThere: boolean },
+  ): Promise<void> {
     if (this.#deps.signal.aborted) return;
     if (answer === undefined) {
       this.#tries.set(entry.sequence, (this.#tries.get(entry.sequence) ?? 0) + 1);
       return this.#putBack(entry);
     }
-    if (answer.outcome === "busy") return await this.#judgeBusy(entry, answer.reason);
+    if (answer.outcome === "busy") return await this.#judgeBusy(entry, answer.reason, options);
     this.#failures = 0;
     this.#pace *= 2;
     await this.#deps.onAnswered(entry, answer);
     this.#done(entry);
   }
 
-  async #judgeBusy(entry: OutboxEntry, reason: string): Promise<void> {
-    if (await this.#deps.onBusy(entry)) return this.#done(entry);
+  async #judgeBusy(
+    entry: OutboxEntry,
+    reason: string,
+    options: { mayBeThere: boolean },
+  ): Promise<void> {
+    if (await this.#deps.onBusy(entry, options)) return this.#done(entry);
     const error = new CodedError("resource_exhausted", `The peer cannot take it now: ${reason}`);
     const isNewTask = this.#options.lane === "requests" && entry.type === "send_task";
     if (!isNewTask) return this.#holdBack(entry, error);

@@ -16,12 +16,14 @@ import type {
   CallerTask,
   EnvelopeEncoder,
   EnvelopeTransport,
+  RouteFinder,
   TaskPage,
   TaskQuery,
   TaskStore,
 } from "./ports.ts";
 import { Questions } from "./questions.ts";
 import { isInterrupted, isTerminal } from "./state_machine.ts";
+import { Router, ROUTER_DEFAULTS, type RouterOptions } from "./router.ts";
 import { TaskLedger } from "./task_ledger.ts";
 import { checkDeadline } from "./validation.ts";
 import { type TaskUpdate, TaskWatch, type WatchOptions } from "./task_watch.ts";
@@ -46,6 +48,8 @@ export interface EngineDeps {
   streamed?: StreamedArtifacts;
   /** Decides which tasks of others are taken; without it all are. */
   admit?: AdmitTask;
+  /** Finds agents for tasks that are sent to a skill. Default: none can be. */
+  finder?: RouteFinder | undefined;
 }
 
 export interface EngineOptions extends Partial<CaretakerOptions> {
@@ -57,6 +61,7 @@ export interface EngineOptions extends Partial<CaretakerOptions> {
    */
   offers?: Partial<OfferLimits>;
   delivery?: DeliveryOptions;
+  routing?: Partial<RouterOptions>;
 }
 
 /** A task for an agent of this node, and the claim under which it has it (empty for none). */
@@ -82,6 +87,7 @@ export class Engine implements AsyncDisposable {
   readonly #agenda: Agenda;
   readonly #ledger: TaskLedger;
   readonly #questions: Questions;
+  readonly #router: Router;
   readonly #originator: Originator;
   readonly #assignee: Assignee;
   readonly #caretaker: Caretaker;
@@ -92,8 +98,8 @@ export class Engine implements AsyncDisposable {
   readonly #responses = new Map<string, Set<() => void>>();
 
   constructor(deps: EngineDeps, options: EngineOptions = {}) {
-    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined } = deps;
-    this.#deps = { ...deps, clock, streamed, admit };
+    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined, finder } = deps;
+    this.#deps = { ...deps, clock, streamed, admit, finder };
     const { store, logger } = deps;
     const caretaking = { ...CARETAKER_DEFAULTS, ...options };
     const tell = (peerId: string, body: EnvelopeBody) => this.#tell(peerId, body);
@@ -101,7 +107,8 @@ export class Engine implements AsyncDisposable {
       ...this.#deps,
       onAnswered: (entry, answer) => this.#caretaker.onAnswered(entry, answer),
       onExpired: (entry, options) => this.#caretaker.onExpired(entry, options),
-      onBusy: (entry) => this.#caretaker.onBusy(entry),
+      onBusy: (entry, options) => this.#caretaker.onBusy(entry, options),
+      onUnreachable: (peerId) => this.#router.peerUnreachable(peerId),
     }, options.delivery);
     this.#offers = new Offers({ clock, logger, onLapsed: (taskId) => this.#offerAgain(taskId) }, {
       total: 10_000,
@@ -118,15 +125,21 @@ export class Engine implements AsyncDisposable {
       watch: this.#watch,
       agenda: this.#agenda,
       dueOf: (record) => this.#caretaker.dueOf(record),
+      onRecord: (record) => this.#router.onRecord(record),
     }, { envelopeTtlMs: options.envelopeTtlMs ?? DAY_MS });
     const ledger = this.#ledger;
     const questions = this.#questions = new Questions({ ...parts, ledger });
-    this.#originator = new Originator({ ...parts, ledger });
+    const router = this.#router = new Router({ ...parts, ledger, stop: this.#stop.signal }, {
+      ...ROUTER_DEFAULTS,
+      ...options.routing,
+    });
+    this.#originator = new Originator({ ...parts, ledger, router });
     this.#assignee = new Assignee({ ...parts, ledger, streamed: (taskId) => streamed.references(taskId) });
     this.#caretaker = new Caretaker({
       ...parts,
       ledger,
       questions,
+      router,
       stop: this.#stop.signal,
       originator: this.#originator,
       assignee: this.#assignee,
@@ -136,6 +149,7 @@ export class Engine implements AsyncDisposable {
       ...parts,
       ledger,
       questions,
+      router,
       assignee: this.#assignee,
       resolve: (taskId, artifacts) => streamed.resolve(taskId, artifacts),
       onTaskResponse: (taskId) => this.#responded(taskId),
@@ -161,13 +175,15 @@ export class Engine implements AsyncDisposable {
     this.#stop.abort(closing);
     this.#watch.close(closing);
     this.#offers.close(closing);
+    await this.#router.close();
     await this.#delivery.close();
     await Promise.all(this.#running);
   }
 
   /**
    * Creates a task for a peer, or answers one that waits for input; once it resolves it is on disk. A peer that cannot be
-   * reached gets it later. @throws CodedError `invalid_argument`, `already_exists`, `failed_precondition` (a further message
+   * reached gets it later; a task for a skill goes to the first agent that takes it. @throws CodedError `invalid_argument`,
+   * `not_found` (nobody offers the skill), `already_exists`, `failed_precondition` (a further message
    * for a task that does not wait for one), `deadline_exceeded`, `resource_exhausted` (too much waits for the peer).
    */
   async sendTask(request: SendTask): Promise<Task> {
@@ -187,7 +203,7 @@ export class Engine implements AsyncDisposable {
   async refreshTask(taskId: string, options: { signal?: AbortSignal } = {}): Promise<Task> {
     const { transport } = this.#deps;
     const { direction, peerId, status } = await this.getTask(taskId);
-    if (direction === "inbound" || isTerminal(status)) return await this.getTask(taskId);
+    if (direction === "inbound" || peerId === "" || isTerminal(status)) return await this.getTask(taskId);
     const signal = AbortSignal.any([this.#stop.signal, ...options.signal ? [options.signal] : []]);
     if (!transport.isConnected(peerId)) await transport.connect(peerId, { signal });
     const response = this.#nextResponse(taskId);

@@ -8,6 +8,7 @@ import {
   type ChangeBody,
   changeOf,
   problemOf,
+  reasonOf,
   refusalOf,
   reportOf,
   type SendTaskBody,
@@ -18,12 +19,14 @@ import type { Offers } from "./offers.ts";
 import type { AdmitTask, Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
 import { canTransition, isInterrupted, isTerminal } from "./state_machine.ts";
+import type { Router } from "./router.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import {
   awaitsAnswer,
   DEADLINE_REASON,
   hasMessage,
   isRepetition,
+  isUnclaimed,
   newRecord,
   withMessageId,
 } from "./task_record.ts";
@@ -36,6 +39,7 @@ export interface InboxDeps {
   offers: Offers;
   delivery: Delivery;
   questions: Questions;
+  router: Pick<Router, "moveOn">;
   transport: Pick<EnvelopeTransport, "framingOf">;
   store: Pick<TaskStore, "wasRemoved">;
   clock: Clock;
@@ -240,10 +244,13 @@ export class Inbox {
   }
 
   async #takeReport(stored: StoredTask, change: Change, envelopeId: string): Promise<Refusal> {
-    const { ledger, resolve } = this.#deps;
+    const { ledger, resolve, router } = this.#deps;
     const { record } = stored;
     const { task } = record;
     if (change.status === "submitted" || isRepetition(record, change)) return undefined;
+    if (change.status === "rejected" && isUnclaimed(record)) {
+      return void await router.moveOn(stored, reasonOf(change), { envelopeId });
+    }
     const { message, ...quiet } = change;
     const isNew = message !== undefined && !hasMessage(task, message.messageId);
     if (change.status === task.status && !isNew) return undefined;

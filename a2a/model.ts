@@ -102,6 +102,15 @@ export interface TaskEvent {
   readonly messageId: string;
 }
 
+/** How a sent task finds its assignee when it names a skill instead of a peer; until one has it, its `peerId` is empty. */
+export interface TaskRoute {
+  readonly skillId: string;
+  /** Labels that the skill has to have. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Peers that did not take it, and why: it does not go to them again. */
+  readonly refusals: readonly { readonly peerId: string; readonly reason: string }[];
+}
+
 /** All that a node keeps of a task. */
 export interface TaskRecord {
   readonly task: Task;
@@ -115,6 +124,8 @@ export interface TaskRecord {
   readonly claimId: string;
   /** Sequence of the last envelope with a message for the assignee of a sent task; 0 for a received one. */
   readonly sendSequence: number;
+  /** Of a task that was sent to a skill. */
+  readonly route?: TaskRoute | undefined;
 }
 
 /** What travels between two engines. */

@@ -1,16 +1,19 @@
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
-import type { EnvelopeBody, Message, Task, TaskStatus, TraceContext } from "./model.ts";
+import type { EnvelopeBody, Message, Task, TaskRoute, TaskStatus, TraceContext } from "./model.ts";
 import type { EnvelopeTransport, StoredTask } from "./ports.ts";
 import { isInterrupted, isTerminal } from "./state_machine.ts";
+import type { Router } from "./router.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import { hasMessage, newRecord, withMessageId } from "./task_record.ts";
-import { checkId, checkMessage } from "./validation.ts";
+import { checkId, checkMessage, checkRoute } from "./validation.ts";
 
 /** A new task for another agent, or a further message of one that waits for input. */
 export interface SendTask {
+  /** Who gets it; empty for whoever offers the skill of `route`. */
   readonly peerId: string;
+  readonly route?: Pick<TaskRoute, "skillId" | "tags"> | undefined;
   readonly message: Message;
   readonly targetSkillId?: string | undefined;
   readonly contextId?: string | undefined;
@@ -32,6 +35,7 @@ export interface OriginatorDeps {
   delivery: Delivery;
   transport: EnvelopeTransport;
   clock: Clock;
+  router: Pick<Router, "checkOffered">;
 }
 
 const NO_TRACE: TraceContext = { traceParent: "", traceState: "" };
@@ -48,6 +52,7 @@ export class Originator {
   async send(request: SendTask): Promise<Task> {
     const { ledger, transport } = this.#deps;
     const { peerId, message } = request;
+    if (request.route !== undefined) checkRoute(request.route);
     if (peerId === transport.peerId) {
       throw new CodedError("invalid_argument", "Cannot send a task to this node itself: name another peer");
     }
@@ -83,6 +88,7 @@ export class Originator {
     const { ledger, delivery } = this.#deps;
     const { task, sendSequence } = stored.record;
     const { status, reason } = end;
+    if (task.peerId === "") return await this.end(stored, end);
     const unsent = task.generation === 1 ? await delivery.withdraw(task, sendSequence) : undefined;
     if (unsent !== undefined) {
       try {
@@ -113,11 +119,14 @@ export class Originator {
 
   async #create(taskId: string, request: SendTask): Promise<StoredTask | undefined> {
     const { ledger, clock } = this.#deps;
-    const { peerId, targetSkillId = "", metadata = {}, deadlineMs = 0, trace = NO_TRACE, caller } = request;
+    const { peerId, metadata = {}, deadlineMs = 0, trace = NO_TRACE, caller } = request;
+    const route = request.route && { ...request.route, refusals: [] };
+    const targetSkillId = route?.skillId ?? request.targetSkillId ?? "";
     if (deadlineMs !== 0 && deadlineMs <= clock.now()) {
       throw new CodedError("deadline_exceeded", "Cannot send the task: its deadline is over already");
     }
     const contextId = request.contextId || crypto.randomUUID();
+    if (route !== undefined) await this.#deps.router.checkOffered({ ...route, contextId });
     const message = withMessageId(request.message) ?? request.message;
     const record = newRecord({
       taskId,
@@ -134,14 +143,17 @@ export class Originator {
       deadlineMs,
       trace,
       ...(caller !== undefined && { caller }),
-    }, { awaitsAgent: false, sendSequence: 0, envelopeIds: [] });
-    return await ledger.create(record, [toSendTask(record.task, message)]);
+    }, { awaitsAgent: false, sendSequence: 0, envelopeIds: [], route });
+    return await ledger.create(record, route === undefined ? [toSendTask(record.task, message)] : []);
   }
 
   /** A task that is there already: the same request again, or the answer it waits for. */
-  async #continue(stored: StoredTask, { peerId, message }: SendTask): Promise<Task> {
+  async #continue(stored: StoredTask, { peerId, route, message }: SendTask): Promise<Task> {
     const { task } = stored.record;
-    if (task.direction !== "outbound" || task.peerId !== peerId) {
+    const isSame = route === undefined
+      ? task.peerId === peerId
+      : stored.record.route?.skillId === route.skillId;
+    if (task.direction !== "outbound" || !isSame) {
       throw new CodedError(
         "already_exists",
         `Task id ${task.taskId} belongs to another task: leave it out to get a new one`,
@@ -163,7 +175,8 @@ export class Originator {
   }
 }
 
-function toSendTask(task: Task, message: Message): EnvelopeBody {
+/** The envelope that takes a message of the task to its assignee. */
+export function toSendTask(task: Task, message: Message): EnvelopeBody {
   const { taskId, contextId, targetSkillId, metadata, deadlineMs } = task;
   return { type: "send_task", taskId, contextId, message, targetSkillId, metadata, deadlineMs };
 }

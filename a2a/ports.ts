@@ -149,5 +149,31 @@ export interface EnvelopeTransport {
   ): Promise<Answer>;
 }
 
+/** What an agent for a task is chosen by. */
+export interface RouteQuery {
+  readonly skillId: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Tasks of one conversation may belong together. */
+  readonly contextId: string;
+}
+
+/** Agents for a task. */
+export interface Candidates {
+  /** The one to try first comes first. */
+  readonly peerIds: readonly string[];
+  /** Who could not be asked, so that there may be others; empty when everybody was. */
+  readonly unasked: string;
+}
+
+/** What became of trying an agent. */
+export type RouteOutcome = "taken" | "busy" | "refused" | "unreachable";
+
+/** Finds agents for tasks that name a skill instead of a peer. */
+export interface RouteFinder {
+  find(query: RouteQuery, options: { signal: AbortSignal }): Promise<Candidates>;
+  /** Says what became of a try, for later choices. */
+  note(peerId: string, outcome: RouteOutcome): void;
+}
+
 /** Envelopes as bytes. @throws CodedError `resource_exhausted` or `invalid_argument` for one that cannot be sent. */
 export type EnvelopeEncoder = (envelope: Envelope) => Uint8Array;

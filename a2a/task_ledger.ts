@@ -6,7 +6,7 @@ import type { Change } from "./changes.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, OutboxEntry, OutboxLane, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
-import type { EnvelopeEncoder, StoredTask, TaskStep, TaskStore } from "./ports.ts";
+import type { EnvelopeEncoder, OutboxKey, StoredTask, TaskStep, TaskStore } from "./ports.ts";
 import { isTerminal } from "./state_machine.ts";
 import { amendedRecord, changedRecord, type RecordChange } from "./task_record.ts";
 import type { TaskWatch } from "./task_watch.ts";
@@ -18,8 +18,10 @@ export interface StepOptions extends RecordChange {
   readonly envelopes?: readonly EnvelopeBody[];
   /** Where they go, when it is not the end of their lane. */
   readonly place?: OutboxPlace;
-  /** What it is not to be told any more. */
-  readonly withdrawn?: readonly OutboxEntry[];
+  /** How long they are kept undelivered, in milliseconds, when it is less than usual. */
+  readonly ttlMs?: number;
+  /** What it is not to be told any more. A key alone: its delivery is coming to an end by itself. */
+  readonly withdrawn?: readonly (OutboxEntry | OutboxKey)[];
 }
 
 export interface TaskLedgerDeps {
@@ -32,6 +34,8 @@ export interface TaskLedgerDeps {
   agenda: Agenda;
   /** When the task has to be looked at again, in milliseconds since the Unix epoch. */
   dueOf: (record: TaskRecord) => number;
+  /** A record is as given, on disk. */
+  onRecord: (record: TaskRecord) => void;
 }
 
 /** The last moment a timestamp of the wire can name. */
@@ -68,6 +72,7 @@ export class TaskLedger {
   resume(record: TaskRecord): void {
     this.#deps.offers.update(record);
     this.#deps.agenda.plan(record.task.taskId, this.#deps.dueOf(record));
+    this.#deps.onRecord(record);
   }
 
   /** Has the task looked at again, at `atMs` in milliseconds since the Unix epoch. */
@@ -127,10 +132,11 @@ export class TaskLedger {
   async #commit(
     record: TaskRecord,
     revision: string | undefined,
-    { envelopes = [], withdrawn = [], place }: StepOptions,
+    { envelopes = [], withdrawn = [], place, ttlMs = Infinity }: StepOptions,
   ): Promise<StoredTask | undefined> {
     const { delivery } = this.#deps;
-    const outbox = envelopes.map((body) => this.#toEntry(record, body, place ?? placeOf(record)));
+    const to = place ?? placeOf(record);
+    const outbox = envelopes.map((body) => this.#toEntry(record, body, { ...to, ttlMs }));
     const sent = outbox.find(({ type }) => type === "send_task");
     const next = sent === undefined ? record : { ...record, sendSequence: sent.sequence };
     delivery.reserve(outbox);
@@ -145,7 +151,7 @@ export class TaskLedger {
       delivery.giveUp(outbox);
       return undefined;
     }
-    for (const entry of withdrawn) delivery.forget(entry);
+    for (const entry of withdrawn) if ("bytes" in entry) delivery.forget(entry);
     delivery.enqueue(outbox);
     this.#tell(record);
     return stored;
@@ -172,17 +178,23 @@ export class TaskLedger {
   }
 
   #tell(record: TaskRecord): void {
-    const { offers, watch, agenda, dueOf } = this.#deps;
+    const { offers, watch, agenda, dueOf, onRecord } = this.#deps;
     const { taskId, status } = record.task;
     offers.update(record);
     if (isTerminal(status)) agenda.drop(taskId);
     else agenda.plan(taskId, dueOf(record));
+    onRecord(record);
     watch.notify(taskId);
   }
 
-  #toEntry({ task }: TaskRecord, body: EnvelopeBody, { lane, sequence }: OutboxPlace): OutboxEntry {
+  #toEntry(
+    { task }: TaskRecord,
+    body: EnvelopeBody,
+    { lane, sequence, ttlMs }: OutboxPlace & { ttlMs: number },
+  ): OutboxEntry {
     const { clock, encode } = this.#deps;
     const nowMs = clock.now();
+    const keptMs = Math.min(ttlMs, this.#envelopeTtlMs === 0 ? Infinity : this.#envelopeTtlMs);
     const envelopeId = crypto.randomUUID();
     const bytes = encode({ envelopeId, timestampMs: nowMs, trace: task.trace, body });
     return {
@@ -194,7 +206,7 @@ export class TaskLedger {
       type: body.type,
       bytes,
       queuedAtMs: nowMs,
-      expiresAtMs: this.#envelopeTtlMs === 0 ? NEVER_MS : nowMs + this.#envelopeTtlMs,
+      expiresAtMs: Math.min(NEVER_MS, nowMs + keptMs),
     };
   }
 

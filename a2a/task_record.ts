@@ -1,5 +1,5 @@
 import type { Change } from "./changes.ts";
-import type { Message, Task, TaskEvent, TaskRecord } from "./model.ts";
+import type { Message, Task, TaskEvent, TaskRecord, TaskRoute } from "./model.ts";
 import { isInterrupted, isTerminal } from "./state_machine.ts";
 import { withMessage } from "./validation.ts";
 
@@ -16,6 +16,9 @@ export interface RecordChange {
   readonly claimId?: string;
   readonly sendSequence?: number;
   readonly cancelRequested?: boolean;
+  /** The peer that gets a task which names a skill; empty: none has it. */
+  readonly peerId?: string;
+  readonly route?: TaskRoute;
   /** The envelope that brought the change; empty for none. */
   readonly envelopeId?: string;
 }
@@ -23,7 +26,7 @@ export interface RecordChange {
 /** A task as it begins. */
 export function newRecord(
   task: Omit<Task, "generation" | "updatedAtMs" | "cancelRequested">,
-  kept: Pick<TaskRecord, "awaitsAgent" | "sendSequence" | "envelopeIds">,
+  kept: Pick<TaskRecord, "awaitsAgent" | "sendSequence" | "envelopeIds" | "route">,
 ): TaskRecord {
   const { status, createdAtMs: atMs } = task;
   return {
@@ -69,9 +72,15 @@ export function changedRecord(
 
 /** The record after a change that is this node's own affair. */
 export function amendedRecord(record: TaskRecord, change: RecordChange): TaskRecord {
-  const { awaitsAgent, claimId, sendSequence, cancelRequested, envelopeId = "" } = change;
+  const { awaitsAgent, claimId, sendSequence, cancelRequested, peerId, envelopeId = "" } = change;
+  const { task, route } = record;
+  const isSame = cancelRequested === undefined && peerId === undefined;
   return {
-    task: cancelRequested === undefined ? record.task : { ...record.task, cancelRequested },
+    task: isSame ? task : {
+      ...task,
+      cancelRequested: cancelRequested ?? task.cancelRequested,
+      peerId: peerId ?? task.peerId,
+    },
     events: record.events,
     envelopeIds: envelopeId === ""
       ? record.envelopeIds
@@ -79,6 +88,7 @@ export function amendedRecord(record: TaskRecord, change: RecordChange): TaskRec
     awaitsAgent: awaitsAgent ?? record.awaitsAgent,
     claimId: claimId ?? record.claimId,
     sendSequence: sendSequence ?? record.sendSequence,
+    route: change.route ?? route,
   };
 }
 
@@ -101,6 +111,11 @@ export function awaitsAnswer({ task, events }: TaskRecord): boolean {
   );
   const last = events.findLast(({ status, messageId }) => isInterrupted(status) || saidByUser.has(messageId));
   return last !== undefined && isInterrupted(last.status) && !saidByUser.has(last.messageId);
+}
+
+/** Whether a sent task names a skill and no agent has been heard of yet, so that it may still go to another one. */
+export function isUnclaimed({ task, route }: TaskRecord): boolean {
+  return route !== undefined && task.status === "submitted" && task.generation === 1 && !task.cancelRequested;
 }
 
 /** Whether the task already has the message. */

@@ -3,6 +3,7 @@ import type { Message } from "./model.ts";
 
 const MAX_ID_LENGTH = 256;
 const MAX_PARTS = 1000;
+const MAX_TAGS = 32;
 /** The first and last moment a timestamp of the wire can name. */
 const MIN_TIME_MS = Date.parse("0001-01-01T00:00:00Z");
 const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
@@ -35,6 +36,24 @@ export function checkMessage(message: Message | undefined): void {
       `The message has ${message.parts.length} parts: ${MAX_PARTS} at most`,
     );
   }
+}
+
+/** Refuses what no skill can be found by. @throws CodedError `invalid_argument`. */
+export function checkRoute(
+  { skillId, tags }: { skillId: string; tags: Readonly<Record<string, string>> },
+): void {
+  if (skillId.trim() === "" || skillId.length > MAX_ID_LENGTH || /\p{Cc}/u.test(skillId)) {
+    throw new CodedError(
+      "invalid_argument",
+      `A skill is named by 1 to ${MAX_ID_LENGTH} printable characters`,
+    );
+  }
+  const pairs = Object.entries(tags);
+  if (pairs.length <= MAX_TAGS && pairs.every((pair) => pair.join("=").length <= MAX_ID_LENGTH)) return;
+  throw new CodedError(
+    "invalid_argument",
+    `A skill is looked for by ${MAX_TAGS} tags of ${MAX_ID_LENGTH} characters at most`,
+  );
 }
 
 /** Refuses a deadline, in milliseconds since the Unix epoch, that no timestamp can name. @throws CodedError `invalid_argument`. */

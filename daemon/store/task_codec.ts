@@ -8,7 +8,7 @@ import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 
 /** A record as it lies in the store. */
 export function encodeTaskRecord(record: TaskRecord): Uint8Array {
-  const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence } = record;
+  const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence, route } = record;
   return toBinary(
     TaskRecordSchema,
     create(TaskRecordSchema, {
@@ -23,6 +23,13 @@ export function encodeTaskRecord(record: TaskRecord): Uint8Array {
       awaitsAgent,
       claimId,
       sendSequence: BigInt(sendSequence),
+      ...(route && {
+        route: {
+          skillId: route.skillId,
+          tags: { ...route.tags },
+          refusals: route.refusals.map((refusal) => ({ ...refusal })),
+        },
+      }),
     }),
   );
 }
@@ -30,7 +37,7 @@ export function encodeTaskRecord(record: TaskRecord): Uint8Array {
 /** A record from the store. @throws CodedError `data_loss`. */
 export function decodeTaskRecord(taskId: string, bytes: Uint8Array): TaskRecord {
   try {
-    const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence } = fromBinary(
+    const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence, route } = fromBinary(
       TaskRecordSchema,
       bytes,
     );
@@ -48,6 +55,13 @@ export function decodeTaskRecord(taskId: string, bytes: Uint8Array): TaskRecord 
       awaitsAgent,
       claimId,
       sendSequence: Number(sendSequence),
+      ...(route && {
+        route: {
+          skillId: route.skillId,
+          tags: route.tags,
+          refusals: route.refusals.map(({ peerId, reason }) => ({ peerId, reason })),
+        },
+      }),
     };
   } catch (cause) {
     throw new CodedError("data_loss", `The record of task ${taskId} is damaged`, { cause });

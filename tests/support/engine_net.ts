@@ -9,6 +9,7 @@ import {
   type EnvelopeTransport,
   type Message,
   type OfferedTask,
+  type RouteFinder,
   type Task,
 } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
@@ -51,7 +52,7 @@ export class EngineNet implements AsyncDisposable {
   /** Starts an engine called `name`, over `kv` when a former one is to be continued. */
   async start(
     name: string,
-    options: EngineOptions & { kv?: KvStore; admit?: AdmitTask } = {},
+    options: EngineOptions & { kv?: KvStore; admit?: AdmitTask; finder?: RouteFinder } = {},
   ): Promise<EngineNode> {
     const kv = options.kv ?? createMemoryKvStore();
     const sent: Envelope[] = [];
@@ -64,7 +65,8 @@ export class EngineNet implements AsyncDisposable {
       encode: encodeEnvelope,
       ...options.admit && { admit: options.admit },
     };
-    const engine = new Engine({ ...deps, transport: this.#transport(name, sent) }, options);
+    const transport = this.#transport(name, sent);
+    const engine = new Engine({ ...deps, transport, finder: options.finder }, options);
     const node = { name, engine, kv, sent, logged };
     this.nodes.set(name, node);
     await engine.start();

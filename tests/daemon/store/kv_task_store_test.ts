@@ -42,6 +42,7 @@ function recordOf(taskId: string, changes: Partial<TaskRecord["task"]> = {}): Ta
     awaitsAgent: true,
     claimId: "claim",
     sendSequence: 7,
+    route: { skillId: "s", tags: { k: "v" }, refusals: [{ peerId: "q", reason: "no" }] },
   };
 }
 

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/store/v1/records.proto.
  */
 export const file_agentanycast_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIr4BCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAyKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUilAEKEENhbGxlclRhc2tSZWNvcmQSLgoKdXBkYXRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEgoKY29udGV4dF9pZBgDIAEoCRIPCgdwZWVyX2lkGAQgASgJIkMKEVJlbW92ZWRUYXNrUmVjb3JkEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImcKCkNhcmRSZWNvcmQSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlMKEVBlZXJBZGRyZXNzUmVjb3JkEhEKCWFkZHJlc3NlcxgBIAMoCRIrCgdzZWVuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
+  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIvUBCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAxI1CgVyb3V0ZRgHIAEoCzImLmFnZW50YW55Y2FzdC5zdG9yZS52MS5UYXNrUm91dGVSZWNvcmQizQEKD1Rhc2tSb3V0ZVJlY29yZBIQCghza2lsbF9pZBgBIAEoCRI+CgR0YWdzGAIgAygLMjAuYWdlbnRhbnljYXN0LnN0b3JlLnYxLlRhc2tSb3V0ZVJlY29yZC5UYWdzRW50cnkSOwoIcmVmdXNhbHMYAyADKAsyKS5hZ2VudGFueWNhc3Quc3RvcmUudjEuUm91dGVSZWZ1c2FsUmVjb3JkGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjUKElJvdXRlUmVmdXNhbFJlY29yZBIPCgdwZWVyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUilAEKEENhbGxlclRhc2tSZWNvcmQSLgoKdXBkYXRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEgoKY29udGV4dF9pZBgDIAEoCRIPCgdwZWVyX2lkGAQgASgJIkMKEVJlbW92ZWRUYXNrUmVjb3JkEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImcKCkNhcmRSZWNvcmQSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlMKEVBlZXJBZGRyZXNzUmVjb3JkEhEKCWFkZHJlc3NlcxgBIAMoCRIrCgdzZWVuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
 
 /**
  * A task, sent or received.
@@ -65,6 +65,13 @@ export type TaskRecord = Message<"agentanycast.store.v1.TaskRecord"> & {
    * @generated from field: int64 send_sequence = 6;
    */
   sendSequence: bigint;
+
+  /**
+   * How a sent task finds its assignee; unset when it was sent to a peer.
+   *
+   * @generated from field: agentanycast.store.v1.TaskRouteRecord route = 7;
+   */
+  route?: TaskRouteRecord | undefined;
 };
 
 /**
@@ -73,6 +80,63 @@ export type TaskRecord = Message<"agentanycast.store.v1.TaskRecord"> & {
  */
 export const TaskRecordSchema: GenMessage<TaskRecord> = /*@__PURE__*/
   messageDesc(file_agentanycast_store_v1_records, 0);
+
+/**
+ * A task that was sent to a skill.
+ *
+ * @generated from message agentanycast.store.v1.TaskRouteRecord
+ */
+export type TaskRouteRecord = Message<"agentanycast.store.v1.TaskRouteRecord"> & {
+  /**
+   * @generated from field: string skill_id = 1;
+   */
+  skillId: string;
+
+  /**
+   * Labels that the skill has to have.
+   *
+   * @generated from field: map<string, string> tags = 2;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * Peers that have not taken it.
+   *
+   * @generated from field: repeated agentanycast.store.v1.RouteRefusalRecord refusals = 3;
+   */
+  refusals: RouteRefusalRecord[];
+};
+
+/**
+ * Describes the message agentanycast.store.v1.TaskRouteRecord.
+ * Use `create(TaskRouteRecordSchema)` to create a new message.
+ */
+export const TaskRouteRecordSchema: GenMessage<TaskRouteRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 1);
+
+/**
+ * Why a peer has not taken a task.
+ *
+ * @generated from message agentanycast.store.v1.RouteRefusalRecord
+ */
+export type RouteRefusalRecord = Message<"agentanycast.store.v1.RouteRefusalRecord"> & {
+  /**
+   * @generated from field: string peer_id = 1;
+   */
+  peerId: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.RouteRefusalRecord.
+ * Use `create(RouteRefusalRecordSchema)` to create a new message.
+ */
+export const RouteRefusalRecordSchema: GenMessage<RouteRefusalRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 2);
 
 /**
  * One change of a task.
@@ -108,7 +172,7 @@ export type TaskEventRecord = Message<"agentanycast.store.v1.TaskEventRecord"> &
  * Use `create(TaskEventRecordSchema)` to create a new message.
  */
 export const TaskEventRecordSchema: GenMessage<TaskEventRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 1);
+  messageDesc(file_agentanycast_store_v1_records, 3);
 
 /**
  * An envelope that its receiver has not acknowledged yet.
@@ -164,7 +228,7 @@ export type OutboxRecord = Message<"agentanycast.store.v1.OutboxRecord"> & {
  * Use `create(OutboxRecordSchema)` to create a new message.
  */
 export const OutboxRecordSchema: GenMessage<OutboxRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 2);
+  messageDesc(file_agentanycast_store_v1_records, 4);
 
 /**
  * A task of somebody who came in over HTTP or the like, in short: what his lists are made from.
@@ -200,7 +264,7 @@ export type CallerTaskRecord = Message<"agentanycast.store.v1.CallerTaskRecord">
  * Use `create(CallerTaskRecordSchema)` to create a new message.
  */
 export const CallerTaskRecordSchema: GenMessage<CallerTaskRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 3);
+  messageDesc(file_agentanycast_store_v1_records, 5);
 
 /**
  * A received task whose record was removed, so that a late repetition is not taken for a new one.
@@ -221,7 +285,7 @@ export type RemovedTaskRecord = Message<"agentanycast.store.v1.RemovedTaskRecord
  * Use `create(RemovedTaskRecordSchema)` to create a new message.
  */
 export const RemovedTaskRecordSchema: GenMessage<RemovedTaskRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 4);
+  messageDesc(file_agentanycast_store_v1_records, 6);
 
 /**
  * The last card received from a peer.
@@ -247,7 +311,7 @@ export type CardRecord = Message<"agentanycast.store.v1.CardRecord"> & {
  * Use `create(CardRecordSchema)` to create a new message.
  */
 export const CardRecordSchema: GenMessage<CardRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 5);
+  messageDesc(file_agentanycast_store_v1_records, 7);
 
 /**
  * Where a peer was reached, to find it again after a restart.
@@ -275,5 +339,5 @@ export type PeerAddressRecord = Message<"agentanycast.store.v1.PeerAddressRecord
  * Use `create(PeerAddressRecordSchema)` to create a new message.
  */
 export const PeerAddressRecordSchema: GenMessage<PeerAddressRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 6);
+  messageDesc(file_agentanycast_store_v1_records, 8);
 
