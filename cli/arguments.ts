@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { parseDuration } from "../core/config.ts";
+import { parseDuration } from "../core/setting.ts";
 import { errorMessage } from "../core/errors.ts";
 
 /** Longest wait that can be asked for, in seconds: a week. */

@@ -1,12 +1,14 @@
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
-import { type Config, loadConfig } from "../core/config.ts";
-import { type Setting, SETTINGS } from "../core/settings.ts";
+import { type Config, DAEMON_SETTINGS, loadConfig } from "../core/config.ts";
+import { type NamedSetting, namedSettings } from "../core/resolve_settings.ts";
 import { CodedError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import type { GoFlagKind } from "./go_flags.ts";
 import type { GlobalOptions } from "./verb.ts";
 
+/** The settings that can be given on the command line. */
+const SETTINGS = namedSettings(DAEMON_SETTINGS).filter(({ called }) => called.flag !== null);
 /** Settings that are options of every verb. */
 const GLOBAL_FLAGS = ["home", "config"];
 
@@ -33,7 +35,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 /** Adds the options that every verb takes to the program. */
 export function addGlobalOptions(program: Command): void {
-  for (const setting of SETTINGS.filter(({ flag }) => GLOBAL_FLAGS.includes(flag))) {
+  for (const setting of SETTINGS.filter(isGlobal)) {
     program.addOption(toOption(setting));
   }
   program.option("--relay <multiaddr>", "relay or peer to stay connected to (repeatable)", collect);
@@ -42,7 +44,7 @@ export function addGlobalOptions(program: Command): void {
 
 /** Adds an option for each setting, and those of other implementations that SDKs may pass. */
 export function addDaemonOptions(command: Command): void {
-  for (const setting of SETTINGS.filter(({ flag }) => !GLOBAL_FLAGS.includes(flag))) {
+  for (const setting of SETTINGS.filter((setting) => !isGlobal(setting))) {
     command.addOption(toOption(setting));
   }
   command.option("--no-mdns", "same as --enable-mdns=false");
@@ -56,7 +58,7 @@ export function addDaemonOptions(command: Command): void {
 /** All flags of a daemon, for {@link normalizeGoFlags}. */
 export function daemonFlags(): ReadonlyMap<string, GoFlagKind> {
   return new Map<string, GoFlagKind>([
-    ...SETTINGS.map(({ flag, kind }) => [flag, kind === "bool" ? "switch" : "value"] as const),
+    ...SETTINGS.map((setting) => [flagOf(setting), setting.arity === "switch" ? "switch" : "value"] as const),
     ...Object.keys(IGNORED_FLAGS).map((flag) => [flag, "value"] as const),
     ...Object.entries(UNAVAILABLE_FLAGS),
     ...["version", "help", "verbose", "no-mdns", "stop-with-stdin"].map((flag) => [flag, "switch"] as const),
@@ -72,7 +74,8 @@ export function toConfig(options: GlobalOptions, { homeOfSocket = false } = {}):
   const given = options as Options;
   refuseUnavailable(given);
   const flags: Record<string, string | readonly string[]> = {};
-  for (const { flag } of SETTINGS) {
+  for (const setting of SETTINGS) {
+    const flag = flagOf(setting);
     const value = given[toOptionName(flag)];
     if (value === true) flags[flag] = "true";
     else if (typeof value === "string" || Array.isArray(value)) flags[flag] = value;
@@ -83,7 +86,7 @@ export function toConfig(options: GlobalOptions, { homeOfSocket = false } = {}):
   if (homeOfSocket && socket !== undefined && !Deno.env.get("AGENTANYCAST_HOME")) {
     flags.home ??= dirname(socket);
   }
-  const config = loadConfig(flags);
+  const { config } = loadConfig(flags);
   return Object.freeze({ ...config, bootstrapPeers: [...config.bootstrapPeers, ...options.relay ?? []] });
 }
 
@@ -96,10 +99,19 @@ function refuseUnavailable(options: Options): void {
   throw new CodedError("invalid_argument", `--${asked} is not available in version ${VERSION}: leave it out`);
 }
 
-function toOption({ flag, kind, help }: Setting): Option {
-  const isList = kind === "list";
+function flagOf({ called }: NamedSetting): string {
+  return called.flag ?? "";
+}
+
+function isGlobal(setting: NamedSetting): boolean {
+  return GLOBAL_FLAGS.includes(flagOf(setting));
+}
+
+function toOption(setting: NamedSetting): Option {
+  const { arity, help } = setting;
+  const isList = arity === "list";
   const option = new Option(
-    `--${flag} ${kind === "bool" ? "[true|false]" : isList ? "<a,b>" : "<value>"}`,
+    `--${flagOf(setting)} ${arity === "switch" ? "[true|false]" : isList ? "<a,b>" : "<value>"}`,
     isList ? `${help} (repeatable)` : help,
   );
   return isList ? option.argParser(collect) : option;

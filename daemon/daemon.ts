@@ -126,11 +126,11 @@ function openHost(
 function engineOptions(config: Config): EngineOptions {
   return {
     envelopeTtlMs: config.offlineQueueTtlMs,
-    agentTimeoutMs: config.tasksAgentTimeoutMs,
-    idleTimeoutMs: config.tasksIdleTimeoutMs,
-    keepMs: config.tasksKeepMs,
-    keepTasks: config.tasksKeepCount,
-    offers: { leaseMs: config.tasksClaimLeaseMs },
+    agentTimeoutMs: config.tasks.agentTimeoutMs,
+    idleTimeoutMs: config.tasks.idleTimeoutMs,
+    keepMs: config.tasks.keepMs,
+    keepTasks: config.tasks.keepCount,
+    offers: { leaseMs: config.tasks.claimLeaseMs },
     delivery: { room: { maxPerPeer: config.offlineQueueMax } },
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type ConfigSources, parseDuration, resolveConfig } from "../../core/config.ts";
-import { SETTINGS } from "../../core/settings.ts";
+import { DAEMON_SETTINGS, resolveConfig } from "../../core/config.ts";
+import { type ConfigSources, lineOf, namedSettings, resolveSettings } from "../../core/resolve_settings.ts";
+import { parseDuration } from "../../core/setting.ts";
 
 function resolveWith(sources: Partial<ConfigSources> & { file?: string } = {}) {
   const { file, ...rest } = sources;
@@ -77,9 +78,41 @@ Deno.test("parseDuration() reads durations of the existing configuration files",
   for (const bad of ["", "5", "h", "-1s", "1w"]) assert.throws(() => parseDuration(bad), SyntaxError);
 });
 
-Deno.test("SETTINGS name each flag, variable and file key once", () => {
+Deno.test("DAEMON_SETTINGS name each flag, variable and file key once", () => {
   for (const name of ["flag", "env", "toml"] as const) {
-    const names = SETTINGS.flatMap((setting) => setting[name] ?? []);
+    const names = namedSettings(DAEMON_SETTINGS).flatMap(({ called }) => called[name] ?? []);
     assert.equal(new Set(names).size, names.length);
   }
+});
+
+Deno.test("resolveConfig() names the line of an unknown key and the key that was meant", () => {
+  const file = '# mine\n[tasks]\nkeep = "5d"\nkeep_cuont = 7';
+  assert.throws(
+    () => resolveWith({ file }),
+    /config\.toml:4: unknown key "tasks\.keep_cuont": did you mean "tasks\.keep_count"\?/,
+  );
+});
+
+Deno.test("resolveSettings() says where each value comes from", () => {
+  const { origins, config } = resolveSettings(DAEMON_SETTINGS, {
+    flags: { "log-level": "debug" },
+    env: { AGENTANYCAST_TASKS_KEEP: "2d" },
+    userHome: "/home/me",
+    readFile: () => "\n[tasks]\nkeep_count = 5",
+  });
+  assert.equal(config.tasks.keepCount, 5);
+  assert.deepEqual(
+    ["log_level", "tasks.keep", "tasks.keep_count", "key_path"].map((key) => origins.get(key)),
+    [
+      "--log-level",
+      "AGENTANYCAST_TASKS_KEEP",
+      "/home/me/.agentanycast/config.toml:3",
+      "default",
+    ],
+  );
+});
+
+Deno.test("lineOf() finds keys of sections, dotted keys and lists of tables", () => {
+  const text = 'a = 1\n[s]\nb = 2\n[[s.rule]]\nfrom = "x"';
+  assert.deepEqual(["a", "s.b", "s.rule", "b"].map((name) => lineOf(text, name)), [1, 3, 4, undefined]);
 });
