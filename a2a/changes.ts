@@ -36,6 +36,7 @@ export function changeOf(body: ChangeBody): Change {
 
 /** The envelopes that report a change of a received task to its sender, who may only know the order of states of 1.0. */
 export function reportOf(task: Task, change: Change, framing: Framing | undefined): EnvelopeBody[] {
+  if (framing === "none") return [];
   const { taskId } = task;
   const { message, artifacts = [], errorMessage = "" } = change;
   const steps = framing === "2.0" ? [change.status] : reportedSteps(task.status, change.status);

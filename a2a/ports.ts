@@ -123,10 +123,11 @@ export interface TaskRequest {
 export type AdmitTask = (request: TaskRequest) => string | undefined | Promise<string | undefined>;
 
 /**
- * What an engine speaks: `2.0`, or the `1.0` of the existing network, which neither confirms a cancellation nor answers
- * `get_task`, and takes a task's states only in its own stricter order.
+ * What the other side of a task speaks: `2.0`, or the `1.0` of the existing network, which neither confirms a cancellation
+ * nor answers `get_task`, and takes a task's states only in its own stricter order. A caller at this node reads how its task
+ * stands and is sent nothing: `none`.
  */
-export type Framing = "1.0" | "2.0";
+export type Framing = "1.0" | "2.0" | "none";
 
 /** The way to other engines. */
 export interface EnvelopeTransport {

@@ -1,6 +1,7 @@
 /**
- * HTTP as the bridges, the relay and the webhooks need it: requests to URLs that strangers may have chosen. Imports only
- * `core/`; whoever makes a thing here disposes of it.
+/**
+ * HTTP in and out: the server under every HTTP wire, and requests to URLs that strangers may have chosen. Knows bytes and
+ * requests, not tasks. Imports `core/` only; whoever starts a server closes it.
  *
  * @module
  */
@@ -8,3 +9,4 @@ export { parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
 export type { TlsFiles } from "./pinned_request.ts";
 export { createSafeFetch, type SafeFetch, type SafeFetchInit, type SafeFetchOptions } from "./safe_fetch.ts";
+export { type HttpServer, type HttpServerDeps, type HttpServerOptions, startHttpServer } from "./server.ts";

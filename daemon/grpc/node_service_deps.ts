@@ -1,5 +1,6 @@
 import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
+import type { AgentNetwork } from "../agent_network.ts";
 import type { CardBook } from "../cards.ts";
 
 /** Cards over the network. */
@@ -15,6 +16,7 @@ export interface CardExchange {
 /** What the services work with. */
 export interface NodeServiceDeps {
   engine: Engine;
+  network: AgentNetwork;
   streams: ArtifactStreams;
   host: P2pHost;
   cards: CardBook;

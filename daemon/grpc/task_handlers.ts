@@ -1,9 +1,9 @@
 import type { AgentCard, Engine, Task, TaskUpdate } from "../../a2a/mod.ts";
 import { isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
-import { VERSION } from "../../core/version.ts";
 import type { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import type { NodeService, SendTaskRequest } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import type { TaskTarget } from "../agent_network.ts";
 import { toCard } from "../convert/card.ts";
 import {
   fromArtifact,
@@ -27,17 +27,17 @@ const MAX_CLAIMS = 1_000;
 const CARD_WAIT_MS = 200;
 
 /** What a program asks about tasks it sends. */
-export function taskClientHandlers({ engine, host }: NodeServiceDeps) {
+export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
   const answer = (task: Task) => ({ task: toTask(task, host.peerId) });
   return {
-    sendTask: async (request, { metadata: headers }) => {
+    sendTask: async (request, { metadata: headers, signal }) => {
       if (request.message === undefined) {
         throw new CodedError("invalid_argument", "The request has no message");
       }
       const message = fromMessage(request.message, "user");
       const { taskId, contextId, targetSkillId, metadata, deadline } = request;
       const sent = {
-        peerId: targetOf(request),
+        target: targetOf(request),
         message: { ...message, createdAtMs: message.createdAtMs || Date.now() },
         taskId,
         contextId,
@@ -49,7 +49,7 @@ export function taskClientHandlers({ engine, host }: NodeServiceDeps) {
           traceState: headers.get("tracestate") ?? "",
         },
       };
-      return answer(await engine.sendTask(sent));
+      return answer(await network.send(sent, { signal }));
     },
     getTask: async ({ taskId, refresh }, { signal }) =>
       answer(refresh ? await engine.refreshTask(taskId, { signal }) : await engine.getTask(taskId)),
@@ -173,22 +173,16 @@ function toUpdate({ taskId, generation, status, message, artifacts, errorMessage
   };
 }
 
-function targetOf({ target }: SendTaskRequest): string {
+function targetOf({ target }: SendTaskRequest): TaskTarget {
   switch (target.case) {
     case "peerId":
-      return checkPeerId(target.value);
+      return { kind: "peer", peerId: checkPeerId(target.value) };
     case "skillId":
-      throw new CodedError(
-        "unimplemented",
-        `Sending to a skill is not available in version ${VERSION}: name a peer id`,
-      );
+      return { kind: "skill", skillId: target.value };
     case "url":
-      throw new CodedError(
-        "unimplemented",
-        `Sending to a URL is not available in version ${VERSION}: name a peer id`,
-      );
+      return { kind: "url", url: target.value };
     case undefined:
-      throw new CodedError("invalid_argument", "The request has no target: name a peer id");
+      throw new CodedError("invalid_argument", "The request has no target: name a peer id, a skill or a URL");
     default:
       return target satisfies never;
   }

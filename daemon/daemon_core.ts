@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import { type ArtifactStreams, Engine, type EngineOptions } from "../a2a/mod.ts";
+import type { Config } from "../core/config.ts";
+import type { Logger } from "../core/log.ts";
+import { VERSION } from "../core/version.ts";
+import { type Identity, openIdentity } from "../identity/mod.ts";
+import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
+import { openP2pHost, type P2pHost } from "../p2p/mod.ts";
+import { AgentNetwork } from "./agent_network.ts";
+import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
+import { CardBook } from "./cards.ts";
+import { encodeEnvelope } from "./convert/envelope.ts";
+import { makeHome } from "./home.ts";
+import { callerRoute, routeTransports } from "./routed_transport.ts";
+import { PeerAddresses } from "./store/peer_addresses.ts";
+import { PeerWire } from "./peer/mod.ts";
+import { KvTaskStore } from "./store/kv_task_store.ts";
+
+/** What the wires of a daemon work with: the store, the network and the engine. */
+export interface DaemonCore {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly identity: Identity;
+  readonly kv: KvStore;
+  readonly cards: CardBook;
+  readonly host: P2pHost;
+  readonly wire: PeerWire;
+  readonly engine: Engine;
+  readonly streams: ArtifactStreams;
+  readonly network: AgentNetwork;
+}
+
+/** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
+export async function openDaemonCore(
+  config: Config,
+  { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
+): Promise<DaemonCore> {
+  await makeHome(config.home, logger);
+  const identity = await openIdentity(config.keyPath);
+  const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
+  const cards = await CardBook.open({ kv, identity, logger });
+  const addresses = stack.use(new PeerAddresses({ kv, logger }));
+  const store = new KvTaskStore({ kv, logger });
+  const artifacts = await openArtifactStreams({
+    folder: join(config.home, "artifacts"),
+    store,
+    host: () => host,
+    engine: () => engine,
+    logger: logger.child({ wire: "artifacts" }),
+  });
+  const wire = new PeerWire({ cards, artifacts, logger: logger.child({ wire: "p2p" }) }, {
+    fastLane: config.enableFastLane,
+  });
+  const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger }));
+  await addresses.restore(host);
+  stack.use(wire);
+  stack.use(artifacts);
+  const engine = stack.use(
+    new Engine({
+      store,
+      streamed: artifacts.streamed,
+      transport: routeTransports(wire.openTransport(host), [callerRoute]),
+      encode: encodeEnvelope,
+      logger,
+    }, engineOptions(config)),
+  );
+  await engine.start();
+  wire.serve(host, engine);
+  const network = new AgentNetwork({
+    ...{ engine, host, cards },
+    cardOf: (peerId, options) => wire.cardOf(peerId, options),
+  });
+  return { config, logger, identity, kv, cards, host, wire, engine, streams: artifacts.streams, network };
+}
+
+function openHost(
+  config: Config,
+  { seed, wire, addresses, logger }: {
+    seed: Uint8Array;
+    wire: PeerWire;
+    addresses: PeerAddresses;
+    logger: Logger;
+  },
+): Promise<P2pHost> {
+  const onPeerAddresses = addresses.note.bind(addresses);
+  return openP2pHost({
+    seed,
+    handlers: { ...wire.handlers, onPeerAddresses },
+    logger: logger.child({ room: "p2p" }),
+  }, {
+    listen: config.listenAddrs,
+    bootstrapPeers: config.bootstrapPeers,
+    channelProtocols: wire.channelProtocols,
+    mdns: {
+      enabled: config.enableMdns,
+      serviceTag: config.mdnsServiceTag,
+      interfaces: config.mdnsInterfaces,
+    },
+    agentVersion: `agentanycast/${VERSION}`,
+  });
+}
+
+function engineOptions(config: Config): EngineOptions {
+  return {
+    envelopeTtlMs: config.offlineQueueTtlMs,
+    agentTimeoutMs: config.tasks.agentTimeoutMs,
+    idleTimeoutMs: config.tasks.idleTimeoutMs,
+    keepMs: config.tasks.keepMs,
+    keepTasks: config.tasks.keepCount,
+    offers: { leaseMs: config.tasks.claimLeaseMs },
+    delivery: { room: { maxPerPeer: config.offlineQueueMax } },
+  };
+}
