@@ -38,8 +38,8 @@ const GEN_FOLDERS = ["artifacts", "convert", "grpc", "peer", "store"];
 
 /** Which folders may import a library; `*` stands for the rest of a name. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
-  "hono": ["http", "daemon/bridge", "daemon/anp", "daemon/mcp", "relay"],
-  "hono/*": ["http", "daemon/bridge", "daemon/anp", "daemon/mcp", "relay"],
+  "hono": ["http", "daemon/bridge", "daemon/anp", "mcp", "relay"],
+  "hono/*": ["http", "daemon/bridge", "daemon/anp", "mcp", "relay"],
   "libp2p": ["p2p"],
   "@libp2p/*": ["p2p"],
   "@multiformats/*": ["p2p"],
