@@ -9,14 +9,27 @@ const ED25519_MULTICODEC = Uint8Array.of(0xed, 0x01);
 
 /** The `did:key:z6Mk…` of a peer id. Throws `invalid_argument` for what is no Ed25519 peer id. */
 export function toDidKey(peerId: string): string {
-  return DID_KEY_PREFIX + encodeKey(ED25519_MULTICODEC, publicKeyFromPeerId(peerId));
+  return `did:key:${toMultibaseKey(publicKeyFromPeerId(peerId))}`;
+}
+
+/** Whether `text` is a did:key that {@link fromDidKey} takes. */
+export function isDidKey(text: string): boolean {
+  return text.startsWith(DID_KEY_PREFIX) && fromMultibaseKey(text.slice("did:key:".length)) !== undefined;
+}
+
+/** An Ed25519 public key as a Multikey (`z6Mk…`). `RangeError` when it has not 32 bytes. */
+export function toMultibaseKey(publicKey: Uint8Array): string {
+  return `z${encodeKey(ED25519_MULTICODEC, publicKey)}`;
+}
+
+/** The Ed25519 public key in a Multikey (`z6Mk…`); undefined for any other text. */
+export function fromMultibaseKey(text: string): Uint8Array | undefined {
+  return text.startsWith("z") ? decodeKey(ED25519_MULTICODEC, text.slice(1)) : undefined;
 }
 
 /** The peer id of an Ed25519 did:key. Throws `invalid_argument` for anything but the one form of such a DID. */
 export function fromDidKey(did: string): string {
-  const key = did.startsWith(DID_KEY_PREFIX)
-    ? decodeKey(ED25519_MULTICODEC, did.slice(DID_KEY_PREFIX.length))
-    : undefined;
+  const key = did.startsWith(DID_KEY_PREFIX) ? fromMultibaseKey(did.slice("did:key:".length)) : undefined;
   if (key !== undefined) return peerIdFromPublicKey(key);
   throw new CodedError(
     "invalid_argument",

@@ -18,7 +18,33 @@ export {
   type SignedRegistryRecord,
   signRegistryRecord,
 } from "./registry_record.ts";
-export { fromDidKey, toDidKey } from "./did_key.ts";
+export { fromDidKey, fromMultibaseKey, isDidKey, toDidKey, toMultibaseKey } from "./did_key.ts";
 export { canonicalBytes, canonicalJson } from "./jcs.ts";
 export { type SignaturePurpose, signBytes, signFor, verifyBytes, verifyFor } from "./signature.ts";
 export { type CardSignature, signA2aCard, verifyA2aCard } from "./card_jws.ts";
+export { type Did, DID_METHODS, type DidMethod, isDid, parseDid } from "./did/did.ts";
+export { didDnsName, didKeysOfTxt } from "./did/did_dns.ts";
+export {
+  createDidDocument,
+  type DidService,
+  keysOfDocument,
+  thumbprintOf,
+  type VerificationKey,
+} from "./did/did_document.ts";
+export {
+  createDidResolver,
+  type DidNetwork,
+  type DidResolver,
+  type DidResolverOptions,
+  type ResolvedDid,
+  resolveDidKey,
+} from "./did/did_resolver.ts";
+export { didWebToUrl, urlToDidWeb } from "./did/did_web.ts";
+export {
+  addProof,
+  findProofs,
+  type FoundProof,
+  type ProofOptions,
+  type ProofPurpose,
+} from "./vc/data_integrity.ts";
+export { toX25519PrivateKey, toX25519PublicKey } from "./x25519.ts";
