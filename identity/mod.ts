@@ -48,3 +48,12 @@ export {
   type ProofPurpose,
 } from "./vc/data_integrity.ts";
 export { toX25519PrivateKey, toX25519PublicKey } from "./x25519.ts";
+export { type CredentialClaims, MAX_CREDENTIAL_BYTES, parseCredential } from "./vc/credential.ts";
+export {
+  type CheckedCredential,
+  type CredentialVerdict,
+  CredentialVerifier,
+} from "./vc/credential_verifier.ts";
+export { parseDateTime, toDateTime } from "./vc/date_time.ts";
+export { issueCredential, type Issuer, issueStatusList, type NewCredential } from "./vc/issue_credential.ts";
+export { MIN_STATUS_ENTRIES, setStatus, statusAt, type StatusEntry } from "./vc/status_list.ts";

@@ -20,7 +20,7 @@ export interface ResolvedDid {
 /** The network, as far as DIDs need it; both are to be bounded in time and guarded against private addresses. */
 export interface DidNetwork {
   /** The bytes at an https: URL, at most `maxBytes`. Throws when they cannot be had. */
-  fetchBytes(url: string, options: { maxBytes: number; signal: AbortSignal }): Promise<Uint8Array>;
+  fetchBytes(url: string, options: { maxBytes: number; signal?: AbortSignal }): Promise<Uint8Array>;
   /** The TXT records of a name, each with its strings joined; none when there are none. */
   resolveTxt(name: string, options: { signal: AbortSignal }): Promise<readonly string[]>;
 }

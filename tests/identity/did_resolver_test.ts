@@ -127,7 +127,7 @@ Deno.test("resolve() forgets the DID that was asked for longest ago when it has 
 Deno.test("resolve() asks for no more than 64 DIDs at once, and gives up when its time is over", async () => {
   const hanging = createDidResolver({
     fetchBytes: (_url, { signal }) =>
-      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      new Promise((_resolve, reject) => signal!.addEventListener("abort", () => reject(signal!.reason))),
     resolveTxt: () => Promise.resolve([]),
   }, { timeoutMs: 1 });
   const asked = Array.from({ length: 65 }, (_, i) => hanging.resolve(`did:web:h${i}.example`));
