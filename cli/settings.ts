@@ -71,6 +71,15 @@ export function daemonFlags(): ReadonlyMap<string, GoFlagKind> {
  * the gRPC socket unless it is named: SDKs of the existing network name all but the home. Throws `invalid_argument`.
  */
 export function toConfig(options: GlobalOptions, { homeOfSocket = false } = {}): Config {
+  const { config } = resolveOptions(options, { homeOfSocket });
+  return Object.freeze({ ...config, bootstrapPeers: [...config.bootstrapPeers, ...options.relay ?? []] });
+}
+
+/** The configuration of {@link toConfig}, and where each value comes from. */
+export function resolveOptions(
+  options: GlobalOptions,
+  { homeOfSocket = false } = {},
+): ReturnType<typeof loadConfig> {
   const given = options as Options;
   refuseUnavailable(given);
   const flags: Record<string, string | readonly string[]> = {};
@@ -86,8 +95,7 @@ export function toConfig(options: GlobalOptions, { homeOfSocket = false } = {}):
   if (homeOfSocket && socket !== undefined && !Deno.env.get("AGENTANYCAST_HOME")) {
     flags.home ??= dirname(socket);
   }
-  const { config } = loadConfig(flags);
-  return Object.freeze({ ...config, bootstrapPeers: [...config.bootstrapPeers, ...options.relay ?? []] });
+  return loadConfig(flags);
 }
 
 function refuseUnavailable(options: Options): void {

@@ -2,6 +2,7 @@ import { Argument, type Command, Option } from "commander";
 import type { TaskStatus } from "../sdk/mod.ts";
 import { collectPair, parseCount, parseSeconds, parseTime } from "./arguments.ts";
 import { SHELLS } from "./completion.ts";
+import { CONFIG_VERBS } from "./tables/config_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import type { Verb } from "./verb.ts";
 
@@ -228,6 +229,7 @@ export const VERBS: readonly Verb[] = [
     json: true,
     load: () => import("./verbs/info.ts"),
   },
+  ...CONFIG_VERBS,
   {
     path: "version",
     summary: "print the version",

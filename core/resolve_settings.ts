@@ -2,6 +2,7 @@ import { parse as parseToml, TomlError } from "smol-toml";
 import { CodedError, errorMessage } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import {
+  defaultOf,
   type DefaultPaths,
   namesOf,
   type Section,
@@ -41,8 +42,13 @@ export interface ConfigSources {
 /** A configuration and where each of its values comes from. */
 export interface Resolved<T extends SettingsTable> {
   readonly config: ConfigOf<T>;
-  /** By `section.key` as in the file: `--flag`, the variable, `file:line`, or `default`. */
+  /** By {@link nameOf}: `--flag`, the variable, `file:line`, or `default`. */
   readonly origins: ReadonlyMap<string, string>;
+}
+
+/** What a setting is called in messages and lists. */
+export function nameOf({ called, key }: NamedSetting): string {
+  return called.toml ?? called.flag ?? key;
 }
 
 /** Every setting of `table`. Variables begin with `envPrefix`. */
@@ -116,7 +122,7 @@ class Resolution {
 
   value(setting: NamedSetting, paths: DefaultPaths): unknown {
     const given = this.#given(setting);
-    const name = setting.called.toml ?? setting.key;
+    const name = nameOf(setting);
     if (given !== undefined) {
       this.origins.set(name, given.place);
       try {
@@ -125,8 +131,7 @@ class Resolution {
         this.#problems.add(`${given.place}: ${given.name}${errorMessage(error)}, got ${shown(given.raw)}`);
       }
     } else this.origins.set(name, "default");
-    const { byDefault } = setting;
-    return typeof byDefault === "function" ? byDefault(paths) : byDefault;
+    return defaultOf(setting, paths);
   }
 
   throwProblems(): void {

@@ -18,6 +18,10 @@ export interface Setting<T = unknown> {
   /** Throws `SyntaxError` that says what it must be. */
   readonly parse: (raw: unknown, userHome: string) => T;
   readonly byDefault: T | ((paths: DefaultPaths) => T);
+  /** The value as a file has it. Default as it is. */
+  readonly show?: (value: unknown) => unknown;
+  /** Whether the value is nobody else's to read. */
+  readonly secret?: boolean;
   /** Names that differ from what section and key make of them; null where it cannot be given. */
   readonly names?: Partial<SettingNames>;
 }
@@ -52,6 +56,11 @@ export function text(byDefault: Setting<string>["byDefault"], ...given: Given): 
 /** A text that may be missing. */
 export function optionalText(...given: Given): Setting<string | undefined> {
   return { ...text("", ...given), byDefault: undefined };
+}
+
+/** A text that may be missing and is never shown. */
+export function secret(...given: Given): Setting<string | undefined> {
+  return { ...optionalText(...given), secret: true };
 }
 
 /** A path; a relative one is taken from the current folder. */
@@ -99,7 +108,8 @@ export function ratio(byDefault: number, help: string, names: Partial<SettingNam
 /** A time such as `30s`, in milliseconds; `0` is none. */
 export function duration(byDefaultMs: number, ...given: Given): Setting<number> {
   const schema = { type: ["string", "integer"], pattern: "^(0|(\\d+(\\.\\d+)?(ms|s|m|h|d))+)$" };
-  return setting({ arity: "value", parse: parseDuration, byDefault: byDefaultMs, schema }, given);
+  const show = (value: unknown) => formatDuration(Number(value));
+  return setting({ arity: "value", parse: parseDuration, byDefault: byDefaultMs, schema, show }, given);
 }
 
 /** One of `allowed`; `aliases` are other words for some of them. */
@@ -201,4 +211,22 @@ export function parseDuration(raw: unknown): number {
     totalMs += Number(amount) * (unitMs[unit as string] as number);
   }
   return totalMs;
+}
+
+/** A duration in the way it is written: `24h`, `1m30s`, `0`. */
+export function formatDuration(durationMs: number): string {
+  const units = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1000], ["ms", 1]] as const;
+  let rest = Math.round(durationMs);
+  let written = "";
+  for (const [unit, unitMs] of units) {
+    const amount = Math.floor(rest / unitMs);
+    if (amount > 0) written += `${amount}${unit}`;
+    rest -= amount * unitMs;
+  }
+  return written || "0";
+}
+
+/** The value of a setting when nobody says it. */
+export function defaultOf<T>({ byDefault }: Pick<Setting<T>, "byDefault">, paths: DefaultPaths): T {
+  return typeof byDefault === "function" ? (byDefault as (paths: DefaultPaths) => T)(paths) : byDefault;
 }
