@@ -8,7 +8,7 @@ Deno.test("config writes, checks and shows a configuration, and names each mista
   const made = await runProgram(["config", "init", ...home]);
   equal(made.code, 0, made.stderr);
   const path = `${dir.path}/home/config.toml`;
-  equal((await Deno.stat(path)).mode as number & 0o777, 0o600);
+  equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
   match((await runProgram(["config", "init", ...home])).stderr, /it is there already/);
   equal((await runProgram(["config", "check", ...home])).code, 0);
 

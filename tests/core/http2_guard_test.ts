@@ -4,7 +4,7 @@ import { assertHttp2Guard, installHttp2Guard } from "../../core/http2_guard.ts";
 
 /** Runs `code` as a module in a fresh process, since a guard cannot be taken out again. */
 async function runFresh(code: string): Promise<string> {
-  const base = new URL("../../core", import.meta.url).href;
+  const base = new URL("../../core/", import.meta.url).href;
   const output = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
