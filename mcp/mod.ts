@@ -1,6 +1,7 @@
 /**
  * The Model Context Protocol: this network's agents as tools of an assistant, and MCP servers as agents of this network.
- * `serving/` speaks the protocol for whatever service it is given. Imports `core/` only; who makes an endpoint closes it.
+ * `serving/` speaks the protocol for whatever service it is given. `network/` is the service of
+ * this node, over a small port. Imports `core/`, `identity/` and the types of `sdk/`; who makes an endpoint closes it.
  *
  * @module
  */
@@ -14,3 +15,6 @@ export {
 } from "./serving/http_endpoint.ts";
 export { serveMcpStdio, type StdioStreams } from "./serving/serve_stdio.ts";
 export type { McpCaller, McpService } from "./serving/service.ts";
+export { nodeAccess } from "./network/node_access.ts";
+export type { DiscoveryQuery, NetworkAccess, OutgoingTask, Target } from "./network/access.ts";
+export { createNetworkService, type NetworkServiceDeps } from "./network/network_service.ts";

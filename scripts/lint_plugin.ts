@@ -15,7 +15,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   cli: ["daemon", "relay", "mcp", "sdk", "identity", "core"],
   daemon: ["a2a", "mcp", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
   relay: ["mcp", "http", "p2p", "kv", "identity", "registry", "rpc", "core", "gen"],
-  mcp: ["sdk", "core"],
+  mcp: ["sdk", "identity", "core"],
   sdk: ["rpc", "gen", "identity", "core"],
   registry: ["rpc", "identity", "core", "gen"],
   rpc: ["core", "gen"],
