@@ -4,6 +4,7 @@ import { collectPair, parseCount, parseSeconds, parseTime } from "./arguments.ts
 import { SHELLS } from "./completion.ts";
 import { CONFIG_VERBS } from "./tables/config_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
+import { MCP_VERBS } from "./tables/mcp_verbs.ts";
 import type { Verb } from "./verb.ts";
 
 const TARGET = ["<target>", "peer id, did:key, or address ending in /p2p/<peer id>"] as const;
@@ -222,6 +223,7 @@ export const VERBS: readonly Verb[] = [
     json: true,
     load: () => import("./verbs/logs.ts"),
   },
+  ...MCP_VERBS,
   {
     path: "info",
     summary: "print version, folders and identity; needs no daemon",

@@ -17,4 +17,8 @@ export { serveMcpStdio, type StdioStreams } from "./serving/serve_stdio.ts";
 export type { McpCaller, McpService } from "./serving/service.ts";
 export { nodeAccess } from "./network/node_access.ts";
 export type { DiscoveryQuery, NetworkAccess, OutgoingTask, Target } from "./network/access.ts";
-export { createNetworkService, type NetworkServiceDeps } from "./network/network_service.ts";
+export {
+  createNetworkService,
+  type NetworkService,
+  type NetworkServiceDeps,
+} from "./network/network_service.ts";

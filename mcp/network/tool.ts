@@ -77,6 +77,7 @@ function toToolError(error: unknown, logger: Logger): CallToolResult {
 export class CallSlots {
   readonly #max: number;
   #taken = 0;
+  #onIdle: () => void = () => {};
 
   constructor(max: number) {
     this.#max = max;
@@ -91,6 +92,20 @@ export class CallSlots {
       );
     }
     this.#taken++;
-    return { [Symbol.dispose]: () => void this.#taken-- };
+    return {
+      [Symbol.dispose]: () => {
+        if (--this.#taken === 0) this.#onIdle();
+      },
+    };
+  }
+
+  /** Resolves when no call runs, or after `patienceMs`. */
+  async idle(patienceMs: number): Promise<void> {
+    if (this.#taken === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    const timer = setTimeout(resolve, patienceMs);
+    await promise;
+    clearTimeout(timer);
   }
 }
