@@ -7,8 +7,10 @@ import { parsePeerTarget, type PeerTarget } from "./peer_address.ts";
 /** What keeping a bootstrap peer connected works with. */
 export interface KeepConnectedDeps {
   dialer: Pick<Dialer, "connect">;
-  /** Resolves when the peer has no connection any more, or when `signal` fires. */
-  untilGone(peerId: string, signal: AbortSignal): Promise<void>;
+  /** Runs while the peer is connected; resolves when its last connection is gone, or when `signal` fires. */
+  whileConnected(peerId: string, signal: AbortSignal): Promise<void>;
+  /** A dial failed. */
+  onUnreachable?(peerId: string, error: unknown): void;
   logger: Logger;
   /** Default the wall clock. */
   clock?: Clock;
@@ -19,8 +21,8 @@ export interface KeepConnectedDeps {
 /** Whom to keep connected, how long to wait between two dials, and until when. */
 export interface KeepConnectedOptions {
   target: PeerTarget;
-  minDelayMs: number;
-  maxDelayMs: number;
+  /** Asked after each failure and each loss. */
+  delays(): { minMs: number; maxMs: number };
   signal: AbortSignal;
 }
 
@@ -46,26 +48,28 @@ export function toBootstrapTargets(addresses: readonly string[]): PeerTarget[] {
  */
 export async function keepConnected(deps: KeepConnectedDeps, options: KeepConnectedOptions): Promise<void> {
   const { clock = systemClock, random = Math.random } = deps;
-  const { target, minDelayMs, maxDelayMs, signal } = options;
-  let delayMs = minDelayMs;
+  const { target, delays, signal } = options;
+  let delayMs = 0;
   while (!signal.aborted) {
     try {
       await deps.dialer.connect(target.peerId, target.addresses, { foundBy: "bootstrap", signal });
-      delayMs = minDelayMs;
-      await deps.untilGone(target.peerId, signal);
+      delayMs = 0;
+      await deps.whileConnected(target.peerId, signal);
     } catch (error) {
       if (signal.aborted) return;
+      deps.onUnreachable?.(target.peerId, error);
       deps.logger.warn("Could not reach a bootstrap peer, will try again", {
         peerId: target.peerId,
         reason: errorMessage(error),
       });
     }
+    const { minMs, maxMs } = delays();
+    delayMs = Math.min(maxMs, Math.max(minMs, delayMs * 2));
     try {
       await clock.sleep(delayMs * (0.5 + random() / 2), signal);
     } catch {
       return; // Only the signal ends the pause early.
     }
-    delayMs = Math.min(maxDelayMs, delayMs * 2);
   }
 }
 

@@ -42,3 +42,6 @@ export const LINGER_MS = 120_000;
 
 /** Longest time that closing the host takes. */
 export const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Longest time for one address of a peer, so that a silent one leaves time for the others. */
+export const ADDRESS_DIAL_TIMEOUT_MS = 5_000;

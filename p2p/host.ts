@@ -1,3 +1,5 @@
+import type { Multiaddr } from "@multiformats/multiaddr";
+import { systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { keepConnected, toBootstrapTargets } from "./bootstrap.ts";
@@ -14,11 +16,15 @@ import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
 import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
 import type { PeerTarget } from "./peer_address.ts";
+import { RelayClient, type RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
 import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
 
 /** What the owner of a host does with what happens on it; whatever these throw is logged. */
 export interface P2pHandlers extends FrameHandlers, PeerEvents {}
+
+/** Pauses before a relay is dialed again at which this node had a place: nobody reaches it meanwhile. */
+const RELAY_DELAYS = { minMs: 250, maxMs: 3_000 };
 
 /** What a host works with. */
 export interface P2pHostDeps {
@@ -34,6 +40,11 @@ export interface P2pHostOptions {
   listen: readonly string[];
   /** Peers to stay connected to; each multiaddr ends in `/p2p/<peer id>`. Default none. */
   bootstrapPeers?: readonly string[];
+  /**
+   * Whether a bootstrap peer that relays is asked for a place, at which this node is then reachable, and peers are dialed
+   * through it when nothing else goes. Default true.
+   */
+  relayClient?: boolean;
   mdns: MdnsOptions;
   /** Name and version that peers are told. */
   agentVersion: string;
@@ -51,6 +62,10 @@ export interface P2pHost extends AsyncDisposable {
   /** The connected peers. */
   peers(): PeerConnection[];
   isConnected(peerId: string): boolean;
+  /** Those of {@link addresses} that lead through relays, the healthiest relay first. */
+  relayedAddresses(): string[];
+  /** The relays among the bootstrap peers and what they are to this node, the healthiest first. */
+  relays(): RelayStatus[];
   /**
    * Connects to a peer; being connected is fine. `addresses` may lack or carry `/p2p/<id>`; empty = what is known.
    * Takes at most `dialTimeoutMs`. Throws `invalid_argument` (own id, malformed, an address that names another peer),
@@ -86,13 +101,16 @@ export interface P2pHost extends AsyncDisposable {
 export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): Promise<P2pHost> {
   const limits = resolveLimits(options.limits);
   const bootstrapTargets = toBootstrapTargets(options.bootstrapPeers ?? []);
+  let host: Libp2pHost | undefined = undefined;
   const node = await createLibp2pNode({
     seed: deps.seed,
     agentVersion: options.agentVersion,
     limits,
     logger: createLibp2pLogger(deps.logger),
+    alsoAnnounced: (): Multiaddr[] => host?.relayedMultiaddrs() ?? [],
   });
-  const host = new Libp2pHost(node, deps, { limits, channelProtocols: options.channelProtocols ?? [] });
+  const { channelProtocols = [], relayClient = true } = options;
+  host = new Libp2pHost(node, deps, { limits, channelProtocols, relayClient });
   try {
     await host.start(options.listen);
   } catch (error) {
@@ -102,6 +120,13 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
   for (const target of bootstrapTargets) host.keepConnected(target);
   if (options.mdns.enabled) host.discover(options.mdns);
   return host;
+}
+
+/** What a host is made with beside its dependencies. */
+interface HostSetup {
+  limits: P2pLimits;
+  channelProtocols: readonly string[];
+  relayClient: boolean;
 }
 
 class Libp2pHost implements P2pHost {
@@ -117,12 +142,13 @@ class Libp2pHost implements P2pHost {
   readonly #inbound: InboundStreams;
   readonly #outbound: OutboundStreams;
   readonly #mdnsDialer: MdnsDialer;
+  readonly #relays: RelayClient | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(
     node: Libp2pNode,
     { handlers, logger }: P2pHostDeps,
-    { limits, channelProtocols }: { limits: P2pLimits; channelProtocols: readonly string[] },
+    { limits, channelProtocols, relayClient }: HostSetup,
   ) {
     const { libp2p } = node;
     const { signal } = this.#closing;
@@ -146,7 +172,15 @@ class Libp2pHost implements P2pHost {
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
     const peers = new PeerTable({ libp2p, events, logger });
-    const dialer = new Dialer({ libp2p, peers, memory, dialTimeoutMs: limits.dialTimeoutMs });
+    const dialer = new Dialer({
+      node,
+      peers,
+      memory,
+      relayedAddresses: (peerId) => this.#relays?.addressesOf(peerId) ?? [],
+      inBackground: (work) => this.#runInBackground(work),
+      dialTimeoutMs: limits.dialTimeoutMs,
+      signal,
+    });
     this.#peers = peers;
     this.#dialer = dialer;
     this.#inbound = new InboundStreams({
@@ -166,6 +200,13 @@ class Libp2pHost implements P2pHost {
       signal,
       logger,
     });
+    this.#relays = !relayClient ? undefined : new RelayClient({
+      node,
+      peers,
+      ping: (peerId, signal) => this.#outbound.ping(peerId, { signal }),
+      clock: systemClock,
+      logger,
+    });
   }
 
   async start(listen: readonly string[]): Promise<void> {
@@ -176,11 +217,19 @@ class Libp2pHost implements P2pHost {
 
   keepConnected(target: PeerTarget): void {
     if (target.peerId === this.peerId) return;
-    const { reconnectMinMs: minDelayMs, reconnectMaxMs: maxDelayMs } = this.#limits;
-    this.#runInBackground(keepConnected(
-      { dialer: this.#dialer, untilGone: (...of) => this.#peers.untilGone(...of), logger: this.#logger },
-      { target, minDelayMs, maxDelayMs, signal: this.#closing.signal },
-    ));
+    const { reconnectMinMs, reconnectMaxMs } = this.#limits;
+    const relays = this.#relays;
+    const reserved = () => relays?.isRelay(target.peerId) ?? false;
+    this.#runInBackground(keepConnected({
+      dialer: this.#dialer,
+      whileConnected: (peerId, signal) => (relays ?? this.#peers).whileConnected(peerId, signal),
+      onUnreachable: (peerId, error) => relays?.unreachable(peerId, error),
+      logger: this.#logger,
+    }, {
+      target,
+      delays: () => reserved() ? RELAY_DELAYS : { minMs: reconnectMinMs, maxMs: reconnectMaxMs },
+      signal: this.#closing.signal,
+    }));
   }
 
   discover(options: MdnsOptions): void {
@@ -195,6 +244,18 @@ class Libp2pHost implements P2pHost {
 
   addresses(): string[] {
     return this.#node.libp2p.getMultiaddrs().map((address) => address.toString());
+  }
+
+  relayedMultiaddrs(): Multiaddr[] {
+    return this.#relays?.ownAddresses() ?? [];
+  }
+
+  relayedAddresses(): string[] {
+    return this.relayedMultiaddrs().map(String);
+  }
+
+  relays(): RelayStatus[] {
+    return this.#relays?.statuses() ?? [];
   }
 
   peers(): PeerConnection[] {

@@ -1,18 +1,18 @@
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
+import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { type Identify, identify } from "@libp2p/identify";
-import type { ComponentLogger, Libp2p } from "@libp2p/interface";
+import type { AbortOptions, ComponentLogger, Connection, Libp2p, PeerId } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
-import { multiaddr } from "@multiformats/multiaddr";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
-import { MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
+import { kindOf } from "./address_kind.ts";
+import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
 import type { P2pLimits } from "./limits.ts";
 
-/** Longest time for one address of a peer, so that a silent one leaves time for the others. */
-const ADDRESS_DIAL_TIMEOUT_MS = 5_000;
 /** Inbound connections that may be in the middle of their handshake. */
 const MAX_PENDING_INBOUND = 64;
 /** Streams of all protocols that one connection may have open towards us. */
@@ -26,6 +26,14 @@ export interface Libp2pNode {
   readonly libp2p: Libp2p<{ identify: Identify }>;
   /** Binds `address`. Throws `unavailable` (in use, not ours) or `invalid_argument` (no multiaddr we can listen on). */
   listen(address: string): Promise<void>;
+  /** Dials one address beside what is connected. Rejects with whatever the transport says. */
+  dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>;
+  /** Whether a transport of this node takes `address`. */
+  canDial(address: Multiaddr): boolean;
+  /** Places at relays, as libp2p keeps them. */
+  readonly reservations: ReservationStore;
+  /** To be called when what {@link Libp2pNodeOptions.alsoAnnounced} answers has changed: connected peers are told. */
+  announceChanged(): void;
   /** Stops the node and the timers that libp2p forgets. */
   stop(): Promise<void>;
 }
@@ -36,20 +44,29 @@ export interface Libp2pNodeOptions {
   agentVersion: string;
   limits: P2pLimits;
   logger: ComponentLogger;
+  /** Addresses that peers are told beside those we listen on. Default none. */
+  alsoAnnounced?(): readonly Multiaddr[];
+}
+
+/** The part of libp2p's book of reservations that we use; it renews a reservation in time while its connection lasts. */
+export interface ReservationStore {
+  addRelay(relay: PeerId, type: "configured"): Promise<unknown>;
+  hasReservation(relay: PeerId): boolean;
+  /** `expire` is in seconds since the epoch. */
+  getReservation(relay: PeerId): { expire: bigint; addrs: Uint8Array[] } | undefined;
 }
 
 /** What we use of libp2p's inner parts; the last two only to stop their timers. */
 interface Internals {
   transportManager: {
-    listen(addresses: ReturnType<typeof multiaddr>[]): Promise<void>;
-    getAddrs(): ReturnType<typeof multiaddr>[];
+    listen(addresses: Multiaddr[]): Promise<void>;
+    getAddrs(): Multiaddr[];
+    dial(address: Multiaddr, options: AbortOptions): Promise<Connection>;
+    dialTransportForMultiaddr(address: Multiaddr): unknown;
   };
   addressManager: {
-    confirmObservedAddr(
-      address: ReturnType<typeof multiaddr>,
-      options: { type: "transport"; ttl: number },
-    ): void;
-    _updatePeerStoreAddresses?: { stop?(): void };
+    confirmObservedAddr(address: Multiaddr, options: { type: "transport"; ttl: number }): void;
+    _updatePeerStoreAddresses: { (): void; stop?(): void };
   };
   connectionManager: {
     inboundConnectionRateLimiter?: {
@@ -62,13 +79,18 @@ interface Internals {
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode> {
   silenceLockChannel();
   const { limits } = options;
-  const captured: { internals?: Internals } = {};
+  const captured: { internals?: Internals; reservations?: ReservationStore } = {};
   const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed("Ed25519", options.seed),
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
-    transports: [tcp()],
+    addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
+    transports: [tcp(), (components) => {
+      const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
+      captured.reservations = rememberNoFailures(transport as unknown as CircuitRelayTransport);
+      return transport;
+    }],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({
       maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
@@ -90,11 +112,20 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       },
     },
   });
-  const { internals } = captured;
-  if (internals === undefined) throw new TypeError("libp2p did not create its services");
+  const { internals, reservations } = captured;
+  if (internals === undefined || reservations === undefined) {
+    throw new TypeError("libp2p did not create its services");
+  }
+  const { transportManager, addressManager } = internals;
   return {
     libp2p,
     listen: (address) => listen(internals, address),
+    // The dial queue of libp2p tries one address after the other; it is needed where a name stands for several addresses.
+    dial: (address, signal) =>
+      kindOf(address) === undefined ? libp2p.dial(address, signal) : transportManager.dial(address, signal),
+    canDial: (address) => transportManager.dialTransportForMultiaddr(address) !== undefined,
+    reservations,
+    announceChanged: () => addressManager._updatePeerStoreAddresses(),
     async stop() {
       await libp2p.stop();
       await stopForgottenTimers(internals);
@@ -102,8 +133,19 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   };
 }
 
+type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];
+interface CircuitRelayTransport {
+  readonly reservationStore: ReservationStore & { relayFilter: { has(): boolean; add(): void } };
+}
+
+/** libp2p never asks a relay again that it could not reach once; ours come and go. */
+function rememberNoFailures({ reservationStore }: CircuitRelayTransport): ReservationStore {
+  reservationStore.relayFilter = { has: () => false, add: () => {} };
+  return reservationStore;
+}
+
 async function listen({ transportManager, addressManager }: Internals, address: string): Promise<void> {
-  let parsed: ReturnType<typeof multiaddr>;
+  let parsed: Multiaddr;
   try {
     parsed = multiaddr(address);
   } catch (cause) {
@@ -134,7 +176,7 @@ function couldNotListen(address: string): string {
 
 /** Clears the timers that libp2p leaves running after its stop, so that nothing of it outlives the host. */
 async function stopForgottenTimers({ addressManager, connectionManager }: Internals): Promise<void> {
-  addressManager._updatePeerStoreAddresses?.stop?.();
+  addressManager._updatePeerStoreAddresses.stop?.();
   const storage = connectionManager.inboundConnectionRateLimiter?.memoryStorage;
   for (const key of storage?.storage?.keys() ?? []) storage?.delete?.(key);
   for (let round = 0; round < LAST_TIMER_ROUNDS; round++) {

@@ -1,16 +1,6 @@
 import { peerIdFromString } from "@libp2p/peer-id";
 import type { PeerId } from "@libp2p/interface";
-import {
-  CODE_DNS,
-  CODE_DNS4,
-  CODE_DNS6,
-  CODE_IP4,
-  CODE_IP6,
-  CODE_P2P,
-  CODE_TCP,
-  type Multiaddr,
-  multiaddr,
-} from "@multiformats/multiaddr";
+import { CODE_P2P, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { CodedError, errorMessage } from "../core/errors.ts";
 
 /** A peer and where it may be reached. */
@@ -70,23 +60,6 @@ export function toPeerAddress(address: string, peerId: string): Multiaddr {
     "invalid_argument",
     `Could not use ${address} for peer ${peerId}: it names peer ${named}; pass the address or the id that belongs`,
   );
-}
-
-const HOST_CODES: readonly number[] = [CODE_IP4, CODE_IP6, CODE_DNS, CODE_DNS4, CODE_DNS6];
-/** Hosts that stand for no machine, or for whichever one asks. */
-const UNSPECIFIED = /^(0\.0\.0\.0|::)$/;
-const LOOPBACK = /^(127\.|::1$)/;
-
-/**
- * Whether this node can dial `address`, which a peer told over a connection from `from`: a host and a TCP port, maybe with
- * a peer id. Loopback counts only when the peer came over loopback.
- */
-export function isDialable(address: Multiaddr, { from }: { from: Multiaddr }): boolean {
-  const [host, port, id, ...rest] = address.getComponents();
-  const plain = host !== undefined && HOST_CODES.includes(host.code) && port?.code === CODE_TCP &&
-    (id === undefined || id.code === CODE_P2P) && rest.length === 0;
-  if (!plain || port.value === "0" || UNSPECIFIED.test(host.value ?? "")) return false;
-  return !LOOPBACK.test(host.value ?? "") || LOOPBACK.test(from.getComponents()[0]?.value ?? "");
 }
 
 function lastPeerId(address: Multiaddr): string | undefined {

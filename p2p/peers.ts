@@ -2,7 +2,7 @@ import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
 import type { Logger } from "../core/log.ts";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
-import { isDialable } from "./peer_address.ts";
+import { isDialable, kindOf, type TransportName } from "./address_kind.ts";
 
 /** What brought the first connection of a peer about. */
 export type FoundBy = "mdns" | "bootstrap" | "dial" | "inbound";
@@ -18,9 +18,12 @@ export interface PeerConnection {
    */
   addresses: readonly string[];
   direction: "inbound" | "outbound";
-  transport: "tcp";
+  /** On the first hop: to the peer, or to its relay. */
+  transport: TransportName;
   /** Whether the bytes pass through a relay. */
   relayed: boolean;
+  /** The relay that carries them. */
+  relayId: string | undefined;
   /** Milliseconds since the epoch. */
   connectedAtMs: number;
   foundBy: FoundBy;
@@ -96,7 +99,7 @@ export class PeerTable {
   }
 
   /** Resolves when `peerId` has no connection any more, or when `signal` fires. */
-  async untilGone(peerId: string, signal: AbortSignal): Promise<void> {
+  async whileConnected(peerId: string, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && this.#records.has(peerId)) {
       const listening = new AbortController();
       const options = { signal: listening.signal };
@@ -137,13 +140,15 @@ export class PeerTable {
 }
 
 function describe(connection: Connection, record: PeerRecord): PeerConnection {
+  const kind = kindOf(connection.remoteAddr);
   return {
     peerId: connection.remotePeer.toString(),
     address: connection.remoteAddr.toString(),
     addresses: record.addresses,
     direction: connection.direction,
-    transport: "tcp",
-    relayed: !connection.direct,
+    transport: kind?.transport ?? "tcp",
+    relayed: kind?.relayId !== undefined,
+    relayId: kind?.relayId,
     connectedAtMs: record.connectedAtMs,
     foundBy: record.foundBy,
   };

@@ -77,12 +77,13 @@ Deno.test("keepConnected() doubles its pause up to the limit, starts anew after 
           direction: "outbound",
           transport: "tcp",
           relayed: false,
+          relayId: undefined,
           connectedAtMs: 0,
           foundBy,
         });
       },
     },
-    untilGone: () => Promise.resolve(),
+    whileConnected: () => Promise.resolve(),
     logger: silentLogger,
     clock: {
       now: () => 0,
@@ -95,8 +96,7 @@ Deno.test("keepConnected() doubles its pause up to the limit, starts anew after 
     random: () => 0.5,
   }, {
     target: { peerId: "a", addresses: ["/ip4/192.0.2.7/tcp/1"] },
-    minDelayMs: 100,
-    maxDelayMs: 500,
+    delays: () => ({ minMs: 100, maxMs: 500 }),
     signal: stop.signal,
   });
   assert.deepEqual(pauses, [75, 150, 300, 375, 75, 150]);

@@ -67,6 +67,7 @@ Deno.test("connect() opens one connection that both sides are told of", async ()
     direction: "outbound",
     transport: "tcp",
     relayed: false,
+    relayId: undefined,
     connectedAtMs: 0,
     foundBy: "dial",
   });

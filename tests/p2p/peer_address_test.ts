@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { multiaddr } from "@multiformats/multiaddr";
 import { toBootstrapTargets } from "../../p2p/bootstrap.ts";
 import { parsePeerTarget } from "../../p2p/mod.ts";
-import { isDialable, toPeerAddress } from "../../p2p/peer_address.ts";
+import { isDialable } from "../../p2p/address_kind.ts";
+import { toPeerAddress } from "../../p2p/peer_address.ts";
 
 const PEER = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 const RELAY = "12D3KooWGRUg6Jz3qGCoYFGkvHVnXRSGkWJTGVYJkgWbkCT1Ktuz";
@@ -45,19 +46,21 @@ Deno.test("toBootstrapTargets() takes the addresses of one peer together", () =>
   ]);
 });
 
-Deno.test("isDialable() takes hosts with a TCP port, and loopback only over loopback", () => {
+Deno.test("isDialable() takes hosts with a port that a transport knows, and loopback only over loopback", () => {
   const id = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
   const told = (address: string, from: string) => isDialable(multiaddr(address), { from: multiaddr(from) });
   const lan = "/ip4/192.0.2.7/tcp/4001";
   const local = "/ip4/127.0.0.1/tcp/5";
-  for (const good of [lan, `${lan}/p2p/${id}`, "/ip6/2001:db8::1/tcp/1", "/dns4/a.example/tcp/1"]) {
+  const relayed = `${lan}/p2p/${id}/p2p-circuit`;
+  const more = ["/ip6/2001:db8::1/tcp/1", "/dns4/a.example/tcp/443/tls/ws", relayed];
+  for (const good of [lan, `${lan}/p2p/${id}`, "/dns4/a.example/tcp/1", ...more]) {
     assert.ok(told(good, lan), good);
   }
   const bad = [
     "/ip4/0.0.0.0/tcp/1",
     "/ip6/::/tcp/1",
     "/ip4/192.0.2.7/tcp/0",
-    `${lan}/ws`,
+    `${lan}/p2p-circuit`,
     "/ip4/192.0.2.7/udp/1/quic-v1",
   ];
   for (const address of [...bad, local, "/ip6/::1/tcp/5", `/p2p/${id}`]) {
