@@ -157,21 +157,11 @@ class Libp2pHost implements P2pHost {
     this.#limits = limits;
     this.peerId = libp2p.peerId.toString();
     const memory = new PeerMemory({ libp2p, maxPeers: limits.maxRememberedPeers, logger });
-    const onPeerDisconnected = (peerId: string) => {
-      this.#mdnsDialer.onDisconnected(peerId);
-      this.#runInBackground(memory.touch(peerId));
-      handlers.onPeerDisconnected(peerId);
-    };
-    const events: PeerEvents = {
-      onPeerConnected: (peer) => handlers.onPeerConnected(peer),
-      onPeerDisconnected,
-      onPeerAddresses: (peerId, addresses) => handlers.onPeerAddresses?.(peerId, addresses),
-    };
     const budget = new ByteBudget({
       totalBytes: limits.maxInboundBytes,
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
-    const peers = new PeerTable({ libp2p, events, logger });
+    const peers = new PeerTable({ libp2p, events: this.#peerEvents(handlers), logger });
     const dialer = new Dialer({
       node,
       peers,
@@ -207,6 +197,18 @@ class Libp2pHost implements P2pHost {
       clock: systemClock,
       logger,
     });
+  }
+
+  #peerEvents(handlers: P2pHandlers): PeerEvents {
+    return {
+      onPeerConnected: (peer) => handlers.onPeerConnected(peer),
+      onPeerDisconnected: (peerId) => {
+        this.#mdnsDialer.onDisconnected(peerId);
+        this.#runInBackground(this.#memory.touch(peerId));
+        handlers.onPeerDisconnected(peerId);
+      },
+      onPeerAddresses: (peerId, addresses) => handlers.onPeerAddresses?.(peerId, addresses),
+    };
   }
 
   async start(listen: readonly string[]): Promise<void> {
