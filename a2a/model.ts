@@ -83,6 +83,8 @@ export interface Task {
   readonly trace: TraceContext;
   /** Its sender wants it called off and waits for the word of the assignee, who decides. */
   readonly cancelRequested: boolean;
+  /** Id of the message that came with the status; left out for none. */
+  readonly statusMessageId?: string;
   /** On whose behalf this node sent it, such as `http:alice`; left out for its own programs and for a received task. */
   readonly caller?: string;
 }

@@ -54,17 +54,19 @@ export function changedRecord(
   };
   const ended = isTerminal(status);
   const changed = amendedRecord(record, ended ? { ...options, awaitsAgent: false, claimId: "" } : options);
+  const { statusMessageId: _earlier, ...unchanged } = changed.task;
   return {
     ...changed,
     task: {
-      ...changed.task,
+      ...unchanged,
+      ...(message !== undefined && { statusMessageId: message.messageId }),
       status,
       messages: withMessage(task.messages, message),
       artifacts: artifacts ?? task.artifacts,
       errorMessage,
       updatedAtMs: options.nowMs,
       generation,
-      cancelRequested: ended ? false : changed.task.cancelRequested,
+      cancelRequested: ended ? false : unchanged.cancelRequested,
     },
     events: [...record.events.slice(-(MAX_EVENTS - 1)), event],
   };

@@ -9,6 +9,8 @@ export interface TaskUpdate {
   readonly taskId: string;
   readonly generation: number;
   readonly status: TaskStatus;
+  /** When it happened, in milliseconds since the Unix epoch. */
+  readonly atMs: number;
   readonly message: Message | undefined;
   /** The results, with the last update of a completed task. */
   readonly artifacts: readonly Artifact[];
@@ -99,7 +101,8 @@ function updatesOf(record: TaskRecord, told: number | undefined): TaskUpdate[] {
   const { task, events } = record;
   if (told === undefined) {
     const message = task.messages.findLast((one) => one.role === "agent");
-    return [toUpdate(record, { generation: task.generation, status: task.status, message })];
+    const { generation, status, updatedAtMs: atMs } = task;
+    return [toUpdate(record, { generation, status, atMs, message })];
   }
   const oldest = events[0]?.generation ?? 1;
   if (told + 1 < oldest) {
@@ -109,23 +112,26 @@ function updatesOf(record: TaskRecord, told: number | undefined): TaskUpdate[] {
         "Get the task, then subscribe without a generation",
     );
   }
-  return events.filter(({ generation }) => generation > told).map(({ generation, status, messageId }) => {
-    const message = messageId === ""
-      ? undefined
-      : task.messages.findLast((one) => one.messageId === messageId);
-    return toUpdate(record, { generation, status, message });
-  });
+  return events.filter(({ generation }) => generation > told).map(
+    ({ generation, status, atMs, messageId }) => {
+      const message = messageId === ""
+        ? undefined
+        : task.messages.findLast((one) => one.messageId === messageId);
+      return toUpdate(record, { generation, status, atMs, message });
+    },
+  );
 }
 
 function toUpdate(
   { task }: TaskRecord,
-  { generation, status, message }: Pick<TaskUpdate, "generation" | "status" | "message">,
+  { generation, status, atMs, message }: Pick<TaskUpdate, "generation" | "status" | "atMs" | "message">,
 ): TaskUpdate {
   const isLast = generation === task.generation;
   return {
     taskId: task.taskId,
     generation,
     status,
+    atMs,
     message,
     artifacts: isLast ? task.artifacts : [],
     errorMessage: isLast ? task.errorMessage : "",

@@ -26,6 +26,12 @@ export const callerTaskPrefix = (caller: string): KvKey => ["caller_task", calle
 /** One task of a caller. */
 export const callerTaskKey = (caller: string, id: string): KvKey => [...callerTaskPrefix(caller), id];
 
+/** Webhooks: of all tasks, or of one. */
+export const webhookPrefix = (taskId?: string): KvKey =>
+  taskId === undefined ? ["webhook"] : ["webhook", taskId];
+/** One webhook of a task. */
+export const webhookKey = (taskId: string, id: string): KvKey => [...webhookPrefix(taskId), id];
+
 /** Received tasks that were removed and whose repetition is not to be taken for a new one. */
 export const removedTaskPrefix: KvKey = ["removed_task"];
 /** One removed task. */

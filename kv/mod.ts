@@ -28,4 +28,6 @@ export {
   taskByTimePrefix,
   taskKey,
   taskPrefix,
+  webhookKey,
+  webhookPrefix,
 } from "./keys.ts";

@@ -200,6 +200,7 @@ export function toTask(task: Task, localPeerId: string): pb.Task {
     traceState: task.trace.traceState,
     cancelRequested: task.cancelRequested,
     caller: task.caller ?? "",
+    statusMessageId: task.statusMessageId ?? "",
   });
 }
 
@@ -227,5 +228,6 @@ export function fromTask(task: pb.Task): Task {
     trace: { traceParent: task.traceParent, traceState: task.traceState },
     cancelRequested: task.cancelRequested,
     ...(task.caller !== "" && { caller: task.caller }),
+    ...(task.statusMessageId !== "" && { statusMessageId: task.statusMessageId }),
   };
 }
