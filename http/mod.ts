@@ -9,4 +9,14 @@ export { parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
 export type { TlsFiles } from "./pinned_request.ts";
 export { createSafeFetch, type SafeFetch, type SafeFetchInit, type SafeFetchOptions } from "./safe_fetch.ts";
-export { type HttpServer, type HttpServerDeps, type HttpServerOptions, startHttpServer } from "./server.ts";
+export {
+  type ClientCertificate,
+  type HttpHandler,
+  type HttpLimits,
+  type HttpServer,
+  type HttpServerDeps,
+  type HttpServerOptions,
+  type RequestInfo,
+  type ServerTls,
+  startHttpServer,
+} from "./server.ts";

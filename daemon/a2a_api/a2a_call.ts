@@ -1,4 +1,5 @@
 import type { TraceContext } from "../../a2a/mod.ts";
+import type { CallerId } from "../routed_transport.ts";
 
 /** Which agent a call is for: this node's own, another one by its peer id, or whoever offers a skill. */
 export type A2aTarget =
@@ -15,7 +16,7 @@ export type A2aVersion = "0.3" | "1.0";
 /** What an operation knows about its call besides the request. */
 export interface A2aCall {
   /** Who calls, such as `http:alice`. */
-  readonly caller: string;
+  readonly caller: CallerId;
   /** Whether the caller has proven who it is. */
   readonly isAuthenticated: boolean;
   readonly target: A2aTarget;

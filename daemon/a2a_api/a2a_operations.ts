@@ -1,8 +1,9 @@
-import type { Engine, Message, Task } from "../../a2a/mod.ts";
+import type { Engine, Task } from "../../a2a/mod.ts";
 import { callerOf, isInterrupted, isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import type * as pb from "../../gen/lf/a2a/v1/a2a_pb.ts";
+import type { AgentNetwork } from "../agent_network.ts";
 import type { A2aCall, A2aTarget } from "./a2a_call.ts";
 import { a2aError } from "./a2a_error.ts";
 import { fromMessage, invalid } from "./message_in.ts";
@@ -12,21 +13,9 @@ import { type A2aEvent, toEvents } from "./task_events.ts";
 import { toTaskJson } from "./task_json.ts";
 import { TaskStarter } from "./task_starter.ts";
 
-/** A message for an agent on another node. */
-export interface RemoteSend {
-  readonly target: Exclude<A2aTarget, { kind: "self" }>;
-  readonly message: Message;
-  readonly taskId: string;
-  readonly contextId: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly caller: string;
-  readonly trace: A2aCall["trace"];
-}
-
 export interface A2aOperationsDeps {
-  engine: Pick<Engine, "receive" | "getTask" | "tasksOf" | "cancelTask" | "subscribe">;
-  /** Sends a message to another agent; answers its task once that is on disk. */
-  send: (request: RemoteSend) => Promise<Task>;
+  engine: Pick<Engine, "getTask" | "tasksOf" | "cancelTask" | "subscribe">;
+  network: Pick<AgentNetwork, "send">;
   push: PushConfigs;
   /** Media types that the agent takes. */
   inputModesOf: (target: A2aTarget) => Promise<readonly string[]>;

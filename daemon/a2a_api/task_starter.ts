@@ -25,10 +25,10 @@ export interface Arrival {
 
 /** Brings messages of callers into tasks, each message once. */
 export class TaskStarter {
-  readonly #deps: Pick<A2aOperationsDeps, "engine" | "send">;
+  readonly #network: A2aOperationsDeps["network"];
 
-  constructor(deps: Pick<A2aOperationsDeps, "engine" | "send">) {
-    this.#deps = deps;
+  constructor({ network }: Pick<A2aOperationsDeps, "network">) {
+    this.#network = network;
   }
 
   /**
@@ -76,27 +76,17 @@ export class TaskStarter {
     { contextId, metadata }: { contextId: string; metadata: Readonly<Record<string, string>> },
     { message, call }: Arrival,
   ): Promise<Task | undefined> {
-    const { engine, send } = this.#deps;
-    const { target, caller, trace } = call;
-    if (target.kind !== "self") {
-      return await send({ target, message, taskId, contextId, metadata, caller, trace });
-    }
-    const answer = await engine.receive(caller, {
-      envelopeId: crypto.randomUUID(),
-      timestampMs: Date.now(),
-      trace,
-      body: { type: "send_task", taskId, contextId, message, targetSkillId: "", metadata, deadlineMs: 0 },
-    });
-    if (answer.outcome === "busy") {
-      throw new CodedError("resource_exhausted", `Try again later: ${answer.reason}`);
-    }
-    if (answer.outcome === "refused") {
-      throw new CodedError("failed_precondition", `The agent does not take the message: ${answer.reason}`);
-    }
-    return await engine.getTask(taskId).catch((error) => {
+    const { target, caller, trace, signal } = call;
+    const skill = target.kind === "skill" ? { targetSkillId: target.skillId } : {};
+    try {
+      return await this.#network.send({
+        ...{ message, taskId, contextId, metadata, trace, ...skill },
+        ...target.kind === "self" ? { target: { kind: "own", caller } } : { target, caller },
+      }, { signal });
+    } catch (error) {
       if (error instanceof CodedError && error.code === "not_found") return undefined;
       throw error;
-    });
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { startHttpServer } from "../../http/mod.ts";
 import { parseHostPort } from "../../http/host_port.ts";
 
 Deno.test("startHttpServer() answers on a free port and hides what a handler throws", async () => {
-  await using server = startHttpServer({
+  await using server = await startHttpServer({
     fetch: (request) => {
       if (new URL(request.url).pathname === "/bad") throw new Error("secret detail");
       return new Response("hello");
@@ -20,19 +20,20 @@ Deno.test("startHttpServer() answers on a free port and hides what a handler thr
 
 Deno.test("startHttpServer() says so when the address is taken", async () => {
   const deps = { fetch: () => new Response(), logger: silentLogger };
-  await using first = startHttpServer(deps, { listen: "127.0.0.1:0" });
-  assert.throws(
-    () => startHttpServer(deps, { listen: `127.0.0.1:${first.port}` }),
+  await using first = await startHttpServer(deps, { listen: "127.0.0.1:0" });
+  await assert.rejects(
+    startHttpServer(deps, { listen: `127.0.0.1:${first.port}` }),
     (error: { code?: string }) => error.code === "unavailable",
   );
 });
 
 Deno.test("startHttpServer() cuts requests that outlive the grace when it is disposed", async () => {
   const started = Promise.withResolvers<void>();
-  const server = startHttpServer({
+  const server = await startHttpServer({
     fetch: () => {
       started.resolve();
-      return new Response(new ReadableStream({ start: (stream) => stream.enqueue(new Uint8Array(1)) }));
+      const body = new ReadableStream({ start: (stream) => stream.enqueue(new Uint8Array(1)) });
+      return new Response(body, { headers: { "content-type": "text/event-stream" } });
     },
     logger: silentLogger,
   }, { listen: "127.0.0.1:0", graceMs: 50 });

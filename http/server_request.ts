@@ -1,0 +1,67 @@
+import type { IncomingMessage } from "node:http";
+import { CodedError } from "../core/errors.ts";
+
+export interface ServerRequestOptions {
+  isSecure: boolean;
+  maxBodyBytes: number;
+  /** Fires when the caller has gone. */
+  signal: AbortSignal;
+}
+
+/**
+ * The request as handlers take it, its body as it comes in; undefined when it has no usable URL, `too_large` when it says
+ * itself that its body is longer than is taken. Reading a longer body fails with `resource_exhausted`.
+ */
+export function toRequest(
+  message: IncomingMessage,
+  { isSecure, maxBodyBytes, signal }: ServerRequestOptions,
+): Request | "too_large" | undefined {
+  const { method = "GET", url: path = "/", rawHeaders } = message;
+  const host = message.headers.host ?? "localhost";
+  const url = URL.parse(path.startsWith("/") ? `${isSecure ? "https" : "http"}://${host}${path}` : path);
+  if (url === null) return undefined;
+  if (Number(message.headers["content-length"] ?? 0) > maxBodyBytes) return "too_large";
+  const headers = new Headers();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    headers.append(String(rawHeaders[i]), String(rawHeaders[i + 1]));
+  }
+  if (method === "GET" || method === "HEAD") return new Request(url, { method, headers, signal });
+  return new Request(url, { method, headers, signal, body: bodyOf(message, maxBodyBytes) });
+}
+
+function bodyOf(message: IncomingMessage, maxBytes: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let bytes = 0;
+  return new ReadableStream({
+    type: "bytes",
+    start(stream) {
+      message.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+        bytes += chunk.byteLength;
+        if (bytes > maxBytes) {
+          message.removeAllListeners("data");
+          message.pause();
+          return stream.error(
+            new CodedError("resource_exhausted", `The body of the request is longer than ${maxBytes} bytes`),
+          );
+        }
+        if (chunk.byteLength > 0) stream.enqueue(new Uint8Array(chunk));
+        if ((stream.desiredSize ?? 0) <= 0) message.pause();
+      });
+      message.once("end", () => {
+        if (bytes <= maxBytes) stream.close();
+        stream.byobRequest?.respond(0);
+      });
+      message.once("close", () => {
+        if (!message.complete && bytes <= maxBytes) {
+          stream.error(new CodedError("cancelled", "The caller has gone"));
+        }
+      });
+    },
+    pull() {
+      message.resume();
+    },
+    cancel() {
+      message.removeAllListeners("data");
+      message.resume();
+    },
+  });
+}

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import https from "node:https";
+import { silentLogger } from "../../core/log.ts";
+import { type HttpHandler, type HttpLimits, startHttpServer } from "../../http/mod.ts";
+import { testCertificate } from "../support/test_certificate.ts";
+
+const echo: HttpHandler = async (request) => new Response(await request.text());
+
+function start(fetch: HttpHandler, limits: Partial<HttpLimits>) {
+  return startHttpServer({ fetch, logger: silentLogger }, { listen: "127.0.0.1:0", limits });
+}
+
+/** What the server says until it closes the connection. */
+async function exchange(port: number, text: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(new TextEncoder().encode(text));
+  return await new Response(connection.readable, {}).text();
+}
+
+Deno.test("startHttpServer() closes connections that say nothing or end no request in time", async () => {
+  await using server = await start(echo, { headersMs: 200, requestMs: 300 });
+  const head = "POST / HTTP/1.1\r\nhost: a\r\n";
+  const said = await Promise.all([
+    exchange(server.port, ""),
+    exchange(server.port, `${head}x-slow: `),
+    exchange(server.port, `${head}content-length: 100\r\n\r\nabc`),
+  ]);
+  for (const text of said) assert.match(text, /^HTTP\/1\.1 (408|500) /);
+});
+
+Deno.test("startHttpServer() refuses a body that is too long, whether it is announced or not", async () => {
+  await using server = await start(echo, { maxBodyBytes: 1_000 });
+  const fits = await fetch(server.url, { method: "POST", body: "x".repeat(1_000) });
+  assert.equal((await fits.text()).length, 1_000);
+  const announced = await fetch(server.url, { method: "POST", body: "x".repeat(1_001) });
+  assert.equal(announced.status, 413);
+  await announced.body?.cancel();
+  const chunked = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+  const chunk = `3e9\r\n${"x".repeat(1_001)}\r\n0\r\n\r\n`;
+  assert.match(await exchange(server.port, chunked + chunk), /^HTTP\/1\.1 413 /);
+});
+
+Deno.test("startHttpServer() refuses headers that are too long", async () => {
+  await using server = await start(echo, { maxHeaderBytes: 1_024 });
+  const long = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(2_000)}\r\n\r\n`;
+  assert.match(await exchange(server.port, long), /^HTTP\/1\.1 431 /);
+});
+
+Deno.test("startHttpServer() answers others while connections beyond the bound are closed", async () => {
+  await using server = await start(echo, { maxConnections: 3, headersMs: 60_000 });
+  const open = [];
+  for (let i = 0; i < 3; i++) open.push(await Deno.connect({ hostname: "127.0.0.1", port: server.port }));
+  assert.equal(await exchange(server.port, ""), "");
+  for (const connection of open) connection.close();
+});
+
+Deno.test("startHttpServer() gives up an answer that its reader does not take", async () => {
+  const ended = Promise.withResolvers<unknown>();
+  await using server = await start(() => {
+    const body = new ReadableStream({
+      pull: (stream) => stream.enqueue(new Uint8Array(1024 * 1024)),
+      cancel: (reason) => ended.resolve(reason),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }, { stallMs: 100 });
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  await ended.promise;
+});
+
+Deno.test("startHttpServer() tells the handler when its caller has gone", async () => {
+  const gone = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  await using server = await start(async (request) => {
+    asked.resolve();
+    request.signal.addEventListener("abort", () => gone.resolve());
+    await gone.promise;
+    return new Response();
+  }, {});
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  await asked.promise;
+  connection.close();
+  await gone.promise;
+});
+
+Deno.test("startHttpServer() knows callers by certificates that its authority has signed", async () => {
+  const { cert, key, fingerprint } = testCertificate("alice");
+  const stranger = testCertificate("mallory");
+  await using server = await startHttpServer({
+    fetch: (_request, { clientCertificate }) => Response.json(clientCertificate ?? null),
+    logger: silentLogger,
+  }, { listen: "127.0.0.1:0", tls: { cert, key, clientCa: cert } });
+  const ask = (own: { cert?: string; key?: string }) =>
+    new Promise<unknown>((resolve, reject) => {
+      const request = https.get(
+        { host: "127.0.0.1", port: server.port, ca: cert, agent: false, ...own },
+        (answer) => {
+          let text = "";
+          answer.on("data", (chunk) => text += chunk).on("end", () => resolve(JSON.parse(text)));
+        },
+      );
+      request.on("error", reject);
+    });
+  assert.deepEqual(await ask({ cert, key }), { fingerprint, commonName: "alice" });
+  assert.equal(await ask({}), null);
+  assert.equal(await ask(stranger), null);
+});
