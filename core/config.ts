@@ -1,10 +1,12 @@
 import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } from "./resolve_settings.ts";
+import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
 /** All settings of a daemon; the command line and the reading of file and environment are made from this table. */
 export const DAEMON_SETTINGS = {
   "": NODE_SETTINGS,
+  identity: IDENTITY_SETTINGS,
   tasks: TASKS_SETTINGS,
 };
 

@@ -17,10 +17,22 @@ export interface CardBookDeps {
   /** Whose book it is; its key signs the own card. */
   identity: Identity;
   logger: Logger;
+  /** What the node adds to the own card; asked each time that it is signed. Default: nothing. */
+  additions?: () => Promise<CardAdditions>;
 }
 
-/** The own card, and the bytes of it that are sent to peers. */
+/** What a node knows of its agent that the agent need not say. */
+export interface CardAdditions {
+  /** Empty for none. */
+  readonly didWeb: string;
+  readonly didDns: string;
+  /** Credentials about the agent, as JSON text. */
+  readonly credentials: readonly string[];
+}
+
+/** The own card as its agent set it, with what the node adds, and the bytes that are sent to peers. */
 interface OwnCard {
+  readonly set: AgentCard;
   readonly card: AgentCard;
   readonly signed: Uint8Array;
 }
@@ -44,7 +56,7 @@ export class CardBook {
     const book = new CardBook(deps);
     try {
       const stored = await deps.kv.get(ownCardKey);
-      if (stored !== undefined) book.#own = book.#sign(book.#claim(decodeCard(stored.value)));
+      if (stored !== undefined) book.#own = await book.#sign(book.#claim(decodeCard(stored.value)));
     } catch (error) {
       deps.logger.error("The stored agent card cannot be read: set it again", { error });
     }
@@ -76,16 +88,15 @@ export class CardBook {
     if (bad !== undefined) {
       throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
     }
-    const own = this.#sign(claimed);
-    if (own.signed.length > MAX_CARD_BYTES) {
-      throw new CodedError(
-        "invalid_argument",
-        `The agent card has ${own.signed.length} bytes: ${MAX_CARD_BYTES} at most`,
-      );
-    }
+    const own = await this.#sign(claimed);
     await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: encodeCard(claimed) }]);
     this.#own = own;
     return own.card;
+  }
+
+  /** Signs the own card again, with what the node adds to it now. @throws CodedError `invalid_argument` when it is too large. */
+  async refreshOwn(): Promise<void> {
+    if (this.#own !== undefined) this.#own = await this.#sign(this.#own.set);
   }
 
   /**
@@ -140,10 +151,25 @@ export class CardBook {
     return provenBy(peerId, card);
   }
 
-  #sign(card: AgentCard): OwnCard {
+  async #sign(set: AgentCard): Promise<OwnCard> {
+    const { identity, additions } = this.#deps;
     const nowMs = Date.now();
-    const signed = encodeSignedCard(card, { identity: this.#deps.identity, nowMs });
-    return { card: { ...card, signedAtMs: nowMs }, signed };
+    const added = await additions?.();
+    const card: AgentCard = {
+      ...set,
+      ...added !== undefined && {
+        didWeb: added.didWeb || set.didWeb,
+        didDns: added.didDns || set.didDns,
+        verifiableCredentials: [...new Set([...set.verifiableCredentials, ...added.credentials])],
+      },
+      signedAtMs: nowMs,
+    };
+    const signed = encodeSignedCard(card, { identity, nowMs });
+    if (signed.length <= MAX_CARD_BYTES) return { set, card, signed };
+    throw new CodedError(
+      "invalid_argument",
+      `The agent card has ${signed.length} bytes with its credentials: ${MAX_CARD_BYTES} at most`,
+    );
   }
 
   #claim(card: AgentCard): AgentCard {

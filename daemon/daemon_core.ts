@@ -12,6 +12,7 @@ import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
+import { openTrust, type Trust } from "./trust/mod.ts";
 import { PeerAddresses } from "./store/peer_addresses.ts";
 import { PeerWire } from "./peer/mod.ts";
 import { KvTaskStore } from "./store/kv_task_store.ts";
@@ -28,6 +29,7 @@ export interface DaemonCore {
   readonly engine: Engine;
   readonly streams: ArtifactStreams;
   readonly network: AgentNetwork;
+  readonly trust: Trust;
 }
 
 /** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
@@ -38,7 +40,9 @@ export async function openDaemonCore(
   await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
   const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
-  const cards = await CardBook.open({ kv, identity, logger });
+  const trust = stack.use(openTrust(config, { identity }));
+  const additions = async () => ({ ...trust.dids, credentials: await trust.credentials.held() });
+  const cards = await CardBook.open({ kv, identity, logger, additions });
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -70,7 +74,19 @@ export async function openDaemonCore(
     ...{ engine, host, cards },
     cardOf: (peerId, options) => wire.cardOf(peerId, options),
   });
-  return { config, logger, identity, kv, cards, host, wire, engine, streams: artifacts.streams, network };
+  return {
+    config,
+    logger,
+    identity,
+    kv,
+    cards,
+    host,
+    wire,
+    engine,
+    streams: artifacts.streams,
+    network,
+    trust,
+  };
 }
 
 function openHost(

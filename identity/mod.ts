@@ -5,6 +5,7 @@
  * @module
  */
 export { createIdentity, type Identity } from "./identity.ts";
+export { CredentialFolder, type IssuedCredential } from "./credential_folder.ts";
 export { openIdentity } from "./key_file.ts";
 export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
 export {

@@ -49,6 +49,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@modelcontextprotocol/*": ["mcp", "relay"],
   "zod": ["mcp", "relay"],
   "canonicalize": ["identity"],
+  "@dnsquery/dns-packet": ["http"],
   "ipaddr.js": ["http"],
   "commander": ["cli"],
   "smol-toml": ["core"],

@@ -6,6 +6,7 @@ import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { toDidKey } from "../../identity/mod.ts";
 import type { PeerConnection } from "../../p2p/mod.ts";
 import { fromCard, toCard } from "../convert/card.ts";
+import { toCardCheck } from "../convert/card_check.ts";
 import { toTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { NodeServiceDeps } from "./node_service_deps.ts";
@@ -54,7 +55,7 @@ function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceD
   } satisfies Partial<NodeHandlers>;
 }
 
-function peerHandlers({ host, cards, exchange }: NodeServiceDeps) {
+function peerHandlers({ host, cards, exchange, trust }: NodeServiceDeps) {
   const toPeerInfo = async (peer: PeerConnection) => ({
     peerId: peer.peerId,
     addresses: [peer.address, ...peer.addresses.filter((address) => address !== peer.address)],
@@ -72,11 +73,13 @@ function peerHandlers({ host, cards, exchange }: NodeServiceDeps) {
       return { peerInfo: await toPeerInfo(peer) };
     },
     listPeers: async () => ({ peers: await Promise.all(host.peers().map(toPeerInfo)) }),
-    getPeerCard: async ({ peerId }) => {
+    getPeerCard: async ({ peerId, check }) => {
       const card = checkPeerId(peerId) === host.peerId
         ? cards.own
         : await exchange.cardOf(peerId, { askAgain: true });
-      if (card !== undefined) return { card: toCard(card) };
+      if (card !== undefined) {
+        return { card: toCard(card), ...check && { check: toCardCheck(await trust.cards.check(card)) } };
+      }
       throw new CodedError(
         "not_found",
         `No agent card of ${peerId}: connect to it first, and see that its agent set one`,

@@ -2,6 +2,7 @@ import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { AgentNetwork } from "../agent_network.ts";
 import type { CardBook } from "../cards.ts";
+import type { Trust } from "../trust/mod.ts";
 
 /** Cards over the network. */
 export interface CardExchange {
@@ -21,6 +22,7 @@ export interface NodeServiceDeps {
   host: P2pHost;
   cards: CardBook;
   exchange: CardExchange;
+  trust: Pick<Trust, "cards">;
   home: string;
   startedAtMs: number;
   /** Asks the daemon to stop; returns before it has. */

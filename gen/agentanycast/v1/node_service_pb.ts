@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/node_service.proto.
  */
 export const file_agentanycast_v1_node_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJhZ2VudGFueWNhc3QvdjEvbm9kZV9zZXJ2aWNlLnByb3RvEg9hZ2VudGFueWNhc3QudjEiqwEKEFN0YXJ0Tm9kZVJlcXVlc3QSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSDQoFcmVsYXkYAiABKAkSEAoIa2V5X3BhdGgYAyABKAkSEwoLZ3JwY19saXN0ZW4YBCABKAkSEQoJbG9nX2xldmVsGAUgASgJEhEKCXRyYW5zcG9ydBgKIAEoCRIRCgluYW1lc3BhY2UYCyABKAkiQQoRU3RhcnROb2RlUmVzcG9uc2USLAoJbm9kZV9pbmZvGAEgASgLMhkuYWdlbnRhbnljYXN0LnYxLk5vZGVJbmZvIhQKEkdldE5vZGVJbmZvUmVxdWVzdCJtChNHZXROb2RlSW5mb1Jlc3BvbnNlEiwKCW5vZGVfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5Ob2RlSW5mbxIoCgRjYXJkGGQgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZCI/ChNTZXRBZ2VudENhcmRSZXF1ZXN0EigKBGNhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkIhYKFFNldEFnZW50Q2FyZFJlc3BvbnNlIjgKEkNvbm5lY3RQZWVyUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCSJDChNDb25uZWN0UGVlclJlc3BvbnNlEiwKCXBlZXJfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5QZWVySW5mbyISChBMaXN0UGVlcnNSZXF1ZXN0Ij0KEUxpc3RQZWVyc1Jlc3BvbnNlEigKBXBlZXJzGAEgAygLMhkuYWdlbnRhbnljYXN0LnYxLlBlZXJJbmZvIiUKEkdldFBlZXJDYXJkUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJIj8KE0dldFBlZXJDYXJkUmVzcG9uc2USKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQi8wIKD1NlbmRUYXNrUmVxdWVzdBIRCgdwZWVyX2lkGAEgASgJSAASEgoIc2tpbGxfaWQYAiABKAlIABINCgN1cmwYAyABKAlIABIpCgdtZXNzYWdlGAogASgLMhguYWdlbnRhbnljYXN0LnYxLk1lc3NhZ2USQAoIbWV0YWRhdGEYCyADKAsyLi5hZ2VudGFueWNhc3QudjEuU2VuZFRhc2tSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSFgoOdHJhbnNwb3J0X2hpbnQYDCABKAkSDwoHdGFza19pZBhkIAEoCRISCgpjb250ZXh0X2lkGGUgASgJEhcKD3RhcmdldF9za2lsbF9pZBhmIAEoCRIsCghkZWFkbGluZRhnIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBnRhcmdldCI3ChBTZW5kVGFza1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzayIyCg5HZXRUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg8KB3JlZnJlc2gYZCABKAgiNgoPR2V0VGFza1Jlc3BvbnNlEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzayIkChFDYW5jZWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIjkKEkNhbmNlbFRhc2tSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2siYgobU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSHQoQYWZ0ZXJfZ2VuZXJhdGlvbhhkIAEoA0gAiAEBQhMKEV9hZnRlcl9nZW5lcmF0aW9uIuABChxTdWJzY3JpYmVUYXNrVXBkYXRlc1Jlc3BvbnNlEg8KB3Rhc2tfaWQYASABKAkSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSKQoHbWVzc2FnZRgDIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlEiwKCWFydGlmYWN0cxgEIAMoCzIZLmFnZW50YW55Y2FzdC52MS5BcnRpZmFjdBIVCg1lcnJvcl9tZXNzYWdlGGQgASgJEhIKCmdlbmVyYXRpb24YZSABKAMiRgodU3Vic2NyaWJlSW5jb21pbmdUYXNrc1JlcXVlc3QSEQoJZXhjbHVzaXZlGGQgASgIEhIKCm1heF9jbGFpbXMYZSABKAUioAEKHlN1YnNjcmliZUluY29taW5nVGFza3NSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2sSLwoLc2VuZGVyX2NhcmQYAiABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkEhAKCGNsYWltX2lkGGQgASgJEhYKDmNsYWltX2xlYXNlX21zGGUgASgFIpQBChdVcGRhdGVUYXNrU3RhdHVzUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEisKBnN0YXR1cxgCIAEoDjIbLmFnZW50YW55Y2FzdC52MS5UYXNrU3RhdHVzEikKB21lc3NhZ2UYAyABKAsyGC5hZ2VudGFueWNhc3QudjEuTWVzc2FnZRIQCghjbGFpbV9pZBhkIAEoCSIaChhVcGRhdGVUYXNrU3RhdHVzUmVzcG9uc2UikQEKE0NvbXBsZXRlVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIsCglhcnRpZmFjdHMYAiADKAsyGS5hZ2VudGFueWNhc3QudjEuQXJ0aWZhY3QSKQoHbWVzc2FnZRgDIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlEhAKCGNsYWltX2lkGGQgASgJIhYKFENvbXBsZXRlVGFza1Jlc3BvbnNlIksKD0ZhaWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEhUKDWVycm9yX21lc3NhZ2UYAiABKAkSEAoIY2xhaW1faWQYZCABKAkiEgoQRmFpbFRhc2tSZXNwb25zZSItChpTdWJzY3JpYmVUYXNrU3RyZWFtUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIsQBChtTdWJzY3JpYmVUYXNrU3RyZWFtUmVzcG9uc2USNAoMc3RyZWFtX3N0YXJ0GAEgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbVN0YXJ0SAASNAoMc3RyZWFtX2NodW5rGAIgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbUNodW5rSAASMAoKc3RyZWFtX2VuZBgDIAEoCzIaLmFnZW50YW55Y2FzdC52MS5TdHJlYW1FbmRIAEIHCgVldmVudCLFAQocU2VuZFN0cmVhbWluZ0FydGlmYWN0UmVxdWVzdBI0CgxzdHJlYW1fc3RhcnQYASABKAsyHC5hZ2VudGFueWNhc3QudjEuU3RyZWFtU3RhcnRIABI0CgxzdHJlYW1fY2h1bmsYAiABKAsyHC5hZ2VudGFueWNhc3QudjEuU3RyZWFtQ2h1bmtIABIwCgpzdHJlYW1fZW5kGAMgASgLMhouYWdlbnRhbnljYXN0LnYxLlN0cmVhbUVuZEgAQgcKBWV2ZW50Ih8KHVNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlc3BvbnNlIpkBCg9EaXNjb3ZlclJlcXVlc3QSEAoIc2tpbGxfaWQYASABKAkSOAoEdGFncxgCIAMoCzIqLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlclJlcXVlc3QuVGFnc0VudHJ5Eg0KBWxpbWl0GAMgASgFGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKEERpc2NvdmVyUmVzcG9uc2USMAoGYWdlbnRzGAEgAygLMiAuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyZWRBZ2VudCJ9Cg9EaXNjb3ZlcmVkQWdlbnQSDwoHcGVlcl9pZBgBIAEoCRISCgphZ2VudF9uYW1lGAIgASgJEhkKEWFnZW50X2Rlc2NyaXB0aW9uGAMgASgJEioKBnNraWxscxgEIAMoCzIaLmFnZW50YW55Y2FzdC52MS5Ta2lsbEluZm8yjAwKC05vZGVTZXJ2aWNlElgKC0dldE5vZGVJbmZvEiMuYWdlbnRhbnljYXN0LnYxLkdldE5vZGVJbmZvUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5HZXROb2RlSW5mb1Jlc3BvbnNlElsKDFNldEFnZW50Q2FyZBIkLmFnZW50YW55Y2FzdC52MS5TZXRBZ2VudENhcmRSZXF1ZXN0GiUuYWdlbnRhbnljYXN0LnYxLlNldEFnZW50Q2FyZFJlc3BvbnNlElgKC0Nvbm5lY3RQZWVyEiMuYWdlbnRhbnljYXN0LnYxLkNvbm5lY3RQZWVyUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5Db25uZWN0UGVlclJlc3BvbnNlElIKCUxpc3RQZWVycxIhLmFnZW50YW55Y2FzdC52MS5MaXN0UGVlcnNSZXF1ZXN0GiIuYWdlbnRhbnljYXN0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlElgKC0dldFBlZXJDYXJkEiMuYWdlbnRhbnljYXN0LnYxLkdldFBlZXJDYXJkUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5HZXRQZWVyQ2FyZFJlc3BvbnNlEk8KCFNlbmRUYXNrEiAuYWdlbnRhbnljYXN0LnYxLlNlbmRUYXNrUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5TZW5kVGFza1Jlc3BvbnNlEkwKB0dldFRhc2sSHy5hZ2VudGFueWNhc3QudjEuR2V0VGFza1JlcXVlc3QaIC5hZ2VudGFueWNhc3QudjEuR2V0VGFza1Jlc3BvbnNlElUKCkNhbmNlbFRhc2sSIi5hZ2VudGFueWNhc3QudjEuQ2FuY2VsVGFza1JlcXVlc3QaIy5hZ2VudGFueWNhc3QudjEuQ2FuY2VsVGFza1Jlc3BvbnNlEnUKFFN1YnNjcmliZVRhc2tVcGRhdGVzEiwuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tVcGRhdGVzUmVxdWVzdBotLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrVXBkYXRlc1Jlc3BvbnNlMAESewoWU3Vic2NyaWJlSW5jb21pbmdUYXNrcxIuLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVJbmNvbWluZ1Rhc2tzUmVxdWVzdBovLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVJbmNvbWluZ1Rhc2tzUmVzcG9uc2UwARJnChBVcGRhdGVUYXNrU3RhdHVzEiguYWdlbnRhbnljYXN0LnYxLlVwZGF0ZVRhc2tTdGF0dXNSZXF1ZXN0GikuYWdlbnRhbnljYXN0LnYxLlVwZGF0ZVRhc2tTdGF0dXNSZXNwb25zZRJbCgxDb21wbGV0ZVRhc2sSJC5hZ2VudGFueWNhc3QudjEuQ29tcGxldGVUYXNrUmVxdWVzdBolLmFnZW50YW55Y2FzdC52MS5Db21wbGV0ZVRhc2tSZXNwb25zZRJPCghGYWlsVGFzaxIgLmFnZW50YW55Y2FzdC52MS5GYWlsVGFza1JlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuRmFpbFRhc2tSZXNwb25zZRJyChNTdWJzY3JpYmVUYXNrU3RyZWFtEisuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tTdHJlYW1SZXF1ZXN0GiwuYWdlbnRhbnljYXN0LnYxLlN1YnNjcmliZVRhc2tTdHJlYW1SZXNwb25zZTABEngKFVNlbmRTdHJlYW1pbmdBcnRpZmFjdBItLmFnZW50YW55Y2FzdC52MS5TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXF1ZXN0Gi4uYWdlbnRhbnljYXN0LnYxLlNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlc3BvbnNlKAESTwoIRGlzY292ZXISIC5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_agentanycast_v1_common, file_agentanycast_v1_registry_service, file_agentanycast_v1_streaming, file_google_protobuf_timestamp]);
+  fileDesc("CiJhZ2VudGFueWNhc3QvdjEvbm9kZV9zZXJ2aWNlLnByb3RvEg9hZ2VudGFueWNhc3QudjEiqwEKEFN0YXJ0Tm9kZVJlcXVlc3QSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSDQoFcmVsYXkYAiABKAkSEAoIa2V5X3BhdGgYAyABKAkSEwoLZ3JwY19saXN0ZW4YBCABKAkSEQoJbG9nX2xldmVsGAUgASgJEhEKCXRyYW5zcG9ydBgKIAEoCRIRCgluYW1lc3BhY2UYCyABKAkiQQoRU3RhcnROb2RlUmVzcG9uc2USLAoJbm9kZV9pbmZvGAEgASgLMhkuYWdlbnRhbnljYXN0LnYxLk5vZGVJbmZvIhQKEkdldE5vZGVJbmZvUmVxdWVzdCJtChNHZXROb2RlSW5mb1Jlc3BvbnNlEiwKCW5vZGVfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5Ob2RlSW5mbxIoCgRjYXJkGGQgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZCI/ChNTZXRBZ2VudENhcmRSZXF1ZXN0EigKBGNhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkIhYKFFNldEFnZW50Q2FyZFJlc3BvbnNlIjgKEkNvbm5lY3RQZWVyUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCSJDChNDb25uZWN0UGVlclJlc3BvbnNlEiwKCXBlZXJfaW5mbxgBIAEoCzIZLmFnZW50YW55Y2FzdC52MS5QZWVySW5mbyISChBMaXN0UGVlcnNSZXF1ZXN0Ij0KEUxpc3RQZWVyc1Jlc3BvbnNlEigKBXBlZXJzGAEgAygLMhkuYWdlbnRhbnljYXN0LnYxLlBlZXJJbmZvIjQKEkdldFBlZXJDYXJkUmVxdWVzdBIPCgdwZWVyX2lkGAEgASgJEg0KBWNoZWNrGGQgASgIImoKE0dldFBlZXJDYXJkUmVzcG9uc2USKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSKQoFY2hlY2sYZCABKAsyGi5hZ2VudGFueWNhc3QudjEuQ2FyZENoZWNrInsKCUNhcmRDaGVjaxIOCgZzaWduZWQYASABKAgSJwoEZGlkcxgCIAMoCzIZLmFnZW50YW55Y2FzdC52MS5EaWRDaGVjaxI1CgtjcmVkZW50aWFscxgDIAMoCzIgLmFnZW50YW55Y2FzdC52MS5DcmVkZW50aWFsQ2hlY2siOAoIRGlkQ2hlY2sSCwoDZGlkGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGcmVhc29uGAMgASgJIrQBCg9DcmVkZW50aWFsQ2hlY2sSCgoCaWQYASABKAkSDwoHdmVyZGljdBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDgoGaXNzdWVyGAQgASgJEg0KBXR5cGVzGAUgAygJEhQKDGNhcGFiaWxpdGllcxgGIAMoCRIvCgt2YWxpZF91bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGbGVnYWN5GAggASgIIvMCCg9TZW5kVGFza1JlcXVlc3QSEQoHcGVlcl9pZBgBIAEoCUgAEhIKCHNraWxsX2lkGAIgASgJSAASDQoDdXJsGAMgASgJSAASKQoHbWVzc2FnZRgKIAEoCzIYLmFnZW50YW55Y2FzdC52MS5NZXNzYWdlEkAKCG1ldGFkYXRhGAsgAygLMi4uYWdlbnRhbnljYXN0LnYxLlNlbmRUYXNrUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhYKDnRyYW5zcG9ydF9oaW50GAwgASgJEg8KB3Rhc2tfaWQYZCABKAkSEgoKY29udGV4dF9pZBhlIAEoCRIXCg90YXJnZXRfc2tpbGxfaWQYZiABKAkSLAoIZGVhZGxpbmUYZyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZ0YXJnZXQiNwoQU2VuZFRhc2tSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2siMgoOR2V0VGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIPCgdyZWZyZXNoGGQgASgIIjYKD0dldFRhc2tSZXNwb25zZRIjCgR0YXNrGAEgASgLMhUuYWdlbnRhbnljYXN0LnYxLlRhc2siJAoRQ2FuY2VsVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSI5ChJDYW5jZWxUYXNrUmVzcG9uc2USIwoEdGFzaxgBIAEoCzIVLmFnZW50YW55Y2FzdC52MS5UYXNrImIKG1N1YnNjcmliZVRhc2tVcGRhdGVzUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEh0KEGFmdGVyX2dlbmVyYXRpb24YZCABKANIAIgBAUITChFfYWZ0ZXJfZ2VuZXJhdGlvbiLgAQocU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXNwb25zZRIPCgd0YXNrX2lkGAEgASgJEisKBnN0YXR1cxgCIAEoDjIbLmFnZW50YW55Y2FzdC52MS5UYXNrU3RhdHVzEikKB21lc3NhZ2UYAyABKAsyGC5hZ2VudGFueWNhc3QudjEuTWVzc2FnZRIsCglhcnRpZmFjdHMYBCADKAsyGS5hZ2VudGFueWNhc3QudjEuQXJ0aWZhY3QSFQoNZXJyb3JfbWVzc2FnZRhkIAEoCRISCgpnZW5lcmF0aW9uGGUgASgDIkYKHVN1YnNjcmliZUluY29taW5nVGFza3NSZXF1ZXN0EhEKCWV4Y2x1c2l2ZRhkIAEoCBISCgptYXhfY2xhaW1zGGUgASgFIqABCh5TdWJzY3JpYmVJbmNvbWluZ1Rhc2tzUmVzcG9uc2USIwoEdGFzaxgBIAEoCzIVLmFnZW50YW55Y2FzdC52MS5UYXNrEi8KC3NlbmRlcl9jYXJkGAIgASgLMhouYWdlbnRhbnljYXN0LnYxLkFnZW50Q2FyZBIQCghjbGFpbV9pZBhkIAEoCRIWCg5jbGFpbV9sZWFzZV9tcxhlIAEoBSKUAQoXVXBkYXRlVGFza1N0YXR1c1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIrCgZzdGF0dXMYAiABKA4yGy5hZ2VudGFueWNhc3QudjEuVGFza1N0YXR1cxIpCgdtZXNzYWdlGAMgASgLMhguYWdlbnRhbnljYXN0LnYxLk1lc3NhZ2USEAoIY2xhaW1faWQYZCABKAkiGgoYVXBkYXRlVGFza1N0YXR1c1Jlc3BvbnNlIpEBChNDb21wbGV0ZVRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSLAoJYXJ0aWZhY3RzGAIgAygLMhkuYWdlbnRhbnljYXN0LnYxLkFydGlmYWN0EikKB21lc3NhZ2UYAyABKAsyGC5hZ2VudGFueWNhc3QudjEuTWVzc2FnZRIQCghjbGFpbV9pZBhkIAEoCSIWChRDb21wbGV0ZVRhc2tSZXNwb25zZSJLCg9GYWlsVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAIgASgJEhAKCGNsYWltX2lkGGQgASgJIhIKEEZhaWxUYXNrUmVzcG9uc2UiLQoaU3Vic2NyaWJlVGFza1N0cmVhbVJlcXVlc3QSDwoHdGFza19pZBgBIAEoCSLEAQobU3Vic2NyaWJlVGFza1N0cmVhbVJlc3BvbnNlEjQKDHN0cmVhbV9zdGFydBgBIAEoCzIcLmFnZW50YW55Y2FzdC52MS5TdHJlYW1TdGFydEgAEjQKDHN0cmVhbV9jaHVuaxgCIAEoCzIcLmFnZW50YW55Y2FzdC52MS5TdHJlYW1DaHVua0gAEjAKCnN0cmVhbV9lbmQYAyABKAsyGi5hZ2VudGFueWNhc3QudjEuU3RyZWFtRW5kSABCBwoFZXZlbnQixQEKHFNlbmRTdHJlYW1pbmdBcnRpZmFjdFJlcXVlc3QSNAoMc3RyZWFtX3N0YXJ0GAEgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbVN0YXJ0SAASNAoMc3RyZWFtX2NodW5rGAIgASgLMhwuYWdlbnRhbnljYXN0LnYxLlN0cmVhbUNodW5rSAASMAoKc3RyZWFtX2VuZBgDIAEoCzIaLmFnZW50YW55Y2FzdC52MS5TdHJlYW1FbmRIAEIHCgVldmVudCIfCh1TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXNwb25zZSKZAQoPRGlzY292ZXJSZXF1ZXN0EhAKCHNraWxsX2lkGAEgASgJEjgKBHRhZ3MYAiADKAsyKi5hZ2VudGFueWNhc3QudjEuRGlzY292ZXJSZXF1ZXN0LlRhZ3NFbnRyeRINCgVsaW1pdBgDIAEoBRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChBEaXNjb3ZlclJlc3BvbnNlEjAKBmFnZW50cxgBIAMoCzIgLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlcmVkQWdlbnQifQoPRGlzY292ZXJlZEFnZW50Eg8KB3BlZXJfaWQYASABKAkSEgoKYWdlbnRfbmFtZRgCIAEoCRIZChFhZ2VudF9kZXNjcmlwdGlvbhgDIAEoCRIqCgZza2lsbHMYBCADKAsyGi5hZ2VudGFueWNhc3QudjEuU2tpbGxJbmZvMowMCgtOb2RlU2VydmljZRJYCgtHZXROb2RlSW5mbxIjLmFnZW50YW55Y2FzdC52MS5HZXROb2RlSW5mb1JlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuR2V0Tm9kZUluZm9SZXNwb25zZRJbCgxTZXRBZ2VudENhcmQSJC5hZ2VudGFueWNhc3QudjEuU2V0QWdlbnRDYXJkUmVxdWVzdBolLmFnZW50YW55Y2FzdC52MS5TZXRBZ2VudENhcmRSZXNwb25zZRJYCgtDb25uZWN0UGVlchIjLmFnZW50YW55Y2FzdC52MS5Db25uZWN0UGVlclJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuQ29ubmVjdFBlZXJSZXNwb25zZRJSCglMaXN0UGVlcnMSIS5hZ2VudGFueWNhc3QudjEuTGlzdFBlZXJzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0UGVlcnNSZXNwb25zZRJYCgtHZXRQZWVyQ2FyZBIjLmFnZW50YW55Y2FzdC52MS5HZXRQZWVyQ2FyZFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuR2V0UGVlckNhcmRSZXNwb25zZRJPCghTZW5kVGFzaxIgLmFnZW50YW55Y2FzdC52MS5TZW5kVGFza1JlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU2VuZFRhc2tSZXNwb25zZRJMCgdHZXRUYXNrEh8uYWdlbnRhbnljYXN0LnYxLkdldFRhc2tSZXF1ZXN0GiAuYWdlbnRhbnljYXN0LnYxLkdldFRhc2tSZXNwb25zZRJVCgpDYW5jZWxUYXNrEiIuYWdlbnRhbnljYXN0LnYxLkNhbmNlbFRhc2tSZXF1ZXN0GiMuYWdlbnRhbnljYXN0LnYxLkNhbmNlbFRhc2tSZXNwb25zZRJ1ChRTdWJzY3JpYmVUYXNrVXBkYXRlcxIsLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrVXBkYXRlc1JlcXVlc3QaLS5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlVGFza1VwZGF0ZXNSZXNwb25zZTABEnsKFlN1YnNjcmliZUluY29taW5nVGFza3MSLi5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlSW5jb21pbmdUYXNrc1JlcXVlc3QaLy5hZ2VudGFueWNhc3QudjEuU3Vic2NyaWJlSW5jb21pbmdUYXNrc1Jlc3BvbnNlMAESZwoQVXBkYXRlVGFza1N0YXR1cxIoLmFnZW50YW55Y2FzdC52MS5VcGRhdGVUYXNrU3RhdHVzUmVxdWVzdBopLmFnZW50YW55Y2FzdC52MS5VcGRhdGVUYXNrU3RhdHVzUmVzcG9uc2USWwoMQ29tcGxldGVUYXNrEiQuYWdlbnRhbnljYXN0LnYxLkNvbXBsZXRlVGFza1JlcXVlc3QaJS5hZ2VudGFueWNhc3QudjEuQ29tcGxldGVUYXNrUmVzcG9uc2USTwoIRmFpbFRhc2sSIC5hZ2VudGFueWNhc3QudjEuRmFpbFRhc2tSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLkZhaWxUYXNrUmVzcG9uc2UScgoTU3Vic2NyaWJlVGFza1N0cmVhbRIrLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrU3RyZWFtUmVxdWVzdBosLmFnZW50YW55Y2FzdC52MS5TdWJzY3JpYmVUYXNrU3RyZWFtUmVzcG9uc2UwARJ4ChVTZW5kU3RyZWFtaW5nQXJ0aWZhY3QSLS5hZ2VudGFueWNhc3QudjEuU2VuZFN0cmVhbWluZ0FydGlmYWN0UmVxdWVzdBouLmFnZW50YW55Y2FzdC52MS5TZW5kU3RyZWFtaW5nQXJ0aWZhY3RSZXNwb25zZSgBEk8KCERpc2NvdmVyEiAuYWdlbnRhbnljYXN0LnYxLkRpc2NvdmVyUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5EaXNjb3ZlclJlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_agentanycast_v1_common, file_agentanycast_v1_registry_service, file_agentanycast_v1_streaming, file_google_protobuf_timestamp]);
 
 /**
  * Describes a node to start. No RPC takes it: programs that embed a node may keep their settings in it.
@@ -284,6 +284,13 @@ export type GetPeerCardRequest = Message<"agentanycast.v1.GetPeerCardRequest"> &
    * @generated from field: string peer_id = 1;
    */
   peerId: string;
+
+  /**
+   * Find out what is proven of the card, which may take the network and some seconds.
+   *
+   * @generated from field: bool check = 100;
+   */
+  check: boolean;
 };
 
 /**
@@ -305,6 +312,13 @@ export type GetPeerCardResponse = Message<"agentanycast.v1.GetPeerCardResponse">
    * @generated from field: agentanycast.v1.AgentCard card = 1;
    */
   card?: AgentCard | undefined;
+
+  /**
+   * What is proven of it; unset unless it was asked for.
+   *
+   * @generated from field: agentanycast.v1.CardCheck check = 100;
+   */
+  check?: CardCheck | undefined;
 };
 
 /**
@@ -313,6 +327,146 @@ export type GetPeerCardResponse = Message<"agentanycast.v1.GetPeerCardResponse">
  */
 export const GetPeerCardResponseSchema: GenMessage<GetPeerCardResponse> = /*@__PURE__*/
   messageDesc(file_agentanycast_v1_node_service, 11);
+
+/**
+ * What is proven of a card. The peer id and the `did:key` are proven by the connection in any case.
+ *
+ * @generated from message agentanycast.v1.CardCheck
+ */
+export type CardCheck = Message<"agentanycast.v1.CardCheck"> & {
+  /**
+   * Whether the key of its peer id has signed it.
+   *
+   * @generated from field: bool signed = 1;
+   */
+  signed: boolean;
+
+  /**
+   * The other DIDs that it claims.
+   *
+   * @generated from field: repeated agentanycast.v1.DidCheck dids = 2;
+   */
+  dids: DidCheck[];
+
+  /**
+   * Its credentials, in their order.
+   *
+   * @generated from field: repeated agentanycast.v1.CredentialCheck credentials = 3;
+   */
+  credentials: CredentialCheck[];
+};
+
+/**
+ * Describes the message agentanycast.v1.CardCheck.
+ * Use `create(CardCheckSchema)` to create a new message.
+ */
+export const CardCheckSchema: GenMessage<CardCheck> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_node_service, 12);
+
+/**
+ * What became of a DID that a card claims.
+ *
+ * @generated from message agentanycast.v1.DidCheck
+ */
+export type DidCheck = Message<"agentanycast.v1.DidCheck"> & {
+  /**
+   * The DID.
+   *
+   * @generated from field: string did = 1;
+   */
+  did: string;
+
+  /**
+   * `verified`, `refuted` (it names other keys) or `unverifiable` (who it is could not be found out).
+   *
+   * @generated from field: string verdict = 2;
+   */
+  verdict: string;
+
+  /**
+   * Why it is not verified; empty when it is.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message agentanycast.v1.DidCheck.
+ * Use `create(DidCheckSchema)` to create a new message.
+ */
+export const DidCheckSchema: GenMessage<DidCheck> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_node_service, 13);
+
+/**
+ * What became of a credential on a card.
+ *
+ * @generated from message agentanycast.v1.CredentialCheck
+ */
+export type CredentialCheck = Message<"agentanycast.v1.CredentialCheck"> & {
+  /**
+   * Its id; empty when it has none or cannot be read, as all that follows the reason.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `valid`, `not_yet_valid`, `expired`, `revoked`, `suspended`, `wrong_subject`, `forged`, `malformed` or `unverifiable`.
+   *
+   * @generated from field: string verdict = 2;
+   */
+  verdict: string;
+
+  /**
+   * Why it is not valid; empty when it is.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * DID of who issued it.
+   *
+   * @generated from field: string issuer = 4;
+   */
+  issuer: string;
+
+  /**
+   * Such as `AgentCapabilityCredential`.
+   *
+   * @generated from field: repeated string types = 5;
+   */
+  types: string[];
+
+  /**
+   * What it says that the agent can do.
+   *
+   * @generated from field: repeated string capabilities = 6;
+   */
+  capabilities: string[];
+
+  /**
+   * Until when it is valid; unset for no end.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_until = 7;
+   */
+  validUntil?: Timestamp | undefined;
+
+  /**
+   * Whether it is in the older form of the network, which cannot be revoked.
+   *
+   * @generated from field: bool legacy = 8;
+   */
+  legacy: boolean;
+};
+
+/**
+ * Describes the message agentanycast.v1.CredentialCheck.
+ * Use `create(CredentialCheckSchema)` to create a new message.
+ */
+export const CredentialCheckSchema: GenMessage<CredentialCheck> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_node_service, 14);
 
 /**
  * See `SendTask`.
@@ -407,7 +561,7 @@ export type SendTaskRequest = Message<"agentanycast.v1.SendTaskRequest"> & {
  * Use `create(SendTaskRequestSchema)` to create a new message.
  */
 export const SendTaskRequestSchema: GenMessage<SendTaskRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 12);
+  messageDesc(file_agentanycast_v1_node_service, 15);
 
 /**
  * See `SendTask`.
@@ -428,7 +582,7 @@ export type SendTaskResponse = Message<"agentanycast.v1.SendTaskResponse"> & {
  * Use `create(SendTaskResponseSchema)` to create a new message.
  */
 export const SendTaskResponseSchema: GenMessage<SendTaskResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 13);
+  messageDesc(file_agentanycast_v1_node_service, 16);
 
 /**
  * See `GetTask`.
@@ -456,7 +610,7 @@ export type GetTaskRequest = Message<"agentanycast.v1.GetTaskRequest"> & {
  * Use `create(GetTaskRequestSchema)` to create a new message.
  */
 export const GetTaskRequestSchema: GenMessage<GetTaskRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 14);
+  messageDesc(file_agentanycast_v1_node_service, 17);
 
 /**
  * See `GetTask`.
@@ -477,7 +631,7 @@ export type GetTaskResponse = Message<"agentanycast.v1.GetTaskResponse"> & {
  * Use `create(GetTaskResponseSchema)` to create a new message.
  */
 export const GetTaskResponseSchema: GenMessage<GetTaskResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 15);
+  messageDesc(file_agentanycast_v1_node_service, 18);
 
 /**
  * See `CancelTask`.
@@ -498,7 +652,7 @@ export type CancelTaskRequest = Message<"agentanycast.v1.CancelTaskRequest"> & {
  * Use `create(CancelTaskRequestSchema)` to create a new message.
  */
 export const CancelTaskRequestSchema: GenMessage<CancelTaskRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 16);
+  messageDesc(file_agentanycast_v1_node_service, 19);
 
 /**
  * See `CancelTask`.
@@ -519,7 +673,7 @@ export type CancelTaskResponse = Message<"agentanycast.v1.CancelTaskResponse"> &
  * Use `create(CancelTaskResponseSchema)` to create a new message.
  */
 export const CancelTaskResponseSchema: GenMessage<CancelTaskResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 17);
+  messageDesc(file_agentanycast_v1_node_service, 20);
 
 /**
  * See `SubscribeTaskUpdates`.
@@ -547,7 +701,7 @@ export type SubscribeTaskUpdatesRequest = Message<"agentanycast.v1.SubscribeTask
  * Use `create(SubscribeTaskUpdatesRequestSchema)` to create a new message.
  */
 export const SubscribeTaskUpdatesRequestSchema: GenMessage<SubscribeTaskUpdatesRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 18);
+  messageDesc(file_agentanycast_v1_node_service, 21);
 
 /**
  * See `SubscribeTaskUpdates`.
@@ -603,7 +757,7 @@ export type SubscribeTaskUpdatesResponse = Message<"agentanycast.v1.SubscribeTas
  * Use `create(SubscribeTaskUpdatesResponseSchema)` to create a new message.
  */
 export const SubscribeTaskUpdatesResponseSchema: GenMessage<SubscribeTaskUpdatesResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 19);
+  messageDesc(file_agentanycast_v1_node_service, 22);
 
 /**
  * See `SubscribeIncomingTasks`.
@@ -631,7 +785,7 @@ export type SubscribeIncomingTasksRequest = Message<"agentanycast.v1.SubscribeIn
  * Use `create(SubscribeIncomingTasksRequestSchema)` to create a new message.
  */
 export const SubscribeIncomingTasksRequestSchema: GenMessage<SubscribeIncomingTasksRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 20);
+  messageDesc(file_agentanycast_v1_node_service, 23);
 
 /**
  * See `SubscribeIncomingTasks`.
@@ -673,7 +827,7 @@ export type SubscribeIncomingTasksResponse = Message<"agentanycast.v1.SubscribeI
  * Use `create(SubscribeIncomingTasksResponseSchema)` to create a new message.
  */
 export const SubscribeIncomingTasksResponseSchema: GenMessage<SubscribeIncomingTasksResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 21);
+  messageDesc(file_agentanycast_v1_node_service, 24);
 
 /**
  * See `UpdateTaskStatus`.
@@ -715,7 +869,7 @@ export type UpdateTaskStatusRequest = Message<"agentanycast.v1.UpdateTaskStatusR
  * Use `create(UpdateTaskStatusRequestSchema)` to create a new message.
  */
 export const UpdateTaskStatusRequestSchema: GenMessage<UpdateTaskStatusRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 22);
+  messageDesc(file_agentanycast_v1_node_service, 25);
 
 /**
  * See `UpdateTaskStatus`.
@@ -730,7 +884,7 @@ export type UpdateTaskStatusResponse = Message<"agentanycast.v1.UpdateTaskStatus
  * Use `create(UpdateTaskStatusResponseSchema)` to create a new message.
  */
 export const UpdateTaskStatusResponseSchema: GenMessage<UpdateTaskStatusResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 23);
+  messageDesc(file_agentanycast_v1_node_service, 26);
 
 /**
  * See `CompleteTask`.
@@ -772,7 +926,7 @@ export type CompleteTaskRequest = Message<"agentanycast.v1.CompleteTaskRequest">
  * Use `create(CompleteTaskRequestSchema)` to create a new message.
  */
 export const CompleteTaskRequestSchema: GenMessage<CompleteTaskRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 24);
+  messageDesc(file_agentanycast_v1_node_service, 27);
 
 /**
  * See `CompleteTask`.
@@ -787,7 +941,7 @@ export type CompleteTaskResponse = Message<"agentanycast.v1.CompleteTaskResponse
  * Use `create(CompleteTaskResponseSchema)` to create a new message.
  */
 export const CompleteTaskResponseSchema: GenMessage<CompleteTaskResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 25);
+  messageDesc(file_agentanycast_v1_node_service, 28);
 
 /**
  * See `FailTask`.
@@ -822,7 +976,7 @@ export type FailTaskRequest = Message<"agentanycast.v1.FailTaskRequest"> & {
  * Use `create(FailTaskRequestSchema)` to create a new message.
  */
 export const FailTaskRequestSchema: GenMessage<FailTaskRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 26);
+  messageDesc(file_agentanycast_v1_node_service, 29);
 
 /**
  * See `FailTask`.
@@ -837,7 +991,7 @@ export type FailTaskResponse = Message<"agentanycast.v1.FailTaskResponse"> & {
  * Use `create(FailTaskResponseSchema)` to create a new message.
  */
 export const FailTaskResponseSchema: GenMessage<FailTaskResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 27);
+  messageDesc(file_agentanycast_v1_node_service, 30);
 
 /**
  * See `SubscribeTaskStream`.
@@ -858,7 +1012,7 @@ export type SubscribeTaskStreamRequest = Message<"agentanycast.v1.SubscribeTaskS
  * Use `create(SubscribeTaskStreamRequestSchema)` to create a new message.
  */
 export const SubscribeTaskStreamRequestSchema: GenMessage<SubscribeTaskStreamRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 28);
+  messageDesc(file_agentanycast_v1_node_service, 31);
 
 /**
  * See `SubscribeTaskStream`.
@@ -897,7 +1051,7 @@ export type SubscribeTaskStreamResponse = Message<"agentanycast.v1.SubscribeTask
  * Use `create(SubscribeTaskStreamResponseSchema)` to create a new message.
  */
 export const SubscribeTaskStreamResponseSchema: GenMessage<SubscribeTaskStreamResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 29);
+  messageDesc(file_agentanycast_v1_node_service, 32);
 
 /**
  * See `SendStreamingArtifact`.
@@ -936,7 +1090,7 @@ export type SendStreamingArtifactRequest = Message<"agentanycast.v1.SendStreamin
  * Use `create(SendStreamingArtifactRequestSchema)` to create a new message.
  */
 export const SendStreamingArtifactRequestSchema: GenMessage<SendStreamingArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 30);
+  messageDesc(file_agentanycast_v1_node_service, 33);
 
 /**
  * See `SendStreamingArtifact`.
@@ -951,7 +1105,7 @@ export type SendStreamingArtifactResponse = Message<"agentanycast.v1.SendStreami
  * Use `create(SendStreamingArtifactResponseSchema)` to create a new message.
  */
 export const SendStreamingArtifactResponseSchema: GenMessage<SendStreamingArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 31);
+  messageDesc(file_agentanycast_v1_node_service, 34);
 
 /**
  * See `Discover`.
@@ -986,7 +1140,7 @@ export type DiscoverRequest = Message<"agentanycast.v1.DiscoverRequest"> & {
  * Use `create(DiscoverRequestSchema)` to create a new message.
  */
 export const DiscoverRequestSchema: GenMessage<DiscoverRequest> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 32);
+  messageDesc(file_agentanycast_v1_node_service, 35);
 
 /**
  * See `Discover`.
@@ -1007,7 +1161,7 @@ export type DiscoverResponse = Message<"agentanycast.v1.DiscoverResponse"> & {
  * Use `create(DiscoverResponseSchema)` to create a new message.
  */
 export const DiscoverResponseSchema: GenMessage<DiscoverResponse> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 33);
+  messageDesc(file_agentanycast_v1_node_service, 36);
 
 /**
  * An agent that offers what was looked for. All but the peer id is its own claim.
@@ -1049,7 +1203,7 @@ export type DiscoveredAgent = Message<"agentanycast.v1.DiscoveredAgent"> & {
  * Use `create(DiscoveredAgentSchema)` to create a new message.
  */
 export const DiscoveredAgentSchema: GenMessage<DiscoveredAgent> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_node_service, 34);
+  messageDesc(file_agentanycast_v1_node_service, 37);
 
 /**
  * What a local program asks of its daemon. Missing or malformed fields are INVALID_ARGUMENT and unknown ids NOT_FOUND

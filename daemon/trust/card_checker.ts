@@ -1,0 +1,103 @@
+import type { AgentCard } from "../../a2a/mod.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { errorMessage, toCodedError } from "../../core/errors.ts";
+import {
+  type CheckedCredential,
+  type CredentialVerifier,
+  type DidResolver,
+  isPeerId,
+  publicKeyFromPeerId,
+} from "../../identity/mod.ts";
+
+/** What became of a DID that a card claims. */
+export interface CheckedDid {
+  readonly did: string;
+  /** `refuted`: it names other keys. `unverifiable`: who it is could not be found out. */
+  readonly verdict: "verified" | "refuted" | "unverifiable";
+  /** Empty for a verified one. */
+  readonly reason: string;
+}
+
+/** What is proven of a card. */
+export interface CheckedCard {
+  /** Whether the key of its peer id has signed it. */
+  readonly signed: boolean;
+  /** The other DIDs that it claims. */
+  readonly dids: readonly CheckedDid[];
+  readonly credentials: readonly CheckedCredential[];
+}
+
+export interface CardCheckerDeps {
+  resolver: DidResolver;
+  verifier: CredentialVerifier;
+  clock?: Clock;
+}
+
+/** How long a result is kept, in milliseconds; what was looked up for it may be older by as much as that is kept. */
+const KEEP_MS = 60_000;
+const MAX_KEPT = 1_000;
+/** Most credentials of a card that are looked at. */
+const MAX_CREDENTIALS = 16;
+
+/** Finds out what is true of the claims of cards, and remembers it for a minute. */
+export class CardChecker {
+  readonly #deps: Required<CardCheckerDeps>;
+  readonly #kept = new Map<string, { claims: string; untilMs: number; checked: Promise<CheckedCard> }>();
+
+  constructor(deps: CardCheckerDeps) {
+    this.#deps = { clock: systemClock, ...deps };
+  }
+
+  /** What is proven of a card whose peer id the connection has proven. Never throws. */
+  check(card: AgentCard): Promise<CheckedCard> {
+    const { clock } = this.#deps;
+    const { peerId } = card;
+    const claims = claimsOf(card);
+    const kept = this.#kept.get(peerId);
+    this.#kept.delete(peerId);
+    const isFresh = kept?.claims === claims && clock.now() < kept.untilMs;
+    const entry = isFresh ? kept : { claims, untilMs: clock.now() + KEEP_MS, checked: this.#check(card) };
+    this.#kept.set(peerId, entry);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MAX_KEPT) break;
+      this.#kept.delete(oldest);
+    }
+    return entry.checked;
+  }
+
+  async #check(card: AgentCard): Promise<CheckedCard> {
+    const { didWeb, didDns, didKey, verifiableCredentials } = card;
+    const claimed = [...new Set([didWeb, didDns])].filter((did) => did !== "" && did !== didKey);
+    const dids = await Promise.all(claimed.map((did) => this.#checkDid(did, card.peerId)));
+    // A credential may be about any name that is proven to be the agent's.
+    const subjects = [didKey, ...dids.filter(({ verdict }) => verdict === "verified").map(({ did }) => did)];
+    const credentials = await Promise.all(
+      verifiableCredentials.slice(0, MAX_CREDENTIALS).map((text) =>
+        this.#deps.verifier.verify(text, { subjects })
+      ),
+    );
+    return { signed: card.signedAtMs !== 0, dids, credentials };
+  }
+
+  async #checkDid(did: string, peerId: string): Promise<CheckedDid> {
+    try {
+      const publicKey = isPeerId(peerId) ? publicKeyFromPeerId(peerId) : new Uint8Array();
+      const { keys } = await this.#deps.resolver.resolve(did);
+      const isOwn = keys.some((key) =>
+        key.purposes.includes("authentication") && key.publicKey.every((byte, i) => byte === publicKey[i])
+      );
+      return isOwn
+        ? { did, verdict: "verified", reason: "" }
+        : { did, verdict: "refuted", reason: "it names other keys than that of the peer id" };
+    } catch (error) {
+      const { code } = toCodedError(error);
+      const isDenied = code === "invalid_argument" || code === "not_found" || code === "failed_precondition";
+      return { did, verdict: isDenied ? "refuted" : "unverifiable", reason: errorMessage(error) };
+    }
+  }
+}
+
+/** What the result depends on. */
+function claimsOf({ didWeb, didDns, signedAtMs, verifiableCredentials }: AgentCard): string {
+  return JSON.stringify([didWeb, didDns, signedAtMs, verifiableCredentials]);
+}

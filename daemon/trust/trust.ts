@@ -1,0 +1,141 @@
+import type { Config } from "../../core/config.ts";
+import { CodedError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
+import {
+  addProof,
+  createDidDocument,
+  createDidResolver,
+  CredentialFolder,
+  CredentialVerifier,
+  didDnsName,
+  type DidNetwork,
+  type DidResolver,
+  didWebToUrl,
+  type Identity,
+  type Issuer,
+  issueStatusList,
+  parseDid,
+} from "../../identity/mod.ts";
+import { CardChecker } from "./card_checker.ts";
+import { openDidNetwork } from "./did_network.ts";
+
+/** The names of this node's agent besides its did:key; empty texts for those it has not. */
+export interface OwnDids {
+  readonly didWeb: string;
+  readonly didWba: string;
+  readonly didDns: string;
+}
+
+/** Who others are, and who this node is to them. */
+export interface Trust extends Disposable {
+  readonly dids: OwnDids;
+  readonly resolver: DidResolver;
+  readonly verifier: CredentialVerifier;
+  readonly cards: CardChecker;
+  readonly credentials: CredentialFolder;
+  /**
+   * What everybody may read of this node over HTTP, by the path of its URL: its DID documents, and the list of the
+   * credentials that it has revoked. Undefined where there is nothing.
+   */
+  publicDocument(pathname: string): Promise<JsonObject | undefined>;
+}
+
+export interface TrustDeps {
+  identity: Identity;
+  /** Default: over HTTPS and DNS, as the settings say. */
+  network?: DidNetwork;
+}
+
+/** How long a signed status list is handed out before the credentials are looked at again, in milliseconds. */
+const KEEP_LIST_MS = 5_000;
+
+/** The {@link Trust} of a daemon. @throws CodedError `invalid_argument` for names in the settings that are none. */
+export function openTrust(config: Config, deps: TrustDeps): Trust {
+  const { identity } = deps;
+  const dids = ownDids(config.identity);
+  const opened = deps.network === undefined ? openDidNetwork(config.identity) : undefined;
+  const network = deps.network ?? opened as DidNetwork;
+  const resolver = createDidResolver(network);
+  const verifier = new CredentialVerifier({ resolver, network });
+  const credentials = new CredentialFolder(config.home);
+  const documents = new Map<string, () => Promise<JsonObject>>();
+  for (const did of [dids.didWeb, dids.didWba]) {
+    if (did === "") continue;
+    const document = ownDocument(did, { identity, dids });
+    documents.set(new URL(didWebToUrl(did)).pathname, () => Promise.resolve(document));
+  }
+  const { statusListUrl } = config.identity;
+  if (statusListUrl !== undefined) {
+    const list = statusListOf(credentials, { url: statusListUrl, issuer: ownIssuer(identity) });
+    documents.set(new URL(statusListUrl).pathname, list);
+  }
+  return {
+    dids,
+    resolver,
+    verifier,
+    credentials,
+    cards: new CardChecker({ resolver, verifier }),
+    publicDocument: (pathname) => documents.get(pathname)?.() ?? Promise.resolve(undefined),
+    [Symbol.dispose]: () => opened?.[Symbol.dispose](),
+  };
+}
+
+/** Credentials of this node are by its did:key, whatever other names it has: it needs nobody to be verified. */
+export function ownIssuer(identity: Identity): Issuer {
+  return { identity };
+}
+
+function ownDids({ didWeb = "", didWba = "", didDnsDomain, statusListUrl }: Config["identity"]): OwnDids {
+  const didDns = didDnsDomain === undefined ? "" : `did:dns:${didDnsDomain}`;
+  if (didWeb !== "") checkMethod(didWeb, "web", "identity.did_web");
+  if (didWba !== "") checkMethod(didWba, "wba", "identity.did_wba");
+  if (didDns !== "") didDnsName(didDns);
+  if (didWeb !== "" && didWba !== "" && didWebToUrl(didWeb) === didWebToUrl(didWba)) {
+    throw new CodedError(
+      "invalid_argument",
+      `identity.did_web and identity.did_wba have their documents at the same place, ${
+        didWebToUrl(didWeb)
+      }: ` +
+        "give one of them another path",
+    );
+  }
+  if (statusListUrl !== undefined && URL.parse(statusListUrl)?.protocol !== "https:") {
+    throw new CodedError(
+      "invalid_argument",
+      `identity.status_list_url has to be an https: URL, got ${statusListUrl}`,
+    );
+  }
+  return { didWeb, didWba, didDns };
+}
+
+function checkMethod(did: string, method: string, setting: string): void {
+  didWebToUrl(did);
+  if (parseDid(did).method === method) return;
+  throw new CodedError("invalid_argument", `${setting} has to be a did:${method}, got ${did}`);
+}
+
+/** The document at one of the own names, signed by the key that it names. */
+function ownDocument(did: string, { identity, dids }: { identity: Identity; dids: OwnDids }): JsonObject {
+  const others = [identity.didKey, dids.didWeb, dids.didWba, dids.didDns];
+  const document = createDidDocument(did, {
+    publicKeys: [identity.publicKey],
+    alsoKnownAs: others.filter((one) => one !== "" && one !== did),
+  });
+  return addProof(document, { identity, verificationMethod: `${did}#key-1`, createdMs: Date.now() });
+}
+
+function statusListOf(
+  credentials: CredentialFolder,
+  { url, issuer }: { url: string; issuer: Issuer },
+): () => Promise<JsonObject> {
+  let kept: { untilMs: number; list: Promise<JsonObject> } | undefined;
+  return () => {
+    const nowMs = Date.now();
+    if (kept === undefined || nowMs >= kept.untilMs) {
+      const list = credentials.statusBits().then((bits) => issueStatusList({ url, bits, nowMs }, issuer));
+      kept = { untilMs: nowMs + KEEP_LIST_MS, list };
+      list.catch(() => kept = undefined); // whoever asked is told; the next one tries again
+    }
+    return kept.list;
+  };
+}
