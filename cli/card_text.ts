@@ -1,4 +1,4 @@
-import type { AgentCard } from "../sdk/mod.ts";
+import type { AgentCard, CardCheck, CredentialCheck } from "../sdk/mod.ts";
 import { toFacts, visible } from "./output.ts";
 
 /** A card for people, each line after `indent`. */
@@ -22,4 +22,32 @@ export function describeCard(card: AgentCard, indent = ""): string[] {
     }`
   );
   return [...facts, skills.length > 0 ? "Skills:" : "No skills", ...skills].map((line) => indent + line);
+}
+
+/** What is proven of a card, for people. */
+export function describeCheck({ dids, credentials }: CardCheck): string[] {
+  const proven = dids.map(({ did, verdict, reason }) => `  ${visible(did)}: ${outcome(verdict, reason)}`);
+  return [
+    ...proven.length > 0 ? ["Claimed names:", ...proven] : [],
+    ...credentials.length > 0
+      ? ["Credentials:", ...credentials.map((one) => `  ${describeCredential(one)}`)]
+      : [],
+  ];
+}
+
+/** A credential that was checked, in one line. */
+export function describeCredential(credential: CredentialCheck): string {
+  const { verdict, reason, issuer = "", types = [], capabilities = [], validUntil, legacy } = credential;
+  const what = [...types, ...capabilities.length > 0 ? [`[${capabilities.join(", ")}]`] : []].join(" ");
+  const facts = [
+    ...what === "" ? [] : [visible(what)],
+    ...issuer === "" ? [] : [`by ${visible(issuer)}`],
+    ...validUntil === undefined ? [] : [`until ${validUntil.toISOString()}`],
+    ...legacy ? ["(older form)"] : [],
+  ];
+  return [...facts, outcome(verdict, reason)].join(" ");
+}
+
+function outcome(verdict: string, reason: string | undefined): string {
+  return verdict.toUpperCase().replaceAll("_", " ") + (reason ? `: ${visible(reason)}` : "");
 }

@@ -7,7 +7,7 @@ const LISTS = ["supportedTransports", "relayAddresses", "verifiableCredentials"]
 const SKILL_TEXTS = ["name", "description", "inputSchema", "outputSchema"] as const;
 
 /** Members that `card` prints and that the node decides. */
-const DECIDED_BY_NODE = ["peerId", "didKey", "signedAt"];
+const DECIDED_BY_NODE = ["peerId", "didKey", "signedAt", "check"];
 
 /** A card from parsed JSON, as `card --json` prints it. Throws `SyntaxError` that names the member at fault. */
 export function parseCard(json: unknown): AgentCard {

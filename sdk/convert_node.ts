@@ -6,10 +6,13 @@ import {
   type NodeInfo as WireNodeInfo,
   type PeerInfo as WirePeerInfo,
 } from "../gen/agentanycast/v1/common_pb.ts";
-import type { DiscoveredAgent as WireAgent } from "../gen/agentanycast/v1/node_service_pb.ts";
+import type {
+  CardCheck as WireCheck,
+  DiscoveredAgent as WireAgent,
+} from "../gen/agentanycast/v1/node_service_pb.ts";
 import { isPeerId, toDidKey } from "../identity/mod.ts";
 import { dateOf, optional } from "./convert.ts";
-import type { AgentCard, DiscoveredAgent, NodeInfo, PeerInfo, Skill } from "./model.ts";
+import type { AgentCard, CardCheck, DiscoveredAgent, NodeInfo, PeerInfo, Skill } from "./model.ts";
 
 type CardInit = MessageInitShape<typeof AgentCardSchema>;
 
@@ -62,6 +65,23 @@ export function fromWireCard(card: WireCard): AgentCard {
     ...list("relayAddresses", extension?.relayAddresses),
     ...list("verifiableCredentials", extension?.verifiableCredentials),
     ...optional("signedAt", dateOf(extension?.signedAt)),
+  };
+}
+
+export function fromWireCheck(check: WireCheck): CardCheck {
+  return {
+    signed: check.signed,
+    dids: check.dids.map(({ did, verdict, reason }) => ({ did, verdict, ...optional("reason", reason) })),
+    credentials: check.credentials.map((one) => ({
+      verdict: one.verdict,
+      ...optional("reason", one.reason),
+      ...optional("id", one.id),
+      ...optional("issuer", one.issuer),
+      ...list("types", one.types),
+      ...list("capabilities", one.capabilities),
+      ...optional("validUntil", dateOf(one.validUntil)),
+      ...optional("legacy", one.legacy || undefined),
+    })),
   };
 }
 

@@ -45,6 +45,9 @@ export type { AskOptions, IncomingTask } from "./incoming_task.ts";
 export {
   type AgentCard,
   type Artifact,
+  type CardCheck,
+  type CredentialCheck,
+  type DidCheck,
   type DiscoveredAgent,
   isInterrupted,
   isTerminal,

@@ -186,6 +186,48 @@ export interface AgentCard {
   readonly signedAt?: Date;
 }
 
+/** What is proven of a card. Its peer id and did:key are, by the connection, in any case. */
+export interface CardCheck {
+  /** Whether the key of its peer id has signed it. */
+  readonly signed: boolean;
+  /** The other DIDs that it claims. */
+  readonly dids: readonly DidCheck[];
+  /** Its credentials, in their order. */
+  readonly credentials: readonly CredentialCheck[];
+}
+
+/** What became of a DID that a card claims. */
+export interface DidCheck {
+  /** The DID. */
+  readonly did: string;
+  /** `verified`, `refuted` (it names other keys) or `unverifiable` (who it is could not be found out). */
+  readonly verdict: string;
+  /** Why it is not verified. */
+  readonly reason?: string;
+}
+
+/** What became of a credential on a card. */
+export interface CredentialCheck {
+  /**
+   * `valid`, `not_yet_valid`, `expired`, `revoked`, `suspended`, `wrong_subject`, `forged`, `malformed` or `unverifiable`.
+   */
+  readonly verdict: string;
+  /** Why it is not valid. */
+  readonly reason?: string;
+  /** Its id. */
+  readonly id?: string;
+  /** DID of who issued it. */
+  readonly issuer?: string;
+  /** Such as `AgentCapabilityCredential`. */
+  readonly types?: readonly string[];
+  /** What it says that the agent can do. */
+  readonly capabilities?: readonly string[];
+  /** Until when it is valid. */
+  readonly validUntil?: Date;
+  /** Whether it is in the older form of the network, which cannot be revoked. */
+  readonly legacy?: boolean;
+}
+
 /** What a node says about itself. */
 export interface NodeInfo {
   /** Its place in the network. */

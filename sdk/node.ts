@@ -2,7 +2,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { errorMessage } from "../core/errors.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask, toMessage, toWireMessage } from "./convert.ts";
-import { fromWireAgent, fromWireCard, fromWirePeer, toWireCard } from "./convert_node.ts";
+import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
 import { DaemonClient, persist } from "./daemon_client.ts";
 import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
 import {
@@ -16,6 +16,7 @@ import {
 import { IncomingTasks } from "./incoming_tasks.ts";
 import type {
   AgentCard,
+  CardCheck,
   DiscoveredAgent,
   MessageInput,
   NodeInfo,
@@ -231,16 +232,15 @@ export class Node implements AsyncDisposable {
 
   /** The card of a peer. Throws `CardNotAvailableError`. */
   async getCard(peerId: string): Promise<AgentCard> {
-    try {
-      const { card } = await this.#daemon().call(NodeService.method.getPeerCard, { peerId });
-      if (card !== undefined) return fromWireCard(card);
-    } catch (error) {
-      const known = toAgentAnycastError(error);
-      throw known.code === "not_found"
-        ? new CardNotAvailableError(known.message, { cause: error })
-        : explainPeer(error);
-    }
-    throw new CardNotAvailableError(`${peerId} has no card`);
+    return (await this.#askCard({ peerId })).card;
+  }
+
+  /**
+   * The card of a peer and what is proven of it, which may take some seconds; `check` is missing when the daemon does not
+   * check cards. Throws `CardNotAvailableError`.
+   */
+  async checkCard(peerId: string): Promise<{ card: AgentCard; check?: CardCheck }> {
+    return await this.#askCard({ peerId, check: true });
   }
 
   /** Agents that offer a skill and have all `tags`; at most `limit`, 0 for as many as there are. */
@@ -267,6 +267,24 @@ export class Node implements AsyncDisposable {
       "failed_precondition",
       `The node is ${this.#state.kind}: await start() first`,
     );
+  }
+
+  async #askCard(
+    request: { peerId: string; check?: boolean },
+  ): Promise<{ card: AgentCard; check?: CardCheck }> {
+    const { peerId } = request;
+    try {
+      const { card, check } = await this.#daemon().call(NodeService.method.getPeerCard, request);
+      if (card !== undefined) {
+        return { card: fromWireCard(card), ...(check && { check: fromWireCheck(check) }) };
+      }
+    } catch (error) {
+      const known = toAgentAnycastError(error);
+      throw known.code === "not_found"
+        ? new CardNotAvailableError(known.message, { cause: error })
+        : explainPeer(error);
+    }
+    throw new CardNotAvailableError(`${peerId} has no card`);
   }
 
   #daemon(): DaemonClient {
