@@ -20,5 +20,4 @@ export {
   type ServerTls,
   startHttpServer,
 } from "./server.ts";
-export { type HttpServer, type HttpServerDeps, type HttpServerOptions, startHttpServer } from "./server.ts";
 export { createResolveTxtOverHttps, type ResolveTxt, resolveTxtBySystem } from "./resolve_txt.ts";
