@@ -53,7 +53,9 @@ function* describeFile(file: DescFile): Generator<string> {
     }
   }
   for (const type of file.enums.filter(({ name }) => !OWN_ENUMS.includes(name))) {
-    for (const value of type.values) yield `enum ${type.name}.${value.name} = ${value.number}`;
+    for (const value of type.values) {
+      if (value.number < FIRST_OWN_NUMBER) yield `enum ${type.name}.${value.name} = ${value.number}`;
+    }
   }
   for (const service of file.services) {
     for (const { name, methodKind, input, output } of service.methods) {
