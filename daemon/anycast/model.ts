@@ -16,7 +16,7 @@ export interface DiscoveredAgent {
   readonly verified: boolean;
   /** When it was last known to be there, in milliseconds since the Unix epoch; 0 when nobody says. */
   readonly lastSeenMs: number;
-  /** Who knows it, each once: `peer`, `mdns`, `dht`, or `registry <where>`. */
+  /** Who knows it, each once: `peer` (connected), `mdns`, `dht`, `relay <peer id>` or `registry <address>`. */
   readonly via: readonly string[];
   /** Multiaddrs at which it says it can be dialed; may be none. */
   readonly addresses: readonly string[];
@@ -28,9 +28,9 @@ export interface DiscoverQuery {
   readonly skill?: string | undefined;
   /** A skill whose id begins with this. */
   readonly prefix?: string | undefined;
-  /** Words that are all found in ids, names, descriptions and keywords, in any case. */
+  /** Words that are all found in ids, names and descriptions of the agent and its skills, in any case. */
   readonly text?: string | undefined;
-  /** Labels that the skill must have, all of them. */
+  /** Labels that one and the same fitting skill must have, all of them. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** Most agents answered. Default 100, at most 1,000. */
   readonly limit?: number | undefined;
@@ -40,6 +40,8 @@ export interface DiscoverQuery {
 export interface DiscoveryProvider {
   /** For people and logs, such as `registry 192.0.2.7:50052`. */
   readonly name: string;
+  /** Whether it is asked each time, since that costs nothing; else its answers are kept for a while. */
+  readonly isLocal: boolean;
   /** Agents that may fit `query`; what does not fit is left out by the caller. Throws what kept it from looking. */
   find(query: DiscoverQuery, options: { signal: AbortSignal }): Promise<readonly DiscoveredAgent[]>;
 }

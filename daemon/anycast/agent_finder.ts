@@ -1,0 +1,69 @@
+import type { Candidates, RouteFinder, RouteOutcome, RouteQuery } from "../../a2a/mod.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { Directory } from "./directory.ts";
+import type { DiscoveredAgent } from "./model.ts";
+import type { Chooser } from "./strategy.ts";
+
+export interface AgentFinderDeps {
+  directory: Pick<Directory, "discover" | "doubt">;
+  chooser: Pick<Chooser, "order">;
+  /** Notes where a peer says it can be dialed. */
+  remember(peerId: string, addresses: readonly string[]): Promise<void>;
+  clock?: Clock;
+}
+
+/** How long an agent that failed comes after the others. */
+const PENALTY_MS = 30_000;
+const MAX_PENALTIES = 1_000;
+/** Agents considered for a task. */
+const MAX_CANDIDATES = 100;
+
+/** Finds agents for tasks that name a skill, the best to try first. */
+export class AgentFinder implements RouteFinder {
+  readonly #deps: AgentFinderDeps;
+  readonly #clock: Clock;
+  /** Until when a peer comes after the others, in milliseconds since the Unix epoch. */
+  readonly #penalties = new Map<string, number>();
+
+  constructor(deps: AgentFinderDeps) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+  }
+
+  async find(
+    { skillId, tags, contextId }: RouteQuery,
+    options: { signal: AbortSignal },
+  ): Promise<Candidates> {
+    const { directory, chooser, remember } = this.#deps;
+    const { agents, failures } = await directory.discover(
+      { skill: skillId, tags, limit: MAX_CANDIDATES },
+      { signal: options.signal, hurry: true },
+    );
+    await Promise.all(
+      agents.map(({ peerId, addresses }) => addresses.length > 0 && remember(peerId, addresses)),
+    );
+    const ordered = await chooser.order(agents.map(({ peerId }) => peerId), { skillId, contextId });
+    const byPeer = new Map(agents.map((agent) => [agent.peerId, agent]));
+    const rank = (peerId: string) => this.#rank(byPeer.get(peerId));
+    return {
+      peerIds: [...ordered].sort((a, b) => rank(a) - rank(b)),
+      unasked: failures.map(({ source, reason }) => `${source} could not be asked: ${reason}`).join("; "),
+    };
+  }
+
+  note(peerId: string, outcome: RouteOutcome): void {
+    this.#penalties.delete(peerId);
+    if (outcome === "taken") return;
+    this.#penalties.set(peerId, this.#clock.now() + PENALTY_MS);
+    const [oldest] = this.#penalties.keys();
+    if (this.#penalties.size > MAX_PENALTIES && oldest !== undefined) this.#penalties.delete(oldest);
+    if (outcome !== "busy") this.#deps.directory.doubt(peerId);
+  }
+
+  /** The lower, the sooner it is tried. */
+  #rank(agent: DiscoveredAgent | undefined): number {
+    if (agent === undefined) return 3;
+    const hasFailed = (this.#penalties.get(agent.peerId) ?? 0) > this.#clock.now();
+    return (hasFailed ? 2 : 0) + (agent.verified ? 0 : 1);
+  }
+}
