@@ -221,6 +221,11 @@ export class Engine implements AsyncDisposable {
     return await this.getTask(taskId);
   }
 
+  /** Unfinished tasks at a peer that were sent to a skill. */
+  loadOf(peerId: string): number {
+    return this.#router.loadOf(peerId);
+  }
+
   /** Tasks, newest first. */
   listTasks(query: TaskQuery): Promise<TaskPage> {
     return this.#deps.store.list(query);

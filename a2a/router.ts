@@ -6,6 +6,7 @@ import type { OutboxEntry, TaskRecord, TaskRoute } from "./model.ts";
 import { toSendTask } from "./originator.ts";
 import type { Candidates, EnvelopeTransport, RouteFinder, RouteQuery, StoredTask } from "./ports.ts";
 import { reachFirst } from "./reach_first.ts";
+import { isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
 import { isUnclaimed } from "./task_record.ts";
 
@@ -57,6 +58,9 @@ export class Router {
   readonly #again = new Set<string>();
   /** The peers that have a task and have not said anything about it, by task. */
   readonly #assigned = new Map<string, string>();
+  /** Who has an unfinished task, by task, and how many each has. */
+  readonly #agents = new Map<string, string>();
+  readonly #loads = new Map<string, number>();
   /** Peers that had no room for a task, by task. */
   readonly #busy = new Map<string, Set<string>>();
 
@@ -68,8 +72,9 @@ export class Router {
 
   /** Takes charge of a task that no agent has; to be called with every record. */
   onRecord(record: TaskRecord): void {
-    const { route, task: { taskId, peerId } } = record;
+    const { route, task: { taskId, peerId, status } } = record;
     if (route === undefined) return;
+    this.#count(taskId, isTerminal(status) ? "" : peerId);
     this.#assigned.delete(taskId);
     if (!isUnclaimed(record)) return void this.#busy.delete(taskId);
     if (peerId !== "") return void this.#assigned.set(taskId, peerId);
@@ -161,9 +166,26 @@ export class Router {
     }
   }
 
+  /** Unfinished tasks at a peer. */
+  loadOf(peerId: string): number {
+    return this.#loads.get(peerId) ?? 0;
+  }
+
   /** Resolves when nothing is looked for any more; the signal has fired. */
   async close(): Promise<void> {
     while (this.#placing.size > 0) await Promise.all(this.#placing.values());
+  }
+
+  #count(taskId: string, peerId: string): void {
+    const before = this.#agents.get(taskId) ?? "";
+    if (before === peerId) return;
+    const left = this.loadOf(before) - 1;
+    if (left > 0) this.#loads.set(before, left);
+    else this.#loads.delete(before);
+    this.#agents.delete(taskId);
+    if (peerId === "") return;
+    this.#agents.set(taskId, peerId);
+    this.#loads.set(peerId, this.loadOf(peerId) + 1);
   }
 
   async #takeBack(taskId: string, peerId: string): Promise<void> {

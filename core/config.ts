@@ -1,5 +1,6 @@
 import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } from "./resolve_settings.ts";
 import { IDENTITY_SETTINGS } from "./settings/identity.ts";
+import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
@@ -8,6 +9,7 @@ export const DAEMON_SETTINGS = {
   "": NODE_SETTINGS,
   identity: IDENTITY_SETTINGS,
   tasks: TASKS_SETTINGS,
+  anycast: ANYCAST_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

@@ -19,6 +19,8 @@ export interface CardBookDeps {
   logger: Logger;
   /** What the node adds to the own card; asked each time that it is signed. Default: nothing. */
   additions?: () => Promise<CardAdditions>;
+  /** The own card is another one. */
+  onOwnCard?: () => void;
 }
 
 /** What a node knows of its agent that the agent need not say. */
@@ -91,6 +93,7 @@ export class CardBook {
     const own = await this.#sign(claimed);
     await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: encodeCard(claimed) }]);
     this.#own = own;
+    this.#deps.onOwnCard?.();
     return own.card;
   }
 

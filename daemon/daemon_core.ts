@@ -5,8 +5,9 @@ import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
-import { openP2pHost, type P2pHost } from "../p2p/mod.ts";
+import { openP2pHost, type P2pHandlers, type P2pHost } from "../p2p/mod.ts";
 import { AgentNetwork } from "./agent_network.ts";
+import { type Anycast, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
@@ -42,7 +43,8 @@ export async function openDaemonCore(
   const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
   const trust = stack.use(openTrust(config, { identity }));
   const additions = async () => ({ ...trust.dids, credentials: await trust.credentials.held() });
-  const cards = await CardBook.open({ kv, identity, logger, additions });
+  const onOwnCard = () => anycast?.cardChanged();
+  const cards = await CardBook.open({ kv, identity, logger, additions, onOwnCard });
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -55,13 +57,20 @@ export async function openDaemonCore(
   const wire = new PeerWire({ cards, artifacts, logger: logger.child({ wire: "p2p" }) }, {
     fastLane: config.enableFastLane,
   });
-  const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger }));
+  let anycast: Anycast | undefined = undefined as Anycast | undefined;
+  const onPeer = (peerId: string) => anycast?.peerConnected(peerId);
+  const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger, onPeer }));
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
-  const engine = stack.use(
+  anycast = openAnycast({
+    ...{ config, identity, host, cards, logger: logger.child({ room: "anycast" }) },
+    engine: () => engine,
+  });
+  const engine: Engine = stack.use(
     new Engine({
       store,
+      finder: anycast.finder,
       streamed: artifacts.streamed,
       transport: routeTransports(wire.openTransport(host), [callerRoute]),
       encode: encodeEnvelope,
@@ -70,42 +79,38 @@ export async function openDaemonCore(
   );
   await engine.start();
   wire.serve(host, engine);
+  stack.use(anycast).start();
   const network = new AgentNetwork({
     ...{ engine, host, cards },
     cardOf: (peerId, options) => wire.cardOf(peerId, options),
+    anycast,
   });
-  return {
-    config,
-    logger,
-    identity,
-    kv,
-    cards,
-    host,
-    wire,
-    engine,
-    streams: artifacts.streams,
-    network,
-    trust,
-  };
+  const { streams } = artifacts;
+  return { config, logger, identity, kv, cards, host, wire, engine, streams, network, trust };
 }
 
 function openHost(
   config: Config,
-  { seed, wire, addresses, logger }: {
+  { seed, wire, addresses, logger, onPeer }: {
     seed: Uint8Array;
     wire: PeerWire;
     addresses: PeerAddresses;
     logger: Logger;
+    onPeer: (peerId: string) => void;
   },
 ): Promise<P2pHost> {
   const onPeerAddresses = addresses.note.bind(addresses);
+  const onPeerConnected: P2pHandlers["onPeerConnected"] = (peer) => {
+    wire.handlers.onPeerConnected(peer);
+    onPeer(peer.peerId);
+  };
   return openP2pHost({
     seed,
-    handlers: { ...wire.handlers, onPeerAddresses },
+    handlers: { ...wire.handlers, onPeerConnected, onPeerAddresses },
     logger: logger.child({ room: "p2p" }),
   }, {
     listen: config.listenAddrs,
-    bootstrapPeers: config.bootstrapPeers,
+    bootstrapPeers: [...config.relays, ...config.bootstrapPeers],
     channelProtocols: wire.channelProtocols,
     mdns: {
       enabled: config.enableMdns,
@@ -124,6 +129,10 @@ function engineOptions(config: Config): EngineOptions {
     keepMs: config.tasks.keepMs,
     keepTasks: config.tasks.keepCount,
     offers: { leaseMs: config.tasks.claimLeaseMs },
+    routing: {
+      findTimeoutMs: config.anycast.findTimeoutMs,
+      answerTimeoutMs: config.anycast.answerTimeoutMs,
+    },
     delivery: { room: { maxPerPeer: config.offlineQueueMax } },
   };
 }

@@ -1,0 +1,28 @@
+import { duration, flag, list, oneOf } from "../setting.ts";
+
+/** How agents that offer a skill are found and chosen, and whether this node's is. */
+export const ANYCAST_SETTINGS = {
+  registryAddrs: list(
+    [],
+    "gRPC addresses (host:port) of registries, besides the relays among the bootstrap peers",
+    {
+      env: "AGENTANYCAST_REGISTRY_ADDRS",
+    },
+  ),
+  autoRegister: flag(true, "register the own agent with relays and registries"),
+  routingStrategy: oneOf(
+    ["random", "round-robin", "least-latency", "least-loaded", "sticky"],
+    "random",
+    "how an agent is chosen: random, round-robin, least-latency, least-loaded or sticky (by conversation)",
+  ),
+  cacheTtlMs: duration(30_000, "how long found agents are used without asking again"),
+  emptyCacheTtlMs: duration(2_000, "how long nobody is asked again for a skill that nobody offers"),
+  findTimeoutMs: duration(
+    60_000,
+    "a task for a skill fails when no agent can be found or reached for this time",
+  ),
+  answerTimeoutMs: duration(
+    5 * 60_000,
+    "a task for a skill fails when the agent that may have it does not say so for this time",
+  ),
+};

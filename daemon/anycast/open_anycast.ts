@@ -1,0 +1,155 @@
+import type { Engine, RouteFinder } from "../../a2a/mod.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { Config } from "../../core/config.ts";
+import { CodedError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { parseRpcAddress } from "../../core/rpc_address.ts";
+import type { Identity } from "../../identity/mod.ts";
+import { type P2pHost, parsePeerTarget, REGISTRY_PROTOCOL } from "../../p2p/mod.ts";
+import { RegistryClient } from "../../registry/mod.ts";
+import { createChannelClient } from "../../rpc/channel_calls.ts";
+import { createRpcClient } from "../../rpc/rpc_client.ts";
+import type { TargetSender } from "../agent_network.ts";
+import type { CardBook } from "../cards.ts";
+import { AgentFinder } from "./agent_finder.ts";
+import { createCardProvider } from "./card_provider.ts";
+import { Directory } from "./directory.ts";
+import { Latencies } from "./latencies.ts";
+import { isLoopbackAddress } from "./loopback.ts";
+import type { DiscoverQuery, Discovery, DiscoveryProvider } from "./model.ts";
+import { ownFacts } from "./own_facts.ts";
+import { Registrar } from "./registrar.ts";
+import { createRegistryProvider } from "./registry_provider.ts";
+import { Chooser } from "./strategy.ts";
+
+export interface AnycastDeps {
+  config: Config;
+  identity: Identity;
+  host: P2pHost;
+  cards: Pick<CardBook, "own" | "of">;
+  /** Not asked for before the first task. */
+  engine: () => Pick<Engine, "sendTask" | "loadOf">;
+  logger: Logger;
+}
+
+/** Who does what in the network: finding agents, and being found. Disposing it takes this node out of all registries. */
+export interface Anycast extends AsyncDisposable {
+  readonly finder: RouteFinder;
+  /** The agents that fit. @throws CodedError `invalid_argument`, `unavailable` (nobody can be asked), `cancelled`. */
+  discover(query: DiscoverQuery, options?: { signal?: AbortSignal | undefined }): Promise<Discovery>;
+  /** Creates a task for the first agent that takes it. Throws as `Engine.sendTask`. */
+  readonly send: TargetSender<"skill">;
+  /** Begins to register the own agent. */
+  start(): void;
+  /** The own card is another one. */
+  cardChanged(): void;
+  /** A peer is there, which may be a relay. */
+  peerConnected(peerId: string): void;
+}
+
+/** A registry that this node knows. */
+interface Registry {
+  readonly name: string;
+  /** Of a relay that is spoken to over libp2p. */
+  readonly peerId: string | undefined;
+  readonly client: RegistryClient;
+  isOnThisMachine(): boolean;
+}
+
+/** Anycast over `host`. Throws `invalid_argument` for the address of a registry that is none. */
+export function openAnycast(deps: AnycastDeps): Anycast {
+  const { config, host, cards, logger, engine } = deps;
+  const registries = [
+    ...relaysOf(config).filter((peerId) => peerId !== host.peerId).map((peerId) =>
+      relayRegistry(host, peerId)
+    ),
+    ...config.anycast.registryAddrs.map(grpcRegistry),
+  ];
+  const providers: DiscoveryProvider[] = [
+    createCardProvider({ peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
+    ...registries.map(createRegistryProvider),
+  ];
+  const directory = new Directory({ providers, peerId: host.peerId, logger }, {
+    ttlMs: config.anycast.cacheTtlMs,
+    emptyTtlMs: config.anycast.emptyCacheTtlMs,
+  });
+  const latencies = new Latencies({ ping: (peerId, options) => host.ping(peerId, options) });
+  const chooser = new Chooser(config.anycast.routingStrategy, {
+    latencyOf: (peerId) => latencies.of(peerId),
+    loadOf: (peerId) => engine().loadOf(peerId),
+  });
+  const finder = new AgentFinder({
+    directory,
+    chooser,
+    remember: (peerId, addresses) => host.remember(peerId, addresses),
+  });
+  const registrars = registries.map((registry) => ({
+    ...registry,
+    registrar: createRegistrar(registry, deps),
+  }));
+  const stop = new AbortController();
+  let running: Promise<unknown> = Promise.resolve();
+  return {
+    finder,
+    discover: (query, { signal } = {}) => directory.discover(query, signal === undefined ? {} : { signal }),
+    send: ({ skillId, tags = {} }, task) =>
+      engine().sendTask({ ...task, peerId: "", route: { skillId, tags } }),
+    start() {
+      if (!config.anycast.autoRegister) return;
+      running = Promise.all(registrars.map(({ registrar }) => registrar.run(stop.signal)));
+    },
+    cardChanged: () => registrars.forEach(({ registrar }) => registrar.wake()),
+    peerConnected(peerId) {
+      for (const one of registrars) if (one.peerId === peerId) one.registrar.wake();
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(new CodedError("cancelled", "The daemon is stopping"));
+      await running;
+      for (const { client } of registries) client[Symbol.dispose]();
+    },
+  };
+}
+
+function createRegistrar(
+  { name, client }: Registry,
+  { identity, host, cards, logger }: AnycastDeps,
+): Registrar {
+  return new Registrar({
+    ...{ name, client, identity, logger },
+    facts: () => ownFacts(cards.own, host.addresses()),
+    clock: systemClock,
+  });
+}
+
+/** Peers that may be relays, each once: a peer that is none says so when it is asked. */
+function relaysOf(config: Config): string[] {
+  return [
+    ...new Set(
+      [...config.relays, ...config.bootstrapPeers].map((address) => parsePeerTarget(address).peerId),
+    ),
+  ];
+}
+
+function relayRegistry(host: P2pHost, peerId: string): Registry {
+  const calls = createChannelClient((signal) => host.openChannel(peerId, REGISTRY_PROTOCOL, { signal }));
+  return {
+    name: `relay ${peerId}`,
+    peerId,
+    client: new RegistryClient({ calls }),
+    isOnThisMachine: () => {
+      const relay = host.peers().find((peer) => peer.peerId === peerId);
+      return relay !== undefined && isLoopbackAddress(relay.address);
+    },
+  };
+}
+
+function grpcRegistry(given: string): Registry {
+  const address = parseRpcAddress(given);
+  const isNear = address.kind === "unix" || /^(localhost|127\.|::1$)/.test(address.host);
+  return {
+    name: `registry ${given}`,
+    peerId: undefined,
+    client: new RegistryClient({ calls: createRpcClient(given) }),
+    isOnThisMachine: () => isNear,
+  };
+}
