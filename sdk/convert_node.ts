@@ -135,6 +135,10 @@ export function fromWireAgent(agent: WireAgent): DiscoveredAgent {
       description,
       tags: { ...tags },
     })),
+    verified: agent.verified,
+    ...optional("lastSeen", dateOf(agent.lastSeenAt)),
+    via: [...agent.via],
+    addresses: [...agent.addresses],
   };
 }
 

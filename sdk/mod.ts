@@ -49,6 +49,7 @@ export {
   type CredentialCheck,
   type DidCheck,
   type DiscoveredAgent,
+  type DiscoverOptions,
   isInterrupted,
   isTerminal,
   type JsonObject,

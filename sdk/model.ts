@@ -286,4 +286,26 @@ export interface DiscoveredAgent {
     readonly description: string;
     readonly tags: Readonly<Record<string, string>>;
   }[];
+  /** Whether all this is proven to be the word of that peer: signed by it, or told over a connection with it. */
+  readonly verified: boolean;
+  /** When it was last known to be there; absent when nobody says. */
+  readonly lastSeen?: Date;
+  /** Who knows it: `peer` (connected), `mdns`, `dht`, `relay <peer id>` or `registry <address>`. */
+  readonly via: readonly string[];
+  /** Multiaddrs at which it says it can be dialed. */
+  readonly addresses: readonly string[];
+}
+
+/** What agents are looked for by, besides the skill. */
+export interface DiscoverOptions {
+  /** Labels that the skill must have, all of them. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** A skill whose id begins with this; the skill itself is then left empty. */
+  readonly prefix?: string;
+  /** Words that must all be found in ids, names and descriptions, in any case. */
+  readonly text?: string;
+  /** Most agents answered. Default 100. */
+  readonly limit?: number;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
 }

@@ -18,6 +18,7 @@ import type {
   AgentCard,
   CardCheck,
   DiscoveredAgent,
+  DiscoverOptions,
   MessageInput,
   NodeInfo,
   PeerInfo,
@@ -32,8 +33,10 @@ import { type TaskHandler, type TaskHandlerOptions, TaskHandlers } from "./task_
 export interface SendTaskOptions {
   /** To this peer. */
   peerId?: string;
-  /** To any agent that offers the skill. */
+  /** To the first agent that takes it of those that offer the skill; one that cannot be reached or refuses is skipped. */
   skill?: string;
+  /** With `skill`: labels that the agent's skill must have. */
+  skillTags?: Readonly<Record<string, string>>;
   /** To an agent behind an HTTP address. */
   url?: string;
   /** Which skill of the agent is meant. */
@@ -243,16 +246,16 @@ export class Node implements AsyncDisposable {
     return await this.#askCard({ peerId, check: true });
   }
 
-  /** Agents that offer a skill and have all `tags`; at most `limit`, 0 for as many as there are. */
-  async discover(
-    skill: string,
-    options: { tags?: Readonly<Record<string, string>>; limit?: number } = {},
-  ): Promise<DiscoveredAgent[]> {
+  /**
+   * Agents that offer a skill (an empty one for any), from all that the daemon can ask: relays, the DHT, connected peers and
+   * neighbours. Throws `unavailable` when there is none and not everybody could be asked.
+   */
+  async discover(skill: string, options: DiscoverOptions = {}): Promise<DiscoveredAgent[]> {
+    const { tags, prefix = "", text = "", limit = 0, signal } = options;
     const { agents } = await this.#daemon().call(NodeService.method.discover, {
-      skillId: skill,
-      tags: { ...options.tags },
-      limit: options.limit ?? 0,
-    });
+      ...{ skillId: skill, skillPrefix: prefix, text, limit },
+      tags: { ...tags },
+    }, { signal });
     return agents.map(fromWireAgent);
   }
 
@@ -395,6 +398,7 @@ function toSendRequest(input: MessageInput, options: SendTaskOptions) {
     taskId,
     contextId: options.contextId ?? "",
     targetSkillId: options.targetSkill ?? "",
+    skillTags: { ...options.skillTags },
     ...(deadline === undefined ? {} : { deadline: timestampFromDate(deadline) }),
   };
 }

@@ -38,6 +38,8 @@ interface Registered {
 export class Registrar {
   readonly #deps: RegistrarDeps;
   #registered: Registered | undefined;
+  /** What the last step was about. */
+  #tried: string | undefined;
   #lastSequence = 0;
   #failures = 0;
   #wake = new AbortController();
@@ -79,13 +81,15 @@ export class Registrar {
   async #step(signal: AbortSignal): Promise<number> {
     const { client, identity, clock } = this.#deps;
     const facts = this.#deps.facts();
+    this.#tried = facts && JSON.stringify(facts);
     if (facts === undefined) {
       await this.#takeBack(signal);
       return Infinity;
     }
     const known = this.#registered;
-    const isCurrent = known?.facts === JSON.stringify(facts) && clock.now() < known.signAgainAtMs;
-    if (known === undefined || !isCurrent) return await this.#register(facts, signal);
+    if (known === undefined || known.facts !== this.#tried || clock.now() >= known.signAgainAtMs) {
+      return await this.#register(facts, signal);
+    }
     try {
       const lease = await client.heartbeat(identity.peerId, { signal });
       this.#registered = { ...known, lease };
@@ -175,7 +179,7 @@ export class Registrar {
         // Woken: the loop ends.
       });
       const facts = this.#deps.facts();
-      if (this.#registered?.facts !== (facts && JSON.stringify(facts)) && this.#failures === 0) return;
+      if ((facts && JSON.stringify(facts)) !== this.#tried) return;
     }
   }
 }

@@ -7,6 +7,7 @@ import { toDidKey } from "../../identity/mod.ts";
 import type { PeerConnection } from "../../p2p/mod.ts";
 import { fromCard, toCard } from "../convert/card.ts";
 import { toCardCheck } from "../convert/card_check.ts";
+import { toDiscoveredAgent } from "../convert/discovered_agent.ts";
 import { toTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { NodeServiceDeps } from "./node_service_deps.ts";
@@ -25,7 +26,7 @@ export function createNodeServices(deps: NodeServiceDeps): readonly RpcService[]
       ...taskClientHandlers(deps),
       ...taskServerHandlers(deps),
       ...streamHandlers(deps),
-      ...laterHandlers(),
+      ...discoveryHandlers(deps),
     }),
     createRpcService(AdminService, adminHandlers(deps)),
   ];
@@ -88,11 +89,22 @@ function peerHandlers({ host, cards, exchange, trust }: NodeServiceDeps) {
   } satisfies Partial<NodeHandlers>;
 }
 
-/** What this version does not do yet answers with a sentence, not with silence. */
-function laterHandlers() {
+/** Finding agents. */
+function discoveryHandlers({ network }: NodeServiceDeps) {
   return {
-    discover: () => {
-      throw new CodedError("unimplemented", `Discovery by skill is not available in version ${VERSION}`);
+    discover: async ({ skillId, skillPrefix, text, tags, limit }, { signal }) => {
+      const { agents, failures } = await network.discover(
+        { skill: skillId, prefix: skillPrefix, text, tags, limit },
+        { signal },
+      );
+      const unasked = failures.map(({ source, reason }) => `${source}: ${reason}`);
+      if (agents.length === 0 && unasked.length > 0) {
+        throw new CodedError(
+          "unavailable",
+          `No such agent was found, but not everybody could be asked: ${unasked.join("; ")}; try again later`,
+        );
+      }
+      return { agents: agents.map(toDiscoveredAgent), unasked };
     },
   } satisfies Partial<NodeHandlers>;
 }

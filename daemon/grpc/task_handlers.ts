@@ -173,12 +173,12 @@ function toUpdate({ taskId, generation, status, message, artifacts, errorMessage
   };
 }
 
-function targetOf({ target }: SendTaskRequest): TaskTarget {
+function targetOf({ target, skillTags }: SendTaskRequest): TaskTarget {
   switch (target.case) {
     case "peerId":
       return { kind: "peer", peerId: checkPeerId(target.value) };
     case "skillId":
-      return { kind: "skill", skillId: target.value };
+      return { kind: "skill", skillId: target.value, tags: skillTags };
     case "url":
       return { kind: "url", url: target.value };
     case undefined:

@@ -249,15 +249,18 @@ Deno.test("Node.getCard() answers the card or throws CardNotAvailableError", asy
 Deno.test("Node.discover() passes tags and limit on and returns all it is told", async () => {
   const agent = { peerId: "p", agentName: "n", agentDescription: "d" };
   const skill = { skillId: "s", description: "x", tags: { lang: "en" } };
+  const found = { verified: true, via: ["dht"], addresses: ["/ip4/192.0.2.7/tcp/1"] };
   await using net = await setUp({
     overrides: {
-      discover: () => ({ agents: [{ ...agent, skills: [skill] }] }),
+      discover: () => ({ agents: [{ ...agent, skills: [skill], ...found, lastSeenAt: { seconds: 1n } }] }),
       listPeers: () => ({ peers: [] }),
     },
   });
   assert.deepEqual(await net.node.discover("s", { tags: { lang: "en" }, limit: 3 }), [{
     ...agent,
     skills: [skill],
+    ...found,
+    lastSeen: new Date(1_000),
   }]);
   assert.equal(net.daemon.called("discover")[0]?.limit, 3);
   assert.deepEqual(await net.node.listPeers(), []);
