@@ -19,6 +19,8 @@ export interface OutboxPlace {
 type LaneName = Pick<OutboxEntry, "peerId" | "lane">;
 
 const LANES: readonly OutboxLane[] = ["requests", "turns", "reports"];
+/** Lanes that are asked for their oldest envelope at once. */
+const MAX_ASKED_LANES = 100;
 /** Pause between two looks at what is never answered. */
 const EXPIRY_STEP_MS = 60_000;
 
@@ -66,6 +68,21 @@ export class Delivery {
         throw error;
       }
     }
+  }
+
+  /** What waits for all peers. */
+  get load(): { readonly count: number; readonly bytes: number } {
+    return this.#room.total;
+  }
+
+  /** When the envelope was committed that has waited longest, in milliseconds since the Unix epoch; of many lanes not all are asked. */
+  async oldestQueuedAtMs(): Promise<number | undefined> {
+    const lanes = [...this.#lanes.keys()].slice(0, MAX_ASKED_LANES).map(toLaneName);
+    const firsts = await Promise.all(
+      lanes.map((lane) => this.#deps.store.outbox(lane, { limit: 1, after: 0 })),
+    );
+    const times = firsts.flatMap(([first]) => first?.queuedAtMs ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Entries that were counted are not committed. */
@@ -202,5 +219,11 @@ export class Delivery {
 }
 
 function laneKey({ peerId, lane }: LaneName): string {
-  return `${peerId} ${lane}`;
+  return `${lane} ${peerId}`;
+}
+
+/** The lane of a {@link laneKey}. */
+function toLaneName(key: string): LaneName {
+  const space = key.indexOf(" ");
+  return { lane: key.slice(0, space) as OutboxLane, peerId: key.slice(space + 1) };
 }

@@ -7,13 +7,14 @@ import { Caretaker, CARETAKER_DEFAULTS, type CaretakerOptions } from "./caretake
 import type { Change } from "./changes.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
 import { Inbox } from "./inbox.ts";
-import type { Artifact, Envelope, EnvelopeBody, Message, Task, TaskStatus } from "./model.ts";
+import type { Artifact, Envelope, EnvelopeBody, Message, OutboxEntry, Task, TaskStatus } from "./model.ts";
 import { type OfferLimits, type OfferOptions, Offers } from "./offers.ts";
 import { Originator, type SendTask } from "./originator.ts";
 import type {
   AdmitTask,
   Answer,
   CallerTask,
+  EngineObserver,
   EnvelopeEncoder,
   EnvelopeTransport,
   RouteFinder,
@@ -50,6 +51,8 @@ export interface EngineDeps {
   admit?: AdmitTask;
   /** Finds agents for tasks that are sent to a skill. Default: none can be. */
   finder?: RouteFinder | undefined;
+  /** Is told what happens. Default nobody. */
+  observer?: EngineObserver | undefined;
 }
 
 export interface EngineOptions extends Partial<CaretakerOptions> {
@@ -98,14 +101,15 @@ export class Engine implements AsyncDisposable {
   readonly #responses = new Map<string, Set<() => void>>();
 
   constructor(deps: EngineDeps, options: EngineOptions = {}) {
-    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined, finder } = deps;
-    this.#deps = { ...deps, clock, streamed, admit, finder };
+    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined, finder, observer } =
+      deps;
+    this.#deps = { ...deps, clock, streamed, admit, finder, observer };
     const { store, logger } = deps;
     const caretaking = { ...CARETAKER_DEFAULTS, ...options };
     const tell = (peerId: string, body: EnvelopeBody) => this.#tell(peerId, body);
     this.#delivery = new Delivery({
       ...this.#deps,
-      onAnswered: (entry, answer) => this.#caretaker.onAnswered(entry, answer),
+      onAnswered: (entry, answer) => this.#onAnswered(entry, answer),
       onExpired: (entry, options) => this.#caretaker.onExpired(entry, options),
       onBusy: (entry, options) => this.#caretaker.onBusy(entry, options),
       onUnreachable: (peerId) => this.#router.peerUnreachable(peerId),
@@ -226,6 +230,17 @@ export class Engine implements AsyncDisposable {
     return this.#router.loadOf(peerId);
   }
 
+  /** What waits to be done: envelopes for other nodes, and received tasks that have not ended. */
+  get backlog(): { readonly envelopes: number; readonly bytes: number; readonly openTasks: number } {
+    const { count: envelopes, bytes } = this.#delivery.load;
+    return { envelopes, bytes, openTasks: this.#offers.size };
+  }
+
+  /** When the envelope was committed that has waited longest, in milliseconds since the Unix epoch; undefined when none waits. */
+  oldestQueuedAtMs(): Promise<number | undefined> {
+    return this.#delivery.oldestQueuedAtMs();
+  }
+
   /** Tasks, newest first. */
   listTasks(query: TaskQuery): Promise<TaskPage> {
     return this.#deps.store.list(query);
@@ -310,12 +325,19 @@ export class Engine implements AsyncDisposable {
    * engine wants to be sent it again.
    */
   receive(peerId: string, envelope: Envelope): Promise<Answer> {
+    this.#deps.observer?.onReceived(envelope.body.type);
     return this.#inbox.receive(peerId, envelope);
   }
 
   /** A peer can be reached: what waits for it is sent. */
   peerConnected(peerId: string): void {
     this.#delivery.peerConnected(peerId);
+  }
+
+  #onAnswered(entry: OutboxEntry, answer: Answer): Promise<void> {
+    const { observer, clock } = this.#deps;
+    observer?.onAnswered(entry, answer, clock.now() - entry.queuedAtMs);
+    return this.#caretaker.onAnswered(entry, answer);
   }
 
   #advance(taskId: string, change: Change, options: { claimId?: string }): Promise<Task> {

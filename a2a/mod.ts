@@ -39,6 +39,7 @@ export {
   type Answer,
   type CallerTask,
   type Candidates,
+  type EngineObserver,
   type EnvelopeEncoder,
   type EnvelopeTransport,
   type Framing,

@@ -93,6 +93,11 @@ export class Offers {
     else if (before?.awaitsAgent !== true) this.#offer(taskId);
   }
 
+  /** Received tasks that have not ended. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** Whether the task is here and has not ended. */
   has(taskId: string): boolean {
     return this.#open.has(taskId);

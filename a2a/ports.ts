@@ -1,5 +1,6 @@
 import type {
   Envelope,
+  EnvelopeBody,
   OutboxEntry,
   OutboxLane,
   Task,
@@ -178,3 +179,13 @@ export interface RouteFinder {
 
 /** Envelopes as bytes. @throws CodedError `resource_exhausted` or `invalid_argument` for one that cannot be sent. */
 export type EnvelopeEncoder = (envelope: Envelope) => Uint8Array;
+
+/** Is told what happens, to count it. Never throws. */
+export interface EngineObserver {
+  /** A task came to its status, from `from` or into being. */
+  onStatus(task: Task, from: TaskStatus | undefined): void;
+  /** A peer answered an envelope that had waited since it was committed. */
+  onAnswered(entry: OutboxEntry, answer: Answer, waitedMs: number): void;
+  /** Another engine, or a caller, sent an envelope. */
+  onReceived(type: EnvelopeBody["type"]): void;
+}

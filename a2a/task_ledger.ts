@@ -6,7 +6,7 @@ import type { Change } from "./changes.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, OutboxEntry, OutboxLane, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
-import type { EnvelopeEncoder, OutboxKey, StoredTask, TaskStep, TaskStore } from "./ports.ts";
+import type { EngineObserver, EnvelopeEncoder, OutboxKey, StoredTask, TaskStep, TaskStore } from "./ports.ts";
 import { isTerminal } from "./state_machine.ts";
 import { amendedRecord, changedRecord, type RecordChange } from "./task_record.ts";
 import type { TaskWatch } from "./task_watch.ts";
@@ -32,6 +32,7 @@ export interface TaskLedgerDeps {
   offers: Offers;
   watch: TaskWatch;
   agenda: Agenda;
+  observer: Pick<EngineObserver, "onStatus"> | undefined;
   /** When the task has to be looked at again, in milliseconds since the Unix epoch. */
   dueOf: (record: TaskRecord) => number;
   /** A record is as given, on disk. */
@@ -108,14 +109,20 @@ export class TaskLedger {
   }
 
   /** Writes a new task; undefined when there is one of that id. @throws CodedError `resource_exhausted`. */
-  create(record: TaskRecord, envelopes: readonly EnvelopeBody[]): Promise<StoredTask | undefined> {
-    return this.#commit(record, undefined, { envelopes });
+  async create(record: TaskRecord, envelopes: readonly EnvelopeBody[]): Promise<StoredTask | undefined> {
+    const created = await this.#commit(record, undefined, { envelopes });
+    if (created !== undefined) this.#deps.observer?.onStatus(record.task, undefined);
+    return created;
   }
 
   /** Changes the task and tells its subscribers. @throws CodedError `aborted` when it has moved on since it was loaded. */
-  change(stored: StoredTask, change: Change, options: StepOptions = {}): Promise<StoredTask> {
-    const record = changedRecord(stored.record, change, { ...options, nowMs: this.#deps.clock.now() });
-    return this.#step(stored, record, options);
+  async change(stored: StoredTask, change: Change, options: StepOptions = {}): Promise<StoredTask> {
+    const { clock, observer } = this.#deps;
+    const record = changedRecord(stored.record, change, { ...options, nowMs: clock.now() });
+    const changed = await this.#step(stored, record, options);
+    const from = stored.record.task.status;
+    if (from !== record.task.status) observer?.onStatus(record.task, from);
+    return changed;
   }
 
   /** Changes what only this node knows of the task. @throws CodedError `aborted`. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type ArtifactStreams, Engine } from "../a2a/mod.ts";
 import { silentLogger as logger } from "../core/log.ts";
 import { openArtifactStreams } from "../daemon/artifacts/open_artifact_streams.ts";
+import { silentMeter } from "../core/meter.ts";
 import { openIdentity } from "../identity/mod.ts";
 import { openDenoKvStore } from "../kv/mod.ts";
 import { openP2pHost, OWN_SERVICE_TAG, type P2pHost } from "../p2p/mod.ts";
@@ -25,6 +26,7 @@ export async function openStreamNode(home: string): Promise<StreamNode> {
   const cards = await CardBook.open({ kv, identity, logger });
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
+    meter: silentMeter,
     folder: join(home, "artifacts"),
     store,
     host: () => host,

@@ -1,6 +1,7 @@
 import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } from "./resolve_settings.ts";
 import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
+import { METRICS_SETTINGS } from "./settings/metrics.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
@@ -10,6 +11,7 @@ export const DAEMON_SETTINGS = {
   identity: IDENTITY_SETTINGS,
   tasks: TASKS_SETTINGS,
   anycast: ANYCAST_SETTINGS,
+  metrics: METRICS_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

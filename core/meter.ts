@@ -29,7 +29,10 @@ export interface Meter<T extends Metrics> {
   count<K extends NameOf<T, "counter">>(name: K, labels: LabelsOf<T, K>, by?: number): void;
   observe<K extends NameOf<T, "histogram">>(name: K, labels: LabelsOf<T, K>, value: number): void;
   /** `read` is asked for the values whenever somebody looks. */
-  gauge<K extends NameOf<T, "gauge">>(name: K, read: () => GaugeValues<T, K> | Promise<GaugeValues<T, K>>): void;
+  gauge<K extends NameOf<T, "gauge">>(
+    name: K,
+    read: () => GaugeValues<T, K> | Promise<GaugeValues<T, K>>,
+  ): void;
 }
 
 /** Counts nothing. */

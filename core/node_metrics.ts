@@ -9,7 +9,11 @@ const STEP_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025
 export const NODE_METRICS = {
   connected_peers: { type: "gauge", help: "Peers connected now", labels: [] },
   connections_total: { type: "counter", help: "Connections made, by who dialed", labels: ["direction"] },
-  connections_by_transport: { type: "counter", help: "Connections made, by transport", labels: ["transport"] },
+  connections_by_transport: {
+    type: "counter",
+    help: "Connections made, by transport",
+    labels: ["transport"],
+  },
   tasks_total: {
     type: "counter",
     help: "Tasks that came to a status, sent or received",
@@ -71,8 +75,16 @@ export const NODE_METRICS = {
     help: "Decisions of the policy",
     labels: ["wire", "action"],
   },
-  anp_requests_total: { type: "counter", help: "Requests over ANP, inbound and outbound", labels: ["direction", "status"] },
-  event_loop_lag_seconds: { type: "gauge", help: "How late timers are, longest since the last look", labels: [] },
+  anp_requests_total: {
+    type: "counter",
+    help: "Requests over ANP, inbound and outbound",
+    labels: ["direction", "status"],
+  },
+  event_loop_lag_seconds: {
+    type: "gauge",
+    help: "How late timers are, longest since the last look",
+    labels: [],
+  },
   process_resident_memory_bytes: { type: "gauge", help: "Resident memory of the process", labels: [] },
   process_heap_bytes: { type: "gauge", help: "Memory of JavaScript objects", labels: [] },
   process_start_time_seconds: { type: "gauge", help: "When the daemon was started, Unix time", labels: [] },

@@ -1,5 +1,7 @@
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
+import { ownCardKey } from "../kv/mod.ts";
+import { startMetricsServer, watchNode } from "./metrics/mod.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
@@ -26,8 +28,10 @@ export interface Daemon extends AsyncDisposable {
 export async function startDaemon(config: Config, deps: { logger: Logger }): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
   const core = await openDaemonCore(config, { ...deps, stack });
+  const startedAtMs = Date.now();
+  await startMetrics(core, { stack, startedAtMs });
   const stop = Promise.withResolvers<void>();
-  const server = stack.use(await startGrpc(core, { requestStop: stop.resolve }));
+  const server = stack.use(await startGrpc(core, { startedAtMs, requestStop: stop.resolve }));
   const owned = stack.move();
   return {
     peerId: core.identity.peerId,
@@ -39,13 +43,37 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
   };
 }
 
-function startGrpc(core: DaemonCore, { requestStop }: { requestStop: () => void }): Promise<GrpcServer> {
+/** Counts and health over HTTP, when they are wanted. */
+async function startMetrics(
+  { config, logger, host, engine, kv, metrics: { meter, prometheus } }: DaemonCore,
+  { stack, startedAtMs }: { stack: AsyncDisposableStack; startedAtMs: number },
+): Promise<void> {
+  if (prometheus === undefined) return;
+  stack.use(watchNode({ meter, host, engine, storePath: config.storePath, startedAtMs }));
+  const hasWayOut = config.bootstrapPeers.length + config.relays.length > 0;
+  const checks = {
+    store: async () => void await kv.get(ownCardKey),
+    network: () =>
+      hasWayOut && host.peers().length === 0
+        ? "none of the relays and bootstrap peers is connected"
+        : undefined,
+  };
+  const server = stack.use(
+    await startMetricsServer({ prometheus, checks, startedAtMs, logger }, { listen: config.metrics.listen }),
+  );
+  logger.info("Metrics are served", { url: `${server.url}/metrics` });
+}
+
+function startGrpc(
+  core: DaemonCore,
+  { startedAtMs, requestStop }: { startedAtMs: number; requestStop: () => void },
+): Promise<GrpcServer> {
   const { config, logger, wire } = core;
   const services = createNodeServices({
     ...core,
     exchange: wire,
     home: config.home,
-    startedAtMs: Date.now(),
+    startedAtMs,
     requestStop,
   });
   return startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {

@@ -5,13 +5,14 @@ import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
-import { openP2pHost, type P2pHandlers, type P2pHost } from "../p2p/mod.ts";
+import { openP2pHost, type P2pHandlers, type P2pHost, type PeerConnection } from "../p2p/mod.ts";
 import { AgentNetwork } from "./agent_network.ts";
 import { type Anycast, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
+import { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./metrics/mod.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openTrust, type Trust } from "./trust/mod.ts";
 import { PeerAddresses } from "./store/peer_addresses.ts";
@@ -31,6 +32,7 @@ export interface DaemonCore {
   readonly streams: ArtifactStreams;
   readonly network: AgentNetwork;
   readonly trust: Trust;
+  readonly metrics: NodeMetrics;
 }
 
 /** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
@@ -38,13 +40,8 @@ export async function openDaemonCore(
   config: Config,
   { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
 ): Promise<DaemonCore> {
-  await makeHome(config.home, logger);
-  const identity = await openIdentity(config.keyPath);
-  const kv = stack.use(await openDenoKvStore({ directory: config.storePath }));
-  const trust = stack.use(openTrust(config, { identity }));
-  const additions = async () => ({ ...trust.dids, credentials: await trust.credentials.held() });
-  const onOwnCard = () => anycast?.cardChanged();
-  const cards = await CardBook.open({ kv, identity, logger, additions, onOwnCard });
+  const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
+  const { identity, kv, cards, metrics: { meter } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -52,13 +49,18 @@ export async function openDaemonCore(
     store,
     host: () => host,
     engine: () => engine,
+    meter,
     logger: logger.child({ wire: "artifacts" }),
   });
   const wire = new PeerWire({ cards, artifacts, logger: logger.child({ wire: "p2p" }) }, {
     fastLane: config.enableFastLane,
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
-  const onPeer = (peerId: string) => anycast?.peerConnected(peerId);
+  const onPeer = ({ peerId, direction, transport }: PeerConnection) => {
+    meter.count("connections_total", { direction });
+    meter.count("connections_by_transport", { transport });
+    anycast?.peerConnected(peerId);
+  };
   const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger, onPeer }));
   await addresses.restore(host);
   stack.use(wire);
@@ -74,6 +76,7 @@ export async function openDaemonCore(
       streamed: artifacts.streamed,
       transport: routeTransports(wire.openTransport(host), [callerRoute]),
       encode: encodeEnvelope,
+      observer: toEngineObserver(meter),
       logger,
     }, engineOptions(config)),
   );
@@ -86,7 +89,22 @@ export async function openDaemonCore(
     anycast,
   });
   const { streams } = artifacts;
-  return { config, logger, identity, kv, cards, host, wire, engine, streams, network, trust };
+  return { ...own, config, logger, host, wire, engine, streams, network };
+}
+
+/** What a node has before it meets others. */
+async function openOwn(
+  config: Config,
+  { logger, stack, onOwnCard }: { logger: Logger; stack: AsyncDisposableStack; onOwnCard: () => void },
+): Promise<Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "metrics">> {
+  await makeHome(config.home, logger);
+  const identity = await openIdentity(config.keyPath);
+  const metrics = await openNodeMetrics(config.metrics);
+  const kv = measureCommits(stack.use(await openDenoKvStore({ directory: config.storePath })), metrics.meter);
+  const trust = stack.use(openTrust(config, { identity }));
+  const additions = async () => ({ ...trust.dids, credentials: await trust.credentials.held() });
+  const cards = await CardBook.open({ kv, identity, logger, additions, onOwnCard });
+  return { identity, kv, cards, trust, metrics };
 }
 
 function openHost(
@@ -96,13 +114,13 @@ function openHost(
     wire: PeerWire;
     addresses: PeerAddresses;
     logger: Logger;
-    onPeer: (peerId: string) => void;
+    onPeer: (peer: PeerConnection) => void;
   },
 ): Promise<P2pHost> {
   const onPeerAddresses = addresses.note.bind(addresses);
   const onPeerConnected: P2pHandlers["onPeerConnected"] = (peer) => {
     wire.handlers.onPeerConnected(peer);
-    onPeer(peer.peerId);
+    onPeer(peer);
   };
   return openP2pHost({
     seed,

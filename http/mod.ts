@@ -21,3 +21,7 @@ export {
   startHttpServer,
 } from "./server.ts";
 export { createResolveTxtOverHttps, type ResolveTxt, resolveTxtBySystem } from "./resolve_txt.ts";
+export type { Prometheus } from "./prometheus.ts";
+
+/** Prometheus, loaded when it is first wanted. */
+export const loadPrometheus = () => import("./prometheus.ts");

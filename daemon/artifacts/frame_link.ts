@@ -1,4 +1,10 @@
-import type { ArtifactChannel, ArtifactLink, ReceiverChannel, SenderChannel } from "../../a2a/mod.ts";
+import type {
+  ArtifactChannel,
+  ArtifactLink,
+  ReceiverChannel,
+  SenderChannel,
+  SenderMessage,
+} from "../../a2a/mod.ts";
 import type { FrameChannel } from "../../p2p/mod.ts";
 import {
   decodeReceiverMessage,
@@ -10,19 +16,38 @@ import {
 /** Opens a channel of artifacts to a peer; `unimplemented` when the peer does not speak the protocol. */
 export type OpenFrameChannel = (peerId: string, options: { signal: AbortSignal }) => Promise<FrameChannel>;
 
+/** Is told of what passes. */
+export interface ChunkWatch {
+  /** A chunk of so many bytes was sent, or has come. Default: nobody is told. */
+  onChunk?: (bytes: number) => void;
+}
+
 /** Artifacts over channels of frames. */
-export function createFrameLink(open: OpenFrameChannel): ArtifactLink {
+export function createFrameLink(open: OpenFrameChannel, { onChunk }: ChunkWatch = {}): ArtifactLink {
   return {
     async open(peerId, options): Promise<SenderChannel> {
       const channel = await open(peerId, options);
-      return over(channel, { encode: encodeSenderMessage, decode: decodeReceiverMessage });
+      return over(channel, {
+        encode: (message: SenderMessage) => {
+          if (message.type === "chunk") onChunk?.(message.data.length);
+          return encodeSenderMessage(message);
+        },
+        decode: decodeReceiverMessage,
+      });
     },
   };
 }
 
 /** A channel that a peer has opened. */
-export function toReceiverChannel(channel: FrameChannel): ReceiverChannel {
-  return over(channel, { encode: encodeReceiverMessage, decode: decodeSenderMessage });
+export function toReceiverChannel(channel: FrameChannel, { onChunk }: ChunkWatch = {}): ReceiverChannel {
+  return over(channel, {
+    encode: encodeReceiverMessage,
+    decode: (frame) => {
+      const message = decodeSenderMessage(frame);
+      if (message.type === "chunk") onChunk?.(message.data.length);
+      return message;
+    },
+  });
 }
 
 function over<O, I>(

@@ -9,6 +9,7 @@ import {
 import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
 import { ARTIFACT_STREAM_PROTOCOL, type FrameChannel, type P2pHost } from "../../p2p/mod.ts";
 import { DiskSpool } from "./disk_spool.ts";
 import { createFrameLink, toReceiverChannel } from "./frame_link.ts";
@@ -20,6 +21,7 @@ export interface OpenArtifactStreamsDeps {
   store: Pick<TaskStore, "load">;
   host: () => Pick<P2pHost, "openChannel">;
   engine: () => Pick<Engine, "subscribe">;
+  meter: NodeMeter;
   logger: Logger;
 }
 
@@ -34,7 +36,7 @@ export interface DaemonStreams extends AsyncDisposable {
 
 /** Opens the folder of received artifacts and the streams over it. @throws CodedError `unavailable`, `resource_exhausted`. */
 export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promise<DaemonStreams> {
-  const { folder, store, host, engine, logger } = deps;
+  const { folder, store, host, engine, meter, logger } = deps;
   const load = async (taskId: string) => (await store.load(taskId))?.record.task;
   const spool = await DiskSpool.open({
     folder,
@@ -43,7 +45,10 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
   });
   const streams = new ArtifactStreams({
     tasks: { load, onEnded: (taskId, signal) => ended({ engine: engine(), load }, { taskId, signal }) },
-    link: createFrameLink((peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options)),
+    link: createFrameLink(
+      (peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options),
+      { onChunk: countChunk(meter, "sent") },
+    ),
     spool,
     clock: systemClock,
     logger,
@@ -57,8 +62,16 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
         for (const taskId of taskIds) await streams.deleteTask(taskId);
       },
     },
-    onChannel: (channel) => streams.accept(toReceiverChannel(channel)),
+    onChannel: (channel) =>
+      streams.accept(toReceiverChannel(channel, { onChunk: countChunk(meter, "received") })),
     [Symbol.asyncDispose]: () => streams[Symbol.asyncDispose](),
+  };
+}
+
+function countChunk(meter: NodeMeter, direction: "sent" | "received"): (bytes: number) => void {
+  return (bytes) => {
+    meter.count("stream_chunks_total", { direction });
+    meter.count("stream_bytes_total", { direction }, bytes);
   };
 }
 

@@ -1,0 +1,53 @@
+import type { EngineObserver } from "../../a2a/mod.ts";
+import { silentMeter } from "../../core/meter.ts";
+import { NODE_METRICS, type NodeMeter } from "../../core/node_metrics.ts";
+import { loadPrometheus, type Prometheus } from "../../http/mod.ts";
+import type { KvStore } from "../../kv/mod.ts";
+
+/** What a daemon counts with, and how that is read; nothing is counted when nobody can read it. */
+export interface NodeMetrics {
+  readonly meter: NodeMeter;
+  readonly prometheus: Prometheus<typeof NODE_METRICS> | undefined;
+}
+
+/** Opens the counting of a daemon. */
+export async function openNodeMetrics({ enabled }: { enabled: boolean }): Promise<NodeMetrics> {
+  if (!enabled) return { meter: silentMeter as NodeMeter, prometheus: undefined };
+  const { createPrometheus } = await loadPrometheus();
+  const prometheus = createPrometheus(NODE_METRICS, { prefix: "agentanycast_" });
+  return { meter: prometheus.meter, prometheus };
+}
+
+/** Counts what an engine does. */
+export function toEngineObserver(meter: NodeMeter): EngineObserver {
+  return {
+    onStatus({ direction, status, createdAtMs, updatedAtMs }, from) {
+      const labels = { direction: direction === "outbound" ? "sent" : "received" };
+      meter.count("tasks_total", { ...labels, status });
+      const ended = status === "completed" || status === "failed" || status === "canceled" ||
+        status === "rejected";
+      if (ended && from !== undefined) {
+        meter.observe("task_duration_seconds", labels, (updatedAtMs - createdAtMs) / 1000);
+      }
+    },
+    onAnswered({ type }, { outcome }, waitedMs) {
+      if (outcome !== "busy") meter.observe("delivery_seconds", { type }, waitedMs / 1000);
+    },
+    onReceived: (type) => meter.count("messages_total", { type }),
+  };
+}
+
+/** `kv` with the time of its commits told to `meter`. */
+export function measureCommits(kv: KvStore, meter: NodeMeter): KvStore {
+  return {
+    get: (key) => kv.get(key),
+    list: (prefix, options) => kv.list(prefix, options),
+    async commit(operations) {
+      const startMs = performance.now();
+      const revision = await kv.commit(operations);
+      meter.observe("store_commit_seconds", {}, (performance.now() - startMs) / 1000);
+      return revision;
+    },
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  };
+}
