@@ -82,6 +82,9 @@ export function resolveSettings<T extends SettingsTable>(
     values[setting.key] = resolution.value(setting, { home, userHome });
   }
   resolution.throwProblems();
+  for (const setting of resolution.settings.filter(({ enables }) => enables)) {
+    if (resolution.enables(setting)) (config[setting.section] as Record<string, unknown>).enabled = true;
+  }
   for (const section of Object.keys(table)) if (section !== "") Object.freeze(config[section]);
   return { config: Object.freeze(config) as ConfigOf<T>, origins: resolution.origins };
 }
@@ -132,6 +135,15 @@ class Resolution {
       }
     } else this.origins.set(name, "default");
     return defaultOf(setting, paths);
+  }
+
+  /** Whether a setting that was given switches its section on. */
+  enables(setting: NamedSetting): boolean {
+    const origin = this.origins.get(nameOf(setting)) ?? "default";
+    const enabled = `${setting.section}.enabled`;
+    if (origin === "default" || this.origins.get(enabled) !== "default") return false;
+    this.origins.set(enabled, origin);
+    return true;
   }
 
   throwProblems(): void {

@@ -20,6 +20,8 @@ export interface Setting<T = unknown> {
   readonly byDefault: T | ((paths: DefaultPaths) => T);
   /** The value as a file has it. Default as it is. */
   readonly show?: (value: unknown) => unknown;
+  /** Whether giving it makes the section's `enabled` true, unless that is given too. */
+  readonly enables?: boolean;
   /** Whether the value is nobody else's to read. */
   readonly secret?: boolean;
   /** Names that differ from what section and key make of them; null where it cannot be given. */
@@ -56,6 +58,15 @@ export function text(byDefault: Setting<string>["byDefault"], ...given: Given): 
 /** A text that may be missing. */
 export function optionalText(...given: Given): Setting<string | undefined> {
   return { ...text("", ...given), byDefault: undefined };
+}
+
+/** Where a feature listens, as `host:port`; giving it switches the feature on. */
+export function listenAddress(
+  byDefault: string,
+  help: string,
+  names: Partial<SettingNames> = {},
+): Setting<string> {
+  return { ...text(byDefault, `${help}; giving it switches it on`, names), enables: true };
 }
 
 /** A text that may be missing and is never shown. */

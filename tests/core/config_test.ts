@@ -116,3 +116,10 @@ Deno.test("lineOf() finds keys of sections, dotted keys and lists of tables", ()
   const text = 'a = 1\n[s]\nb = 2\n[[s.rule]]\nfrom = "x"';
   assert.deepEqual(["a", "s.b", "s.rule", "b"].map((name) => lineOf(text, name)), [1, 3, 4, undefined]);
 });
+
+Deno.test("resolveConfig() switches a feature on when it is told where to listen, unless it is told not to", () => {
+  assert.equal(resolveWith().metrics.enabled, false);
+  assert.equal(resolveWith({ flags: { "metrics-listen": ":1" } }).metrics.enabled, true);
+  assert.equal(resolveWith({ file: '[metrics]\nlisten = ":1"' }).metrics.enabled, true);
+  assert.equal(resolveWith({ file: '[metrics]\nlisten = ":1"\nenabled = false' }).metrics.enabled, false);
+});
