@@ -11,6 +11,7 @@ import type { Artifact, Envelope, EnvelopeBody, Message, OutboxEntry, Task, Task
 import { type OfferLimits, type OfferOptions, Offers } from "./offers.ts";
 import { Originator, type SendTask } from "./originator.ts";
 import type {
+  AdmitSend,
   AdmitTask,
   Answer,
   CallerTask,
@@ -49,6 +50,8 @@ export interface EngineDeps {
   streamed?: StreamedArtifacts;
   /** Decides which tasks of others are taken; without it all are. */
   admit?: AdmitTask;
+  /** Decides which tasks are sent; without it all are. */
+  admitSend?: AdmitSend;
   /** Finds agents for tasks that are sent to a skill. Default: none can be. */
   finder?: RouteFinder | undefined;
   /** Is told what happens. Default nobody. */
@@ -101,9 +104,9 @@ export class Engine implements AsyncDisposable {
   readonly #responses = new Map<string, Set<() => void>>();
 
   constructor(deps: EngineDeps, options: EngineOptions = {}) {
-    const { clock = systemClock, streamed = nothingStreamed, admit = () => undefined, finder, observer } =
-      deps;
-    this.#deps = { ...deps, clock, streamed, admit, finder, observer };
+    const { clock = systemClock, streamed = nothingStreamed, finder, observer } = deps;
+    const { admit = () => undefined, admitSend = () => undefined } = deps;
+    this.#deps = { ...deps, clock, streamed, admit, admitSend, finder, observer };
     const { store, logger } = deps;
     const caretaking = { ...CARETAKER_DEFAULTS, ...options };
     const tell = (peerId: string, body: EnvelopeBody) => this.#tell(peerId, body);
@@ -188,7 +191,8 @@ export class Engine implements AsyncDisposable {
    * Creates a task for a peer, or answers one that waits for input; once it resolves it is on disk. A peer that cannot be
    * reached gets it later; a task for a skill goes to the first agent that takes it. @throws CodedError `invalid_argument`,
    * `not_found` (nobody offers the skill), `already_exists`, `failed_precondition` (a further message
-   * for a task that does not wait for one), `deadline_exceeded`, `resource_exhausted` (too much waits for the peer).
+   * for a task that does not wait for one), `deadline_exceeded`, `resource_exhausted` (too much waits for the peer, or
+   * too fast), `permission_denied` (the policy of this node).
    */
   async sendTask(request: SendTask): Promise<Task> {
     checkDeadline(request.deadlineMs ?? 0);

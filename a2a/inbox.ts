@@ -16,7 +16,7 @@ import {
 import type { Delivery } from "./delivery.ts";
 import type { Artifact, Envelope, EnvelopeBody, Task, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
-import type { AdmitTask, Answer, EnvelopeTransport, StoredTask, TaskStore } from "./ports.ts";
+import type { AdmitTask, Answer, EnvelopeTransport, Refusal, StoredTask, TaskStore } from "./ports.ts";
 import type { Questions } from "./questions.ts";
 import { canTransition, isInterrupted, isTerminal } from "./state_machine.ts";
 import type { Router } from "./router.ts";
@@ -54,7 +54,7 @@ export interface InboxDeps {
 }
 
 /** Why an envelope is refused, or undefined when it was taken. */
-type Refusal = string | undefined;
+type Verdict = string | Refusal | undefined;
 
 /** Takes the envelopes of other engines: whoever sends one may only do what its side of the task allows. */
 export class Inbox {
@@ -74,8 +74,9 @@ export class Inbox {
     try {
       const refusal = problemOf(() => checkId("task id", body.taskId)) ?? await this.#judge(peerId, envelope);
       if (refusal === undefined) return { outcome: "taken" };
-      logger.warn("Envelope refused", { ...facts, reason: refusal });
-      return { outcome: "refused", reason: refusal };
+      const why = typeof refusal === "string" ? { reason: refusal } : refusal;
+      logger.warn("Envelope refused", { ...facts, ...why });
+      return { outcome: "refused", ...why };
     } catch (error) {
       if (error instanceof CodedError && error.code === "resource_exhausted") {
         logger.debug("Envelope not taken now; its sender will try again", { ...facts, error });
@@ -86,7 +87,7 @@ export class Inbox {
     }
   }
 
-  async #judge(peerId: string, envelope: Envelope): Promise<Refusal> {
+  async #judge(peerId: string, envelope: Envelope): Promise<Verdict> {
     const { ledger } = this.#deps;
     const { body } = envelope;
     switch (body.type) {
@@ -107,7 +108,7 @@ export class Inbox {
     }
   }
 
-  async #takeTask(peerId: string, envelope: Envelope, body: SendTaskBody): Promise<Refusal> {
+  async #takeTask(peerId: string, envelope: Envelope, body: SendTaskBody): Promise<Verdict> {
     const { ledger, store, offers } = this.#deps;
     const { taskId } = body;
     let known = ledger.cached(taskId) ?? (offers.has(taskId) ? await ledger.load(taskId) : undefined);
@@ -134,7 +135,7 @@ export class Inbox {
     peerId: string,
     envelope: Envelope,
     body: SendTaskBody,
-  ): Promise<"created" | "known" | { refusal: string }> {
+  ): Promise<"created" | "known" | { refusal: Refusal }> {
     const { ledger, offers } = this.#deps;
     const { taskId } = body;
     const isOpen = offers.has(taskId);
@@ -154,7 +155,7 @@ export class Inbox {
   }
 
   /** A message for a task that is there: a repetition, or what the agent has asked for. */
-  async #takeMessage(stored: StoredTask, envelope: Envelope, body: SendTaskBody): Promise<Refusal> {
+  async #takeMessage(stored: StoredTask, envelope: Envelope, body: SendTaskBody): Promise<Verdict> {
     const { task, envelopeIds } = stored.record;
     const message = withMessageId(body.message);
     if (message === undefined || isTerminal(task.status)) return undefined;
@@ -218,7 +219,7 @@ export class Inbox {
   }
 
   /** A change by the other side, when it is its to make: the assignee reports, the originator calls off. */
-  async #takeChange(peerId: string, envelope: Envelope, body: ChangeBody): Promise<Refusal> {
+  async #takeChange(peerId: string, envelope: Envelope, body: ChangeBody): Promise<Verdict> {
     const { ledger, assignee, delivery } = this.#deps;
     const stored = await ledger.load(body.taskId);
     if (stored === undefined) return "no such task";
@@ -243,7 +244,7 @@ export class Inbox {
     return undefined;
   }
 
-  async #takeReport(stored: StoredTask, change: Change, envelopeId: string): Promise<Refusal> {
+  async #takeReport(stored: StoredTask, change: Change, envelopeId: string): Promise<Verdict> {
     const { ledger, resolve, router } = this.#deps;
     const { record } = stored;
     const { task } = record;
@@ -277,7 +278,7 @@ export class Inbox {
   }
 
   /** The other side of a task asks how it stands here. */
-  async #answer(peerId: string, taskId: string): Promise<Refusal> {
+  async #answer(peerId: string, taskId: string): Promise<Verdict> {
     const { ledger, tell, logger } = this.#deps;
     return await this.#answering.run(peerId, async () => {
       // What came before the question and is being written counts.
@@ -296,7 +297,7 @@ export class Inbox {
   async #takeResponse(
     peerId: string,
     { taskId, task: theirs }: EnvelopeBody & { type: "get_task_response" },
-  ): Promise<Refusal> {
+  ): Promise<Verdict> {
     const { ledger, questions, onTaskResponse } = this.#deps;
     return await ledger.run(taskId, async () => {
       const stored = await ledger.load(taskId);

@@ -13,7 +13,7 @@ export {
   type StreamedArtifacts,
 } from "./engine.ts";
 export { type OfferOptions } from "./offers.ts";
-export { type SendTask } from "./originator.ts";
+export { LOCAL_CALLER, type SendTask } from "./originator.ts";
 export { type TaskUpdate } from "./task_watch.ts";
 export {
   type Annotations,
@@ -35,6 +35,7 @@ export {
   type TraceContext,
 } from "./model.ts";
 export {
+  type AdmitSend,
   type AdmitTask,
   type Answer,
   type CallerTask,
@@ -44,10 +45,12 @@ export {
   type EnvelopeTransport,
   type Framing,
   type PeerOutbox,
+  type Refusal,
   type Retention,
   type RouteFinder,
   type RouteOutcome,
   type RouteQuery,
+  type SendRequest,
   type StoredTask,
   type TaskPage,
   type TaskQuery,

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, Message, Task, TaskRoute, TaskStatus, TraceContext } from "./model.ts";
-import type { EnvelopeTransport, StoredTask } from "./ports.ts";
+import type { AdmitSend, EnvelopeTransport, StoredTask } from "./ports.ts";
 import { isInterrupted, isTerminal } from "./state_machine.ts";
 import type { Router } from "./router.ts";
 import type { TaskLedger } from "./task_ledger.ts";
@@ -26,9 +26,12 @@ export interface SendTask {
   /** When the task is to be over, in milliseconds since the Unix epoch; 0 or undefined for no deadline. */
   readonly deadlineMs?: number | undefined;
   readonly trace?: TraceContext | undefined;
-  /** On whose behalf it is sent, such as `http:alice`; left out for programs of this node. */
+  /** On whose behalf it is sent, such as `http:alice`; left out for programs of this node ({@link LOCAL_CALLER}). */
   readonly caller?: string | undefined;
 }
+
+/** The programs of this node's own user. */
+export const LOCAL_CALLER = "grpc:local";
 
 export interface OriginatorDeps {
   ledger: TaskLedger;
@@ -36,6 +39,7 @@ export interface OriginatorDeps {
   transport: EnvelopeTransport;
   clock: Clock;
   router: Pick<Router, "checkOffered">;
+  admitSend: AdmitSend;
 }
 
 const NO_TRACE: TraceContext = { traceParent: "", traceState: "" };
@@ -125,6 +129,7 @@ export class Originator {
     if (deadlineMs !== 0 && deadlineMs <= clock.now()) {
       throw new CodedError("deadline_exceeded", "Cannot send the task: its deadline is over already");
     }
+    await this.#admit(taskId, { ...request, targetSkillId });
     const contextId = request.contextId || crypto.randomUUID();
     if (route !== undefined) await this.#deps.router.checkOffered({ ...route, contextId });
     const message = withMessageId(request.message) ?? request.message;
@@ -145,6 +150,17 @@ export class Originator {
       ...(caller !== undefined && { caller }),
     }, { awaitsAgent: false, sendSequence: 0, envelopeIds: [], route });
     return await ledger.create(record, route === undefined ? [toSendTask(record.task, message)] : []);
+  }
+
+  /** @throws CodedError `permission_denied`, `resource_exhausted`. */
+  async #admit(
+    taskId: string,
+    { peerId, caller = LOCAL_CALLER, targetSkillId = "" }: SendTask,
+  ): Promise<void> {
+    const skillId = targetSkillId;
+    const refusal = await this.#deps.admitSend({ caller, peerId, taskId, skillId, isChoice: false });
+    if (refusal === undefined) return;
+    throw new CodedError(refusal.code, `Cannot send the task to ${peerId || skillId}: ${refusal.reason}`);
   }
 
   /** A task that is there already: the same request again, or the answer it waits for. */

@@ -103,7 +103,7 @@ export type Answer =
   /** Judged for good and on disk: accepted, or a repetition. */
   | { readonly outcome: "taken" }
   /** Judged for good and not accepted. */
-  | { readonly outcome: "refused"; readonly reason: string }
+  | { readonly outcome: "refused"; readonly reason: string; readonly code?: Refusal["code"] }
   /** Not taken now: to be sent again later. */
   | { readonly outcome: "busy"; readonly reason: string };
 
@@ -120,8 +120,31 @@ export interface TaskRequest {
   readonly openTasks: number;
 }
 
-/** Why a task or message is not taken, for its sender, or undefined when it is. It never throws. */
-export type AdmitTask = (request: TaskRequest) => string | undefined | Promise<string | undefined>;
+/** Why something is not admitted, for who asked for it. */
+export interface Refusal {
+  /** Never, or not now. */
+  readonly code: "permission_denied" | "resource_exhausted";
+  readonly reason: string;
+}
+
+/** Why a task or message is not taken, or undefined when it is. It never throws. */
+export type AdmitTask = (request: TaskRequest) => Refusal | undefined | Promise<Refusal | undefined>;
+
+/** What a caller of this node wants it to send. */
+export interface SendRequest {
+  /** Who wants it, such as `http:alice`. */
+  readonly caller: string;
+  /** Whom it is for: a peer id or a URL; empty for whoever offers the skill. */
+  readonly peerId: string;
+  readonly taskId: string;
+  /** Empty when the choice is left to the agent. */
+  readonly skillId: string;
+  /** Whether it was admitted already, for whoever offers the skill, and this is one who does. */
+  readonly isChoice: boolean;
+}
+
+/** Why a new task is not sent, or undefined when it is. It never throws. */
+export type AdmitSend = (request: SendRequest) => Refusal | undefined | Promise<Refusal | undefined>;
 
 /**
  * What the other side of a task speaks: `2.0`, or the `1.0` of the existing network, which neither confirms a cancellation

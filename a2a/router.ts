@@ -2,9 +2,16 @@ import type { Clock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Delivery } from "./delivery.ts";
-import type { OutboxEntry, TaskRecord, TaskRoute } from "./model.ts";
-import { toSendTask } from "./originator.ts";
-import type { Candidates, EnvelopeTransport, RouteFinder, RouteQuery, StoredTask } from "./ports.ts";
+import type { OutboxEntry, Task, TaskRecord, TaskRoute } from "./model.ts";
+import { LOCAL_CALLER, toSendTask } from "./originator.ts";
+import type {
+  AdmitSend,
+  Candidates,
+  EnvelopeTransport,
+  RouteFinder,
+  RouteQuery,
+  StoredTask,
+} from "./ports.ts";
 import { reachFirst } from "./reach_first.ts";
 import { isTerminal } from "./state_machine.ts";
 import type { TaskLedger } from "./task_ledger.ts";
@@ -26,6 +33,7 @@ export interface RouterDeps {
   logger: Logger;
   /** Undefined: tasks cannot be sent to skills. */
   finder: RouteFinder | undefined;
+  admitSend: AdmitSend;
   /** Fires when the engine ends. */
   stop: AbortSignal;
 }
@@ -132,7 +140,8 @@ export class Router {
     if (busy.has(task.peerId)) return false; // it has come back to it: it may wait there
     this.#busy.set(task.taskId, busy.add(task.peerId));
     const { peerIds } = await this.#find({ ...route, contextId: task.contextId }, CHECK_MS);
-    return this.#untried(peerIds, route).some((peerId) => !busy.has(peerId));
+    const { allowed } = await this.#judge(task, this.#untried(peerIds, route));
+    return allowed.some((peerId) => !busy.has(peerId));
   }
 
   /**
@@ -215,9 +224,10 @@ export class Router {
       const { route, task } = record;
       const found = await this.#find({ ...route, contextId: task.contextId }, this.#options.findTimeoutMs);
       const busy = this.#busy.get(taskId);
-      const left = this.#untried(found.peerIds, route)
-        .filter((peerId) => pauseMs > FIRST_PAUSE_MS || busy?.has(peerId) !== true);
-      const unreached = await this.#give(taskId, left);
+      const { allowed, denied } = await this.#judge(task, this.#untried(found.peerIds, route));
+      const left = allowed.filter((peerId) => pauseMs > FIRST_PAUSE_MS || busy?.has(peerId) !== true);
+      const given = await this.#give(taskId, left);
+      const unreached = given === "" ? denied : given;
       if (unreached === undefined) return;
       const nowMs = clock.now();
       const isOver = nowMs >= Math.max(task.createdAtMs, this.#startedAtMs) + this.#options.findTimeoutMs ||
@@ -229,6 +239,21 @@ export class Router {
         // The loop ends.
       });
     }
+  }
+
+  /** Those of `peerIds` to whom the task may be sent, and why the last other one may not have it. */
+  async #judge(
+    { taskId, targetSkillId: skillId, caller = LOCAL_CALLER }: Task,
+    peerIds: readonly string[],
+  ): Promise<{ allowed: readonly string[]; denied: string }> {
+    const allowed: string[] = [];
+    let denied = "";
+    for (const peerId of peerIds) {
+      const refusal = await this.#deps.admitSend({ caller, peerId, taskId, skillId, isChoice: true });
+      if (refusal === undefined) allowed.push(peerId);
+      else denied = `it may not be sent to ${peerId}: ${refusal.reason}`;
+    }
+    return { allowed, denied };
   }
 
   /** Gives the task to the first peer that can be reached; undefined when that is done, else why it was not. */

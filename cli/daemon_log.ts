@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../core/config.ts";
 import { errorMessage } from "../core/errors.ts";
 import { createLogger, type Logger } from "../core/log.ts";
-import { LogFile } from "./log_file.ts";
+import { LogFile } from "../core/log_file.ts";
 
 /** Where the log of the daemon on `home` goes. */
 export function daemonLogPath(home: string): string {

@@ -3,12 +3,14 @@ import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
+import { POLICY_SETTINGS } from "./settings/policy.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
 /** All settings of a daemon; the command line and the reading of file and environment are made from this table. */
 export const DAEMON_SETTINGS = {
   "": NODE_SETTINGS,
   identity: IDENTITY_SETTINGS,
+  policy: POLICY_SETTINGS,
   tasks: TASKS_SETTINGS,
   anycast: ANYCAST_SETTINGS,
   metrics: METRICS_SETTINGS,

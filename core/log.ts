@@ -81,7 +81,15 @@ function plain(value: unknown): unknown {
 function renderJson(time: string, level: LogLevel, msg: string, fields: LogFields): string {
   const line: Record<string, unknown> = { time, level, msg };
   for (const [key, value] of Object.entries(fields)) line[key] = plain(value);
-  return JSON.stringify(line);
+  return toJsonLine(line);
+}
+
+/** `value` as one line of JSON without control characters, of which JSON itself lets some pass that a terminal obeys. */
+export function toJsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Control characters of a message or field come out escaped: a peer cannot forge a log line. */

@@ -127,7 +127,7 @@ export class AgentNetwork {
       case "taken":
         return await engine.getTask(taskId);
       case "refused":
-        throw new CodedError("failed_precondition", `Cannot take the task: ${answer.reason}`);
+        throw new CodedError(answer.code ?? "failed_precondition", `Cannot take the task: ${answer.reason}`);
       case "busy":
         throw new CodedError(
           "resource_exhausted",

@@ -2,10 +2,14 @@ import assert from "node:assert/strict";
 import type { TaskRequest } from "../../a2a/mod.ts";
 import { EngineNet, receiveFrom, sendTaskBody, textMessage } from "../support/engine_net.ts";
 
+const denied = (reason: string) => ({ code: "permission_denied", reason }) as const;
+
 Deno.test("receive() refuses a task that is not admitted, and its sender's task ends as rejected", async () => {
   await using net = new EngineNet();
   const a = await net.start("a");
-  const b = await net.start("b", { admit: ({ skillId }) => skillId === "closed" ? "no entry" : undefined });
+  const b = await net.start("b", {
+    admit: ({ skillId }) => skillId === "closed" ? denied("no entry") : undefined,
+  });
   const message = textMessage("hi");
   const refused = await a.engine.sendTask({ peerId: "b", message, targetSkillId: "closed" });
   const taken = await a.engine.sendTask({ peerId: "b", message, targetSkillId: "open" });
@@ -20,7 +24,7 @@ Deno.test("receive() counts tasks that come at once before each is judged", asyn
   await using net = new EngineNet();
   const admit = async ({ openTasks }: TaskRequest) => {
     await Promise.resolve();
-    return openTasks >= 3 ? "too many" : undefined;
+    return openTasks >= 3 ? denied("too many") : undefined;
   };
   const b = await net.start("b", { admit });
   const answers = await Promise.all(
@@ -33,7 +37,7 @@ Deno.test("receive() counts tasks that come at once before each is judged", asyn
 Deno.test("receive() takes the repetition of a task that it took, even when it admits nobody any more", async () => {
   await using net = new EngineNet();
   let open = true;
-  const b = await net.start("b", { admit: () => open ? undefined : "closed" });
+  const b = await net.start("b", { admit: () => open ? undefined : denied("closed") });
   assert.equal((await receiveFrom(b, "a", sendTaskBody("t"))).outcome, "taken");
   await b.engine.failTask("t", "over");
   await net.settle();
@@ -47,7 +51,7 @@ Deno.test("receive() asks about a further message too", async () => {
   const asked: boolean[] = [];
   const admit = ({ isNew }: TaskRequest) => {
     asked.push(isNew);
-    return isNew ? undefined : "no more";
+    return isNew ? undefined : denied("no more");
   };
   const [a, b] = [await net.start("a"), await net.start("b", { admit })];
   const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
@@ -58,4 +62,28 @@ Deno.test("receive() asks about a further message too", async () => {
   await net.settle();
   assert.deepEqual(asked, [true, false]);
   assert.equal((await b.engine.getTask(taskId)).status, "input_required");
+});
+
+Deno.test("sendTask() sends nothing that is not admitted, but answers the repetition of what it sent", async () => {
+  await using net = new EngineNet();
+  let open = true;
+  const asked: string[] = [];
+  const a = await net.start("a", {
+    admitSend: ({ caller, peerId, skillId }) => {
+      asked.push(`${caller} ${peerId} ${skillId}`);
+      return open ? undefined : { code: "resource_exhausted", reason: "too fast" };
+    },
+  });
+  await net.start("b");
+  const request = { peerId: "b", message: { ...textMessage("hi"), messageId: "m" }, taskId: "t" };
+  await a.engine.sendTask({ ...request, targetSkillId: "s" });
+  open = false;
+  await a.engine.sendTask(request);
+  const refused = a.engine.sendTask({ ...request, taskId: "u", caller: "http:alice" });
+  await assert.rejects(refused, {
+    code: "resource_exhausted",
+    message: "Cannot send the task to b: too fast",
+  });
+  await assert.rejects(a.engine.getTask("u"), { code: "not_found" });
+  assert.deepEqual(asked, ["grpc:local b s", "http:alice b "]);
 });

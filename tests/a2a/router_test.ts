@@ -297,3 +297,24 @@ async function liveAndDie(nth: number, when: "before" | "after") {
   const status = await again.engine.getTask("t1").then((task) => task.status, () => undefined);
   return { died, taken, status, agents: ran };
 }
+
+Deno.test("sendTask() to a skill passes over agents that it may not send to, and says so when none is left", async () => {
+  await using net = new EngineNet();
+  const finder = finderOf("b", "c");
+  const denied = new Set(["b"]);
+  const a = await net.start("a", {
+    finder,
+    admitSend: ({ peerId, isChoice }) =>
+      isChoice && denied.has(peerId) ? { code: "permission_denied", reason: "rule 1" } : undefined,
+  });
+  const [b, c] = [await net.start("b"), await net.start("c")];
+  const { taskId } = await sendToSkill(a);
+  await net.settle();
+  assert.deepEqual(await statuses(taskId, a, b, c), ["submitted", undefined, "submitted"]);
+  denied.add("c");
+  const second = await sendToSkill(a);
+  await net.pass(20_000, { steps: 20 });
+  const { status, errorMessage } = await a.engine.getTask(second.taskId);
+  assert.equal(status, "failed");
+  assert.match(errorMessage, /may not be sent to c: rule 1/);
+});

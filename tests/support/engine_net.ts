@@ -1,4 +1,5 @@
 import {
+  type AdmitSend,
   type AdmitTask,
   type Answer,
   type Artifact,
@@ -52,7 +53,12 @@ export class EngineNet implements AsyncDisposable {
   /** Starts an engine called `name`, over `kv` when a former one is to be continued. */
   async start(
     name: string,
-    options: EngineOptions & { kv?: KvStore; admit?: AdmitTask; finder?: RouteFinder } = {},
+    options: EngineOptions & {
+      kv?: KvStore;
+      admit?: AdmitTask;
+      admitSend?: AdmitSend;
+      finder?: RouteFinder;
+    } = {},
   ): Promise<EngineNode> {
     const kv = options.kv ?? createMemoryKvStore();
     const sent: Envelope[] = [];
@@ -64,6 +70,7 @@ export class EngineNet implements AsyncDisposable {
       clock: this.clock,
       encode: encodeEnvelope,
       ...options.admit && { admit: options.admit },
+      ...options.admitSend && { admitSend: options.admitSend },
     };
     const transport = this.#transport(name, sent);
     const engine = new Engine({ ...deps, transport, finder: options.finder }, options);

@@ -3,6 +3,8 @@ import { dirname } from "node:path";
 export interface LogFileOptions {
   /** Size at which the file becomes `<path>.1` and a new one begins. Default 10 MiB. */
   maxBytes?: number;
+  /** How many older files are kept, `<path>.1` the newest. Default 1. */
+  keep?: number;
   /** Told of the first failure of a series; the log goes on without the file. */
   onError: (error: unknown) => void;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -26,7 +28,7 @@ export class LogFile implements Disposable {
 
   constructor(path: string, options: LogFileOptions) {
     this.#path = path;
-    this.#options = { maxBytes: 10 * 1024 * 1024, now: Date.now, ...options };
+    this.#options = { maxBytes: 10 * 1024 * 1024, keep: 1, now: Date.now, ...options };
   }
 
   /** Appends a line. */
@@ -52,11 +54,23 @@ export class LogFile implements Disposable {
     this.#file ??= this.#open();
     if (this.#bytes > 0 && this.#bytes + bytes.length > this.#options.maxBytes) {
       this[Symbol.dispose]();
-      Deno.renameSync(this.#path, `${this.#path}.1`);
+      this.#rotate();
       this.#file = this.#open();
     }
     for (let done = 0; done < bytes.length;) done += this.#file.writeSync(bytes.subarray(done));
     this.#bytes += bytes.length;
+  }
+
+  /** Every older file gets the next number; the oldest one goes. */
+  #rotate(): void {
+    for (let number = this.#options.keep; number > 0; number--) {
+      const from = number === 1 ? this.#path : `${this.#path}.${number - 1}`;
+      try {
+        Deno.renameSync(from, `${this.#path}.${number}`);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) || from === this.#path) throw error;
+      }
+    }
   }
 
   #open(): Deno.FsFile {

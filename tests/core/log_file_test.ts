@@ -1,5 +1,5 @@
-import { deepEqual, equal } from "node:assert/strict";
-import { LogFile } from "../../cli/log_file.ts";
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { LogFile } from "../../core/log_file.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const fail = (error: unknown) => {
@@ -66,4 +66,14 @@ Deno.test("LogFile.write() tells a failure once, goes on without the file and tr
   file.write("kept");
   equal(await Deno.readTextFile(path), "kept\n");
   deepEqual(errors.length, 1);
+});
+
+Deno.test("LogFile.write() keeps as many older files as it is told, the newest as .1", async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/log`;
+  using file = new LogFile(path, { maxBytes: 2, keep: 2, onError: fail });
+  for (const line of ["a", "b", "c", "d"]) file.write(line);
+  const texts = await Promise.all(["", ".1", ".2"].map((end) => Deno.readTextFile(path + end)));
+  deepEqual(texts, ["d\n", "c\n", "b\n"]);
+  await rejects(Deno.stat(`${path}.3`), Deno.errors.NotFound);
 });
