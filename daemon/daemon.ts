@@ -17,6 +17,8 @@ export interface Daemon extends AsyncDisposable {
   addresses(): string[];
   /** Resolves when a client asks the daemon to stop. */
   readonly stopRequested: Promise<void>;
+  /** Goes on by the policy of `config` and with the credentials that are in the home now; other settings stay. */
+  reload(config: Config): Promise<void>;
 }
 
 /**
@@ -39,6 +41,11 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
     grpcAddress: server.address,
     addresses: () => core.host.addresses(),
     stopRequested: stop.promise,
+    reload: async ({ policy }) => {
+      core.policy.reload(policy);
+      await core.cards.refreshOwn();
+      await core.wire.announceCard();
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -14,6 +14,7 @@ import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
 import { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./metrics/mod.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
+import { openPolicy, type Policy } from "./policy/mod.ts";
 import { openTrust, type Trust } from "./trust/mod.ts";
 import { PeerAddresses } from "./store/peer_addresses.ts";
 import { PeerWire } from "./peer/mod.ts";
@@ -33,6 +34,7 @@ export interface DaemonCore {
   readonly network: AgentNetwork;
   readonly trust: Trust;
   readonly metrics: NodeMetrics;
+  readonly policy: Policy;
 }
 
 /** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
@@ -41,7 +43,7 @@ export async function openDaemonCore(
   { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
 ): Promise<DaemonCore> {
   const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
-  const { identity, kv, cards, metrics: { meter } } = own;
+  const { identity, kv, cards, trust, metrics: { meter } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -65,6 +67,10 @@ export async function openDaemonCore(
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
+  const policy = stack.use(openPolicy(config, {
+    ...{ peerId: identity.peerId, trust, logger, host: () => host },
+    cardOf: (peerId) => wire.cardOf(peerId),
+  }));
   anycast = openAnycast({
     ...{ config, identity, host, cards, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
@@ -73,6 +79,8 @@ export async function openDaemonCore(
     new Engine({
       store,
       finder: anycast.finder,
+      admit: policy.admit,
+      admitSend: policy.admitSend,
       streamed: artifacts.streamed,
       transport: routeTransports(wire.openTransport(host), [callerRoute]),
       encode: encodeEnvelope,
@@ -89,7 +97,7 @@ export async function openDaemonCore(
     anycast,
   });
   const { streams } = artifacts;
-  return { ...own, config, logger, host, wire, engine, streams, network };
+  return { ...own, config, logger, host, wire, engine, streams, network, policy };
 }
 
 /** What a node has before it meets others. */
@@ -102,8 +110,7 @@ async function openOwn(
   const metrics = await openNodeMetrics(config.metrics);
   const kv = measureCommits(stack.use(await openDenoKvStore({ directory: config.storePath })), metrics.meter);
   const trust = stack.use(openTrust(config, { identity }));
-  const additions = async () => ({ ...trust.dids, credentials: await trust.credentials.held() });
-  const cards = await CardBook.open({ kv, identity, logger, additions, onOwnCard });
+  const cards = await CardBook.open({ kv, identity, logger, additions: trust.cardAdditions, onOwnCard });
   return { identity, kv, cards, trust, metrics };
 }
 

@@ -1,5 +1,5 @@
 import { LogFile } from "../../core/log_file.ts";
-import { type Logger, printable } from "../../core/log.ts";
+import { type Logger, toJsonLine } from "../../core/log.ts";
 
 /** One decision. */
 export interface AuditEntry {
@@ -47,7 +47,7 @@ export class AuditLog implements Disposable {
       typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value,
     ]);
     this.#file.write(
-      JSON.stringify({ time: new Date(nowMs).toISOString(), ...Object.fromEntries(shortened) }),
+      toJsonLine({ time: new Date(nowMs).toISOString(), ...Object.fromEntries(shortened) }),
     );
   }
 

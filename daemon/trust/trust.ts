@@ -16,6 +16,7 @@ import {
   issueStatusList,
   parseDid,
 } from "../../identity/mod.ts";
+import type { CardAdditions } from "../cards.ts";
 import { CardChecker } from "./card_checker.ts";
 import { openDidNetwork } from "./did_network.ts";
 
@@ -33,6 +34,8 @@ export interface Trust extends Disposable {
   readonly verifier: CredentialVerifier;
   readonly cards: CardChecker;
   readonly credentials: CredentialFolder;
+  /** What this node adds to the card of its agent. */
+  cardAdditions(): Promise<CardAdditions>;
   /**
    * What everybody may read of this node over HTTP, by the path of its URL: its DID documents, and the list of the
    * credentials that it has revoked. Undefined where there is nothing.
@@ -75,6 +78,7 @@ export function openTrust(config: Config, deps: TrustDeps): Trust {
     verifier,
     credentials,
     cards: new CardChecker({ resolver, verifier }),
+    cardAdditions: async () => ({ ...dids, credentials: await credentials.held() }),
     publicDocument: (pathname) => documents.get(pathname)?.() ?? Promise.resolve(undefined),
     [Symbol.dispose]: () => opened?.[Symbol.dispose](),
   };

@@ -1,0 +1,51 @@
+import type { AgentCard } from "../../a2a/mod.ts";
+import type { Config } from "../../core/config.ts";
+import { errorMessage } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import type { P2pHost } from "../../p2p/mod.ts";
+import type { Trust } from "../trust/mod.ts";
+import type { Party } from "./acl.ts";
+import { basicParty, Policy } from "./policy.ts";
+
+export interface OpenPolicyDeps {
+  peerId: string;
+  /** The host, once there is one. */
+  host: () => Pick<P2pHost, "peers">;
+  /** The card of a peer, when it has one. */
+  cardOf: (peerId: string) => Promise<AgentCard | undefined>;
+  trust: Pick<Trust, "cards">;
+  logger: Logger;
+}
+
+/** The policy of a daemon, over the cards of its peers. */
+export function openPolicy(config: Config, deps: OpenPolicyDeps): Policy {
+  const { peerId, host, cardOf, trust } = deps;
+  const logger = deps.logger.child({ room: "policy" });
+  return new Policy(config.policy, {
+    peerId,
+    logger,
+    addressOf: (peer) => host().peers().find((one) => one.peerId === peer)?.address,
+    provenParty: async (peer): Promise<Party> => {
+      const party = basicParty(peer);
+      try {
+        const card = await cardOf(peer);
+        return card === undefined ? party : await withProofs(party, card, trust);
+      } catch (error) {
+        logger.warn("The card of a peer could not be checked for the policy", {
+          peer,
+          error: errorMessage(error),
+        });
+        return party;
+      }
+    },
+  });
+}
+
+async function withProofs(party: Party, card: AgentCard, trust: Pick<Trust, "cards">): Promise<Party> {
+  const { dids, credentials } = await trust.cards.check(card);
+  return {
+    ...party,
+    names: [...party.names, ...dids.flatMap(({ did, verdict }) => verdict === "verified" ? did : [])],
+    credentials: credentials.flatMap(({ verdict, claims }) => verdict === "valid" && claims ? claims : []),
+  };
+}
