@@ -6,7 +6,7 @@ import { VERSION } from "../core/version.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
 import { openP2pHost, type P2pHandlers, type P2pHost, type PeerConnection } from "../p2p/mod.ts";
-import { AgentNetwork } from "./agent_network.ts";
+import { AgentNetwork, type AgentNetworkDeps } from "./agent_network.ts";
 import { type Anycast, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
@@ -67,10 +67,8 @@ export async function openDaemonCore(
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
-  const policy = stack.use(openPolicy(config, {
-    ...{ peerId: identity.peerId, trust, logger, host: () => host },
-    cardOf: (peerId) => wire.cardOf(peerId),
-  }));
+  const cardOf: AgentNetworkDeps["cardOf"] = (peerId, options) => wire.cardOf(peerId, options);
+  const policy = stack.use(openPolicy(config, { identity, trust, logger, host: () => host, cardOf }));
   anycast = openAnycast({
     ...{ config, identity, host, cards, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
@@ -91,11 +89,7 @@ export async function openDaemonCore(
   await engine.start();
   wire.serve(host, engine);
   stack.use(anycast).start();
-  const network = new AgentNetwork({
-    ...{ engine, host, cards },
-    cardOf: (peerId, options) => wire.cardOf(peerId, options),
-    anycast,
-  });
+  const network = new AgentNetwork({ engine, host, cards, cardOf, anycast });
   const { streams } = artifacts;
   return { ...own, config, logger, host, wire, engine, streams, network, policy };
 }

@@ -2,13 +2,14 @@ import type { AgentCard } from "../../a2a/mod.ts";
 import type { Config } from "../../core/config.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Identity } from "../../identity/mod.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { Trust } from "../trust/mod.ts";
 import type { Party } from "./acl.ts";
 import { basicParty, Policy } from "./policy.ts";
 
 export interface OpenPolicyDeps {
-  peerId: string;
+  identity: Identity;
   /** The host, once there is one. */
   host: () => Pick<P2pHost, "peers">;
   /** The card of a peer, when it has one. */
@@ -19,7 +20,7 @@ export interface OpenPolicyDeps {
 
 /** The policy of a daemon, over the cards of its peers. */
 export function openPolicy(config: Config, deps: OpenPolicyDeps): Policy {
-  const { peerId, host, cardOf, trust } = deps;
+  const { identity: { peerId }, host, cardOf, trust } = deps;
   const logger = deps.logger.child({ room: "policy" });
   return new Policy(config.policy, {
     peerId,
