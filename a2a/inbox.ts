@@ -26,7 +26,7 @@ import {
   DEADLINE_REASON,
   hasMessage,
   isRepetition,
-  isUnclaimed,
+  isUntouched,
   newRecord,
   withMessageId,
 } from "./task_record.ts";
@@ -229,7 +229,7 @@ export class Inbox {
       return "the task is not this peer's to change";
     }
     // Of a task that goes on already, it is another message that may be under way.
-    if (direction === "outbound" && task.generation === 1) delivery.taskIsThere(peerId, task.taskId);
+    if (direction === "outbound" && task.status === "submitted") delivery.taskIsThere(peerId, task.taskId);
     if (isTerminal(task.status) || envelopeIds.includes(envelope.envelopeId)) return undefined;
     const change = changeOf(body);
     const envelopeId = rememberable(envelope);
@@ -249,7 +249,7 @@ export class Inbox {
     const { record } = stored;
     const { task } = record;
     if (change.status === "submitted" || isRepetition(record, change)) return undefined;
-    if (change.status === "rejected" && isUnclaimed(record)) {
+    if (change.status === "rejected" && isUntouched(record)) {
       return void await router.moveOn(stored, reasonOf(change), { envelopeId });
     }
     const { message, ...quiet } = change;

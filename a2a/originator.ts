@@ -93,7 +93,7 @@ export class Originator {
     const { task, sendSequence } = stored.record;
     const { status, reason } = end;
     if (task.peerId === "") return await this.end(stored, end);
-    const unsent = task.generation === 1 ? await delivery.withdraw(task, sendSequence) : undefined;
+    const unsent = task.status === "submitted" ? await delivery.withdraw(task, sendSequence) : undefined;
     if (unsent !== undefined) {
       try {
         return await this.end(stored, { status, reason }, { withdrawn: [unsent] });
@@ -105,7 +105,7 @@ export class Originator {
     if (task.cancelRequested) return task;
     const envelopes: EnvelopeBody[] = [{ type: "cancel", taskId: task.taskId, status, reason }];
     // Once the assignee has said something it has the task: nothing can be overtaken.
-    const place: OutboxPlace = task.generation === 1
+    const place: OutboxPlace = task.status === "submitted"
       ? await delivery.placeBehind(task, sendSequence)
       : { lane: "turns" };
     return (await ledger.amend(stored, { cancelRequested: true, envelopes, place })).record.task;

@@ -163,12 +163,14 @@ export class Router {
     const refusals = reason === undefined ? route.refusals : [...route.refusals, refusal];
     const unsent = await delivery.withdraw(task, sequence, { evenSent: true });
     try {
-      await ledger.amend(stored, {
+      const step = {
         ...options,
         peerId: "",
         route: { ...route, refusals },
-        withdrawn: [unsent ?? { peerId, lane: "requests", sequence }],
-      });
+        withdrawn: [unsent ?? { peerId, lane: "requests" as const, sequence }],
+      };
+      if (task.status === "submitted") await ledger.amend(stored, step);
+      else await ledger.change(stored, { status: "submitted" }, step);
     } catch (error) {
       if (unsent !== undefined) delivery.release(peerId, sequence);
       throw error;

@@ -228,7 +228,7 @@ export class TaskLedger {
 /** Where the envelopes of a step go: what comes after the request that made the task does not wait for other tasks. */
 function placeOf({ task }: TaskRecord): OutboxPlace {
   if (task.direction === "inbound") return { lane: "reports" };
-  return { lane: task.generation === 1 ? "requests" : "turns" };
+  return { lane: task.status === "submitted" ? "requests" : "turns" };
 }
 
 /** Whether the record found is the one the step wrote. */

@@ -115,9 +115,15 @@ export function awaitsAnswer({ task, events }: TaskRecord): boolean {
   return last !== undefined && isInterrupted(last.status) && !saidByUser.has(last.messageId);
 }
 
-/** Whether a sent task names a skill and no agent has been heard of yet, so that it may still go to another one. */
+/** Whether a sent task names a skill and its agent has not been heard of yet. */
 export function isUnclaimed({ task, route }: TaskRecord): boolean {
-  return route !== undefined && task.status === "submitted" && task.generation === 1 && !task.cancelRequested;
+  return route !== undefined && task.status === "submitted" && !task.cancelRequested;
+}
+
+/** Whether a task that names a skill may go to another agent when its own rejects it: that one has done and said nothing yet. */
+export function isUntouched({ task, route }: TaskRecord): boolean {
+  const isSilent = task.status === "submitted" || (task.status === "working" && task.messages.length === 1);
+  return route !== undefined && isSilent && !task.cancelRequested;
 }
 
 /** Whether the task already has the message. */

@@ -7,6 +7,8 @@ const MAX_WATCHERS = 10_000;
 /** A change of a task, with what was said with it. */
 export interface TaskUpdate {
   readonly taskId: string;
+  /** The other side of the task, as it now is; empty while a task for a skill has no agent. */
+  readonly peerId: string;
   readonly generation: number;
   readonly status: TaskStatus;
   /** When it happened, in milliseconds since the Unix epoch. */
@@ -129,6 +131,7 @@ function toUpdate(
   const isLast = generation === task.generation;
   return {
     taskId: task.taskId,
+    peerId: task.peerId,
     generation,
     status,
     atMs,

@@ -32,6 +32,14 @@ export function parseCount(max: number): (text: string) => number {
   };
 }
 
+/** Adds a label to those given before: `key=value`, or `key` for one without a value. */
+export function collectTag(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  return collectPair(text.includes("=") ? text : `${text}=`, before);
+}
+
 /** Adds a `key=value` to those given before. */
 export function collectPair(
   text: string,

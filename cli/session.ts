@@ -110,7 +110,9 @@ function toOwnConfig(config: Config, network: boolean): Config {
     ? "tcp://127.0.0.1:0"
     : `unix://${join(config.home, "call.sock")}`;
   const offline = network ? {} : { listenAddrs: [], enableMdns: false, bootstrapPeers: [] };
-  return Object.freeze({ ...config, grpcListen, ...offline });
+  // Its agent, if the home has one, is not there: nobody shall find it.
+  const anycast = { ...config.anycast, autoRegister: false, ...!network && { registryAddrs: [] } };
+  return Object.freeze({ ...config, grpcListen, anycast, ...offline });
 }
 
 /** Whether another process has the store of the home: a daemon that is starting, or another call. */

@@ -38,7 +38,11 @@ export function addGlobalOptions(program: Command): void {
   for (const setting of SETTINGS.filter(isGlobal)) {
     program.addOption(toOption(setting));
   }
-  program.option("--relay <multiaddr>", "relay or peer to stay connected to (repeatable)", collect);
+  program.option(
+    "--relay <multiaddr>",
+    "relay to be found by and to find agents with, or peer to stay connected to (repeatable)",
+    collect,
+  );
   program.option("-v, --verbose", "write a debug log to stderr");
 }
 

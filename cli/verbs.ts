@@ -1,16 +1,15 @@
-import { Argument, type Command, Option } from "commander";
+import { Argument, Option } from "commander";
 import type { TaskStatus } from "../sdk/mod.ts";
-import { collectPair, parseCount, parseSeconds, parseTime } from "./arguments.ts";
+import { parseCount } from "./arguments.ts";
+import { addOutput, addTimeout, OWN_DAEMON, TARGET } from "./verb_parts.ts";
 import { SHELLS } from "./completion.ts";
+import { ANYCAST_VERBS } from "./tables/anycast_verbs.ts";
 import { CONFIG_VERBS } from "./tables/config_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import { MCP_VERBS } from "./tables/mcp_verbs.ts";
 import type { Verb } from "./verb.ts";
 
-const TARGET = ["<target>", "peer id, did:key, or address ending in /p2p/<peer id>"] as const;
 const TASK_ID = ["<id>", "id of the task"] as const;
-const OWN_DAEMON =
-  "Uses the daemon that runs on the home; without one, this call runs its own until it is done.";
 
 const TASK_STATUSES = [
   "submitted",
@@ -22,15 +21,6 @@ const TASK_STATUSES = [
   "canceled",
   "rejected",
 ] as const satisfies readonly TaskStatus[];
-
-function addTimeout(command: Command): void {
-  const option = new Option("--timeout <seconds>", "how long to wait").argParser(parseSeconds);
-  command.addOption(option.default(30_000, "30"));
-}
-
-function addOutput(command: Command): void {
-  command.option("--output <folder>", "save files of the result there; nothing is overwritten");
-}
 
 /** Every verb, in the order of the help. */
 export const VERBS: readonly Verb[] = [
@@ -54,33 +44,7 @@ export const VERBS: readonly Verb[] = [
     examples: ["demo", "demo --home /tmp/echo --listen /ip4/127.0.0.1/tcp/0"],
     load: () => import("./verbs/demo.ts"),
   },
-  {
-    path: "send",
-    summary: "send a task to an agent and print its result",
-    arguments: [TARGET, ["<message>", "text of the task; - reads it from stdin"]],
-    configure: (command) => {
-      command
-        .option("--skill <name>", "the skill that is asked for")
-        .option("--metadata <key=value>", "fact to attach to the task (repeatable)", collectPair)
-        .option("--context <id>", "the conversation it belongs to")
-        .option("--task-id <id>", "id of the task; sending the same again does not make a second one")
-        .option("--deadline <time>", "when it fails on both sides if it is not done, such as 30s", parseTime)
-        .option("--no-wait", "print the id of the task and go");
-      addTimeout(command);
-      addOutput(command);
-    },
-    notes: `${OWN_DAEMON}\nText of the result goes to stdout, progress to stderr.\n` +
-      "A peer that cannot be reached gets the task later. When the agent asks something you are asked on\n" +
-      "a terminal; otherwise the exit code is 12 and `task reply` answers.",
-    examples: [
-      "send 12D3KooW… 'Hello, world!'",
-      "send /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW… --skill summarize - < report.txt",
-      "send 12D3KooW… 'Draw a cat' --output ./cats --timeout 120",
-      "send 12D3KooW… 'Nightly report' --no-wait --task-id report-2026-01-31 --deadline 2h",
-    ],
-    json: true,
-    load: () => import("./verbs/send.ts"),
-  },
+  ...ANYCAST_VERBS,
   {
     path: "status",
     summary: "tell whether a daemon runs, and how it is reached",

@@ -129,7 +129,7 @@ function openHost(
     logger: logger.child({ room: "p2p" }),
   }, {
     listen: config.listenAddrs,
-    bootstrapPeers: [...config.relays, ...config.bootstrapPeers],
+    bootstrapPeers: config.bootstrapPeers,
     channelProtocols: wire.channelProtocols,
     mdns: {
       enabled: config.enableMdns,

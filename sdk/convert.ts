@@ -193,6 +193,7 @@ export function fromWireUpdate(update: SubscribeTaskUpdatesResponse): TaskUpdate
     ...(update.message === undefined ? {} : { message: fromWireMessage(update.message) }),
     ...optional("error", update.errorMessage),
     ...optional("generation", Number(update.generation) || undefined),
+    ...optional("peerId", update.peerId),
   };
 }
 

@@ -138,6 +138,8 @@ export interface TaskUpdate {
   readonly error?: string;
   /** Which change of the task it is, counted from 1. Absent when the daemon does not count them. */
   readonly generation?: number;
+  /** The other side of the task now; absent while a task for a skill has no agent. */
+  readonly peerId?: string;
 }
 
 /** Something an agent can be asked to do. */

@@ -207,7 +207,7 @@ export class DaemonTaskHandle implements TaskHandle {
     }
   }
 
-  #apply({ status, artifacts, message, error, generation }: TaskUpdate): void {
+  #apply({ status, artifacts, message, error, generation, peerId }: TaskUpdate): void {
     const { generation: newest } = this.#task;
     if (generation !== undefined && newest !== undefined && generation < newest) return; // a replay
     const known = this.#task.messages;
@@ -219,6 +219,7 @@ export class DaemonTaskHandle implements TaskHandle {
       messages: isNew ? [...known, message] : known,
       ...(error === undefined ? {} : { error }),
       ...(generation === undefined ? {} : { generation }),
+      ...(peerId === undefined ? {} : { peerId }),
     };
   }
 }

@@ -1,11 +1,12 @@
-import { toCodedError } from "../../core/errors.ts";
-import type { TaskHandle } from "../../sdk/mod.ts";
+import { CodedError, toCodedError } from "../../core/errors.ts";
+import type { SendTaskOptions, TaskHandle } from "../../sdk/mod.ts";
 import { toCall } from "../call_text.ts";
 import { startDeadline } from "../deadline.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { finishTask } from "../finish_task.ts";
 import { followTask } from "../follow_task.ts";
-import { parsePeerTarget, type PeerTarget } from "../peer_target.ts";
+import { findWithPatience } from "../find_with_patience.ts";
+import { parsePeerTarget } from "../peer_target.ts";
 import { PeerSearch } from "../peer_search.ts";
 import { toUnreachable } from "../reach_peer.ts";
 import { readText } from "../read_text.ts";
@@ -14,6 +15,7 @@ import type { VerbContext } from "../verb.ts";
 
 export interface SendOptions {
   readonly skill?: string;
+  readonly tag?: Readonly<Record<string, string>>;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly context?: string;
   readonly taskId?: string;
@@ -28,38 +30,68 @@ type Context = VerbContext<SendOptions>;
 
 /** Sends a task, follows it to its end and prints its result. */
 export async function run(context: Context): Promise<number> {
-  const { args: [target = "", message = ""], options, stdin, signal, logger } = context;
-  const peer = parsePeerTarget(target);
+  const { options, stdin, signal, logger } = context;
+  const { target, message } = readArguments(context);
   const text = message === "-" ? await readText(stdin) : message;
+  if (target === undefined) return await sendToSkill(context, text);
+  const peer = parsePeerTarget(target);
   await using session = await openSession(context.loadConfig(), { logger, signal });
   await using search = new PeerSearch(session, peer, signal);
   await search.checkAddress();
-  const handle = await submit(session, text, { peer, options, signal });
+  const handle = await session.node.sendTask(text, { ...toRequest(options), peerId: peer.peerId, signal })
+    .catch((error) => {
+      throw toUnreachable(error);
+    });
   const onStall = () => tellStall(context, handle, { session, search });
   return options.wait
     ? await finishTask(context, handle, { onStall })
     : await leave(context, handle, { session, onStall });
 }
 
-async function submit(
-  session: Session,
-  text: string,
-  { peer, options, signal }: { peer: PeerTarget; options: SendOptions; signal: AbortSignal },
-): Promise<TaskHandle> {
-  const { skill, metadata, context, taskId, deadline } = options;
-  try {
-    return await session.node.sendTask(text, {
-      peerId: peer.peerId,
-      signal,
-      ...(skill !== undefined && { targetSkill: skill }),
-      ...(metadata !== undefined && { metadata }),
-      ...(context !== undefined && { contextId: context }),
-      ...(taskId !== undefined && { taskId }),
-      ...(deadline !== undefined && { deadlineMs: deadline }),
-    });
-  } catch (error) {
-    throw toUnreachable(error);
+/** A skill makes the target needless; what is there alone is then the message. */
+function readArguments({ args: [first, second], options }: Context): { target?: string; message: string } {
+  if (first !== undefined && second !== undefined) {
+    if (options.tag === undefined) return { target: first, message: second };
+    throw new CodedError("invalid_argument", "A tag chooses among agents: leave the target out, or the tags");
   }
+  if (first !== undefined && options.skill !== undefined) return { message: first };
+  throw new CodedError(
+    "invalid_argument",
+    "Name a target and a message, or --skill and a message: see `agentanycast send --help`",
+  );
+}
+
+/** Sends a task to any agent that has the skill. */
+async function sendToSkill(context: Context, text: string): Promise<number> {
+  const { options, signal, logger } = context;
+  const { skill = "", tag: skillTags = {} } = options;
+  const { targetSkill: _same, taskId = crypto.randomUUID(), ...request } = toRequest(options);
+  await using session = await openSession(context.loadConfig(), { logger, signal });
+  const handle = await findWithPatience(
+    session,
+    () => session.node.sendTask(text, { ...request, taskId, skill, skillTags, signal }),
+    { signal },
+  );
+  const onStall = async () => {
+    const { peerId = "" } = await session.node.getTask(handle.taskId);
+    context.output.note(
+      `${peerId === "" ? "No agent has been reached" : `${peerId} has not taken it up`} yet. ` +
+        `Come back to it: ${toCall(`task get ${handle.taskId}`, options)}`,
+    );
+  };
+  return options.wait
+    ? await finishTask(context, handle, { onStall })
+    : await leave(context, handle, { session, onStall });
+}
+
+function toRequest({ skill, metadata, context, taskId, deadline }: SendOptions): SendTaskOptions {
+  return {
+    ...(skill !== undefined && { targetSkill: skill }),
+    ...(metadata !== undefined && { metadata }),
+    ...(context !== undefined && { contextId: context }),
+    ...(taskId !== undefined && { taskId }),
+    ...(deadline !== undefined && { deadlineMs: deadline }),
+  };
 }
 
 /** Tells a person that waits what the task is waiting for. */

@@ -16,9 +16,6 @@ export const NODE_SETTINGS = {
   ),
   storePath,
   listenAddrs: list(["/ip4/0.0.0.0/tcp/0"], "multiaddr to listen on for peers", { flag: "listen" }),
-  relays: list([], "multiaddr (ending in /p2p/<id>) of a relay: reached through it, found in its registry", {
-    ...{ flag: "relay", env: "AGENTANYCAST_RELAY" },
-  }),
   bootstrapPeers: list([], "multiaddrs to stay connected to"),
   enableMdns: flag(true, "look for peers on the local network"),
   mdnsServiceTag: text(

@@ -125,7 +125,7 @@ function createRegistrar(
 function relaysOf(config: Config): string[] {
   return [
     ...new Set(
-      [...config.relays, ...config.bootstrapPeers].map((address) => parsePeerTarget(address).peerId),
+      config.bootstrapPeers.map((address) => parsePeerTarget(address).peerId),
     ),
   ];
 }

@@ -162,9 +162,10 @@ async function untilEnd(engine: Engine, taskId: string, context: RpcContext): Pr
   }
 }
 
-function toUpdate({ taskId, generation, status, message, artifacts, errorMessage }: TaskUpdate) {
+function toUpdate({ taskId, peerId, generation, status, message, artifacts, errorMessage }: TaskUpdate) {
   return {
     taskId,
+    peerId,
     generation: BigInt(generation),
     status: toStatus(status),
     ...(message && { message: toMessage(message) }),

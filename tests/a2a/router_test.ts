@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Candidates, RouteFinder, Task } from "../../a2a/mod.ts";
 import type { KvStore } from "../../kv/mod.ts";
 import { createMemoryKvStore } from "../../kv/mod.ts";
-import { EngineNet, type EngineNode, textMessage } from "../support/engine_net.ts";
+import { collect, EngineNet, type EngineNode, textMessage } from "../support/engine_net.ts";
 
 const route = { skillId: "translate", tags: {} };
 
@@ -95,6 +95,29 @@ Deno.test("a task whose agent refuses it goes to the next one, and to none twice
     /b refused it: not today; c refused it: it gave no reason; d refused it: nor me/,
   );
   assert.equal(await waiting(a), 0);
+});
+
+Deno.test("a task goes on from an agent that rejects it before it has said anything, not after", async () => {
+  await using net = new EngineNet();
+  const finder = finderOf("b", "c");
+  const [a, b] = [await net.start("a", { finder }), await net.start("b")];
+  const c = await net.start("c");
+  const first = await sendToSkill(a);
+  const seen = collect(a.engine.subscribe(first.taskId));
+  await net.settle();
+  await b.engine.updateTask(first.taskId, { status: "working" });
+  await b.engine.updateTask(first.taskId, { status: "rejected" });
+  await net.settle();
+  await c.engine.completeTask(first.taskId, { artifacts: [] });
+  await net.settle();
+  await seen.done;
+  assert.deepEqual(seen.seen.map(({ status }) => status), ["submitted", "working", "submitted", "completed"]);
+  const second = await sendToSkill(a);
+  await net.settle();
+  await b.engine.updateTask(second.taskId, { status: "working", message: textMessage("half", "agent") });
+  await b.engine.updateTask(second.taskId, { status: "rejected" });
+  await net.settle();
+  assert.deepEqual(await statuses(second.taskId, a, b, c), ["rejected", "rejected", undefined]);
 });
 
 Deno.test("a task that its agent has begun stays with it, whatever becomes of it", async () => {

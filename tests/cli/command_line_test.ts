@@ -63,13 +63,19 @@ Deno.test("runCli() tells misuse as JSON on stderr when --json is given", async 
   equal(code, 2);
   equal(stdout, "");
   deepEqual(JSON.parse(stderr), {
-    error: { code: "invalid_argument", message: "missing required argument 'message'" },
+    error: {
+      code: "invalid_argument",
+      message: "Name a target and a message, or --skill and a message: see `agentanycast send --help`",
+    },
   });
 });
 
 const MISUSES: readonly (readonly string[])[] = [
   ["send", "a"],
   ["send", "a", "b", "c"],
+  ["send", "--skill", "s"],
+  ["send", "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN", "b", "--skill", "s", "-t", "k=v"],
+  ["discover", "s", "--limit", "1e9"],
   ["send", "a", "b", "--timeout", "0"],
   ["send", "a", "b", "--timeout", "1e9"],
   ["send", "a", "b", "--metadata", "novalue"],

@@ -75,7 +75,8 @@ Deno.test("openSession() starts a daemon at an address of its own when none runs
     equal(session.isOwn, true);
     equal(session.address, "unix:///h/call.sock");
   }
-  deepEqual(configs, [{ ...CONFIG, grpcListen: "unix:///h/call.sock" }]);
+  const anycast = { ...CONFIG.anycast, autoRegister: false };
+  deepEqual(configs, [{ ...CONFIG, anycast, grpcListen: "unix:///h/call.sock" }]);
   deepEqual(events.slice(-2), ["end client", "end daemon"]);
 });
 
