@@ -57,7 +57,7 @@ async function startMetrics(
 ): Promise<void> {
   if (prometheus === undefined) return;
   stack.use(watchNode({ meter, host, engine, storePath: config.storePath, startedAtMs }));
-  const hasWayOut = config.bootstrapPeers.length + config.relays.length > 0;
+  const hasWayOut = config.bootstrapPeers.length > 0;
   const checks = {
     store: async () => void await kv.get(ownCardKey),
     network: () =>
