@@ -5,7 +5,7 @@ export interface ExchangeBounds {
   readonly signal: AbortSignal | undefined;
   /** Longest duration of the whole exchange, in milliseconds; 0 is without limit. */
   readonly timeoutMs: number;
-  /** Longest silence of a body that is being received, in milliseconds; 0 is without limit. */
+  /** Longest wait for the answer to begin or to go on, in milliseconds; 0 is without limit. */
   readonly idleMs: number;
 }
 
@@ -22,6 +22,7 @@ export class ExchangeLimits implements Disposable {
     this.#bounds = bounds;
     if (bounds.signal?.aborted) this.#onAbort();
     bounds.signal?.addEventListener("abort", this.#onAbort);
+    this.heard();
     if (bounds.timeoutMs > 0) {
       this.#total = setTimeout(
         () => this.#expire("did not finish within", bounds.timeoutMs),
@@ -35,7 +36,7 @@ export class ExchangeLimits implements Disposable {
     return this.#abort.signal;
   }
 
-  /** Bytes of the body have come, or are waited for from now on. */
+  /** Something has come, and more is waited for from now on. */
   heard(): void {
     clearTimeout(this.#idle);
     const { idleMs } = this.#bounds;

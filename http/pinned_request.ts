@@ -85,6 +85,7 @@ function sendTo(address: string, request: PinnedRequest, hasNext: boolean): Prom
     };
     signal.addEventListener("abort", onAbort, { once: true });
     outgoing.once("socket", (socket) => {
+      outgoing.reusedSocket = false; // Else Deno sends it again by itself when a kept connection breaks.
       const onConnect = () => {
         connected = true;
         clearTimeout(timer);

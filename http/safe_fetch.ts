@@ -23,7 +23,7 @@ export interface SafeFetchOptions {
   maxBytes?: number;
   /** Longest duration of an exchange with its redirects and body, in milliseconds; 0 is without limit. Default 60 s. */
   timeoutMs?: number;
-  /** Longest silence while a body comes in, in milliseconds; 0 is without limit. Default 60 s. */
+  /** Longest wait for an answer to begin or to go on, in milliseconds; 0 is without limit. Default 60 s. */
   idleMs?: number;
   /** Most connections to one address at once. Default 64. */
   maxConnections?: number;
@@ -54,7 +54,7 @@ export type SafeFetch =
   & Disposable;
 
 /** Idle connections are closed before usual servers close them, so that a request does not meet a closing one. */
-const KEEP_IDLE_MS = 2_000;
+const KEEP_IDLE_MS = 1_000;
 
 /** What still goes along when a redirect leads to another origin: anything else may be a credential. */
 const HARMLESS_HEADERS: readonly string[] = [

@@ -50,6 +50,11 @@ export const peerAddressPrefix: KvKey = ["peer_address"];
 /** The addresses of one peer. */
 export const peerAddressKey = (peerId: string): KvKey => [...peerAddressPrefix, peerId];
 
+/** Tasks given to agents behind URLs. */
+export const remoteTaskPrefix: KvKey = ["remote_task"];
+/** One of them, by the id that it has at this node. */
+export const remoteTaskKey = (id: string): KvKey => [...remoteTaskPrefix, id];
+
 /** The card of this node. */
 export const ownCardKey: KvKey = ["card", "own"];
 /** The last card seen of each peer. */

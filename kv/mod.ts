@@ -22,6 +22,8 @@ export {
   peerAddressPrefix,
   peerCardKey,
   peerCardPrefix,
+  remoteTaskKey,
+  remoteTaskPrefix,
   removedTaskKey,
   removedTaskPrefix,
   taskByTimeKey,

@@ -362,15 +362,17 @@ function expiryOf(value: Uint8Array): number {
   }
 }
 
-/** How a lane's name in the store ends. */
-const LANE_SUFFIXES = { reports: "/reports", turns: "/turns", requests: "" } as const;
+/** How a lane's name in the store ends. That of requests is left out behind a peer id, which has no slash, unlike a URL. */
+const LANE_SUFFIXES = { reports: "/reports", turns: "/turns", requests: "/requests" } as const;
+const LANES = Object.keys(LANE_SUFFIXES) as OutboxLane[];
 
 function toLaneId({ peerId, lane }: Pick<OutboxEntry, "peerId" | "lane">): string {
-  return peerId + LANE_SUFFIXES[lane];
+  return lane === "requests" && !peerId.includes("/") ? peerId : peerId + LANE_SUFFIXES[lane];
 }
 
 function fromLaneId(id: string): { peerId: string; lane: OutboxLane } {
-  const lane = (["reports", "turns"] as const).find((one) => id.endsWith(LANE_SUFFIXES[one])) ?? "requests";
+  const lane = LANES.find((one) => id.endsWith(LANE_SUFFIXES[one]));
+  if (lane === undefined) return { peerId: id, lane: "requests" };
   return { peerId: id.slice(0, id.length - LANE_SUFFIXES[lane].length), lane };
 }
 

@@ -89,8 +89,10 @@ Deno.test("createSafeFetch() gives up a server that does not answer in time", as
   await using server = startRawHttpServer(async (_, connection) => {
     await connection.read(new Uint8Array(1)); // Until the client hangs up.
   });
-  using safeFetch = localFetch({ timeoutMs: 50 });
-  await assert.rejects(safeFetch(server.origin), codeIs("deadline_exceeded", /50 ms/));
+  for (const bound of [{ timeoutMs: 50 }, { timeoutMs: 0, idleMs: 50 }]) {
+    using safeFetch = localFetch(bound);
+    await assert.rejects(safeFetch(server.origin), codeIs("deadline_exceeded", /50 ms/));
+  }
 });
 
 Deno.test("createSafeFetch() gives up a body that falls silent, and one that takes too long in all", async () => {
@@ -179,4 +181,24 @@ Deno.test("createSafeFetch() answers HEAD and statuses without a body", async ()
   const response = await safeFetch(server.origin, { method: "DELETE" });
   assert.equal(response.status, 204);
   assert.equal(response.body, null);
+});
+
+Deno.test("createSafeFetch() never sends a request twice by itself, on a kept connection neither", async () => {
+  const taken: string[] = [];
+  await using server = startRawHttpServer(async (head, connection) => {
+    taken.push(head.split(" ")[1] ?? "");
+    await connection.write(encoder.encode("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    const count = await connection.read(new Uint8Array(1_000));
+    if (count !== null) taken.push("next");
+  });
+  using safeFetch = localFetch();
+  await (await safeFetch(`${server.origin}/first`)).text();
+  await assert.rejects(
+    safeFetch(`${server.origin}/second`, { method: "POST", body: "x" }),
+    (error: CodedError) => {
+      codeIs("unavailable", /broke the connection off/)(error);
+      return error.details.sent === "maybe";
+    },
+  );
+  assert.deepEqual(taken, ["/first", "next"]);
 });
