@@ -3,6 +3,7 @@ import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
+import { OUTBOUND_SETTINGS } from "./settings/outbound.ts";
 import { POLICY_SETTINGS } from "./settings/policy.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
@@ -14,6 +15,7 @@ export const DAEMON_SETTINGS = {
   tasks: TASKS_SETTINGS,
   anycast: ANYCAST_SETTINGS,
   metrics: METRICS_SETTINGS,
+  outbound: OUTBOUND_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

@@ -13,6 +13,7 @@ import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
 import { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./metrics/mod.ts";
+import { openRemote } from "./remote/open_remote.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openPolicy, type Policy } from "./policy/mod.ts";
 import { openTrust, type Trust } from "./trust/mod.ts";
@@ -73,6 +74,7 @@ export async function openDaemonCore(
     ...{ config, identity, host, cards, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
   });
+  const remote = await openRemote(config, { kv, logger, engine: () => engine });
   const engine: Engine = stack.use(
     new Engine({
       store,
@@ -80,7 +82,7 @@ export async function openDaemonCore(
       admit: policy.admit,
       admitSend: policy.admitSend,
       streamed: artifacts.streamed,
-      transport: routeTransports(wire.openTransport(host), [callerRoute]),
+      transport: routeTransports(wire.openTransport(host), [callerRoute, remote.route]),
       encode: encodeEnvelope,
       observer: toEngineObserver(meter),
       logger,
@@ -89,7 +91,8 @@ export async function openDaemonCore(
   await engine.start();
   wire.serve(host, engine);
   stack.use(anycast).start();
-  const network = new AgentNetwork({ engine, host, cards, cardOf, anycast });
+  await stack.use(remote).start();
+  const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, sendToUrl: remote.send });
   const { streams } = artifacts;
   return { ...own, config, logger, host, wire, engine, streams, network, policy };
 }

@@ -1,14 +1,11 @@
 import type { Artifact, Message, TaskStatus, TraceContext } from "../../a2a/mod.ts";
 
-/** The states that agents on the web know: ours, and one of theirs in which they wait for credentials. */
-export type RemoteStatus = TaskStatus | "auth_required";
-
 /** A task as the agent that has it shows it. */
 export interface RemoteTask {
   readonly remoteTaskId: string;
   /** Empty when the agent has none for it. */
   readonly contextId: string;
-  readonly status: RemoteStatus;
+  readonly status: TaskStatus;
   /** What the agent said with the status. */
   readonly message: Message | undefined;
   /** What was said before, oldest first, as far as the agent tells. */
@@ -23,7 +20,7 @@ export type RemoteEvent =
     readonly kind: "status";
     readonly remoteTaskId: string;
     readonly contextId: string;
-    readonly status: RemoteStatus;
+    readonly status: TaskStatus;
     readonly message: Message | undefined;
   }
   | {

@@ -1,5 +1,5 @@
-import type { Artifact, EnvelopeBody, Message, Part } from "../../a2a/mod.ts";
-import type { RemoteEvent, RemoteStatus, RemoteTask } from "./remote_agent.ts";
+import type { Artifact, EnvelopeBody, Message, Part, TaskStatus } from "../../a2a/mod.ts";
+import type { RemoteEvent, RemoteTask } from "./remote_agent.ts";
 
 /** Most bytes of results that are put together from a stream; of more the agent is asked for the whole at the end. */
 const MAX_GATHERED_BYTES = 16 * 1024 * 1024;
@@ -12,7 +12,7 @@ const MAX_STALE_VIEWS = 5;
 /** Where a task at an agent stands: it goes on, it waits for this side, it waits for something else, it is over. */
 export type RemoteState = "going" | "asks" | "waits" | "over";
 
-const STATES: Readonly<Record<RemoteStatus, RemoteState>> = {
+const STATES: Readonly<Record<TaskStatus, RemoteState>> = {
   submitted: "going",
   working: "going",
   input_required: "asks",
@@ -29,9 +29,9 @@ export class RemoteProgress {
   readonly #artifacts = new Map<string, Artifact & { readonly parts: Part[] }>();
   readonly #told = new Set<string>();
   #bytes = 0;
-  #status: RemoteStatus = "submitted";
+  #status: TaskStatus = "submitted";
   #isWhole = true;
-  #end: { status: RemoteStatus; message: Message | undefined } | undefined;
+  #end: { status: TaskStatus; message: Message | undefined } | undefined;
   readonly #answered: ReadonlySet<string> | undefined;
   #staleViews = MAX_STALE_VIEWS;
 
@@ -96,14 +96,14 @@ export class RemoteProgress {
   }
 
   /** Whether the agent still shows the question that it has been answered. */
-  #isStale(status: RemoteStatus, message: Message | undefined): boolean {
+  #isStale(status: TaskStatus, message: Message | undefined): boolean {
     if (this.#answered === undefined || status !== "input_required" || this.#staleViews === 0) return false;
     if (message !== undefined && !this.#answered.has(message.messageId)) return false;
     this.#staleViews--;
     return true;
   }
 
-  #takeStatus(status: RemoteStatus, message: Message | undefined): EnvelopeBody[] {
+  #takeStatus(status: TaskStatus, message: Message | undefined): EnvelopeBody[] {
     const isRepeated = status === this.#status;
     this.#status = status;
     if (status === "completed") return this.#complete(message);
@@ -112,9 +112,6 @@ export class RemoteProgress {
       case "submitted":
         return news === undefined ? [] : [this.#update("working", news)];
       case "auth_required":
-        return isRepeated && news === undefined
-          ? []
-          : [this.#update("input_required", message ?? askForAccess())];
       case "working":
       case "input_required":
         return isRepeated && news === undefined ? [] : [this.#update(status, message)];
@@ -139,10 +136,7 @@ export class RemoteProgress {
     }];
   }
 
-  #update(
-    status: "working" | "input_required" | "canceled" | "rejected",
-    message: Message | undefined,
-  ): EnvelopeBody {
+  #update(status: TaskStatus, message: Message | undefined): EnvelopeBody {
     return { type: "status_update", taskId: this.#taskId, status, message };
   }
 
@@ -175,16 +169,6 @@ export class RemoteProgress {
 }
 
 const FAILED = "The agent reports that the task has failed and gives no reason";
-
-function askForAccess(): Message {
-  const text = "The agent waits for somebody to authorize it";
-  return {
-    messageId: crypto.randomUUID(),
-    role: "agent",
-    parts: [{ content: { kind: "text", text }, mediaType: "text/plain", metadata: {} }],
-    createdAtMs: Date.now(),
-  };
-}
 
 function textOf(message: Message | undefined): string {
   return (message?.parts ?? []).flatMap(({ content }) => content.kind === "text" ? content.text : []).join(

@@ -313,7 +313,7 @@ export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
     }
     const { signal } = this.#stop;
     const task = await agent.get(record.remoteTaskId, { signal });
-    const status = task.status === "auth_required" ? "input_required" : task.status;
+    const { status } = task;
     const messages = [...task.history, ...task.message === undefined ? [] : [task.message]];
     const errorMessage = isTerminal(status) && status !== "completed" ? textOf(task.message) : "";
     await this.#follower.report(url, [{

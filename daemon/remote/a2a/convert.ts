@@ -10,15 +10,15 @@ import {
 } from "@a2a-js/sdk";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { Artifact, Message, Part, PartContent } from "../../../a2a/mod.ts";
+import type { Artifact, Message, Part, PartContent, TaskStatus } from "../../../a2a/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
 import { isJsonObject } from "../../../core/json.ts";
-import type { RemoteEvent, RemoteStatus, RemoteTask, RemoteTurn } from "../remote_agent.ts";
+import type { RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
 
 /** Key of a message's metadata under which the skill that is asked for travels: A2A has no field for it. */
 const SKILL_KEY = "skillId";
 
-const STATUSES: Readonly<Partial<Record<TaskState, RemoteStatus>>> = {
+const STATUSES: Readonly<Partial<Record<TaskState, TaskStatus>>> = {
   [TaskState.TASK_STATE_SUBMITTED]: "submitted",
   [TaskState.TASK_STATE_WORKING]: "working",
   [TaskState.TASK_STATE_INPUT_REQUIRED]: "input_required",
@@ -102,7 +102,7 @@ export function fromTask(task: WireTask): RemoteTask {
   };
 }
 
-function fromState(state: TaskState | undefined): RemoteStatus {
+function fromState(state: TaskState | undefined): TaskStatus {
   const status = state === undefined ? undefined : STATUSES[state];
   if (status === undefined) throw senseless("a task in a state that is not known");
   return status;

@@ -1,21 +1,14 @@
-import type { Artifact, Message, Part, PartContent } from "../../../a2a/mod.ts";
+import type { Artifact, Message, Part, PartContent, TaskStatus } from "../../../a2a/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../core/json.ts";
 import type { SafeFetch } from "../../../http/mod.ts";
-import type {
-  CallOptions,
-  RemoteAgent,
-  RemoteEvent,
-  RemoteStatus,
-  RemoteTask,
-  RemoteTurn,
-} from "../remote_agent.ts";
+import type { CallOptions, RemoteAgent, RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
 import { createAgentFetch } from "./agent_fetch.ts";
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const METHOD_NOT_FOUND = -32601;
 
-const STATUSES: Readonly<Record<string, RemoteStatus>> = {
+const STATUSES: Readonly<Record<string, TaskStatus>> = {
   "submitted": "submitted",
   "working": "working",
   "input-required": "input_required",
