@@ -63,12 +63,12 @@ Deno.test("createSafeFetch() refuses every form of an address that is not public
 
 Deno.test("createSafeFetch() refuses a name when any of its addresses is not public, without telling the address", async () => {
   using safeFetch = createSafeFetch({
-    setting: "bridge.outbound_allow",
+    setting: "outbound.allow",
     resolve: () => Promise.resolve(["93.184.216.34", "10.11.12.13"]),
   });
   await assert.rejects(safeFetch("https://rebind.example/"), (error: CodedError) => {
     assert.equal(error.code, "permission_denied");
-    assert.match(error.message, /private.*add https:\/\/rebind\.example to bridge\.outbound_allow/);
+    assert.match(error.message, /private.*add https:\/\/rebind\.example to outbound.allow/);
     assert.doesNotMatch(error.message, /10\.11/);
     return true;
   });

@@ -33,7 +33,7 @@ export async function startUrlRig(options: { kv?: KvStore; answerTimeoutMs?: num
   const kv = options.kv ?? createMemoryKvStore();
   const logged: string[] = [];
   const logger = createLogger({ level: "warn", write: (line) => logged.push(line) });
-  const safeFetch = stack.use(createSafeFetch({ allow: ["127.0.0.0/8"], setting: "bridge.outbound_allow" }));
+  const safeFetch = stack.use(createSafeFetch({ allow: ["127.0.0.0/8"], setting: "outbound.allow" }));
   const { answerTimeoutMs } = options;
   const agents = new RemoteAgents({ safeFetch }, answerTimeoutMs === undefined ? {} : { answerTimeoutMs });
   const records = new RemoteTasks({ kv, logger });

@@ -292,6 +292,6 @@ Deno.test("UrlTransport reaches no address that is not public unless it is allow
   for (const url of ["http://[::1]:1/", "http://169.254.169.254/", "http://10.0.0.1/"]) {
     const task = await rig.until((await rig.send(url, "echo")).taskId);
     assert.equal(task.status, "rejected");
-    assert.match(task.errorMessage, /not public.*bridge\.outbound_allow/);
+    assert.match(task.errorMessage, /not public.*outbound.allow/);
   }
 });
