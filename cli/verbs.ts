@@ -5,6 +5,7 @@ import { addOutput, addTimeout, OWN_DAEMON, TARGET } from "./verb_parts.ts";
 import { SHELLS } from "./completion.ts";
 import { ANYCAST_VERBS } from "./tables/anycast_verbs.ts";
 import { CONFIG_VERBS } from "./tables/config_verbs.ts";
+import { HOME_VERBS } from "./tables/home_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import { MCP_VERBS } from "./tables/mcp_verbs.ts";
 import type { Verb } from "./verb.ts";
@@ -196,6 +197,7 @@ export const VERBS: readonly Verb[] = [
     load: () => import("./verbs/info.ts"),
   },
   ...CONFIG_VERBS,
+  ...HOME_VERBS,
   {
     path: "version",
     summary: "print the version",

@@ -3,3 +3,4 @@
  * and never import each other; `convert/` holds what they share of the wire format. Whoever starts a daemon disposes it.
  */
 export { type Daemon, startDaemon } from "./daemon.ts";
+export { backUpHome, type BackupResult, restoreHome } from "./backup.ts";

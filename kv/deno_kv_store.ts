@@ -1,4 +1,5 @@
 import { CodedError } from "../core/errors.ts";
+import { DATABASE_FILE } from "./backup.ts";
 import { type AtomicPart, CommitQueue } from "./commit_queue.ts";
 import { type FoundHead, HeadWalk } from "./head_walk.ts";
 import { KeySetLock } from "./key_set_lock.ts";
@@ -37,7 +38,7 @@ export async function openDenoKvStore(options: DenoKvStoreOptions): Promise<KvSt
       "Cannot open the store: DENO_KV_DB_MODE=memory would lose everything at the end. Unset it",
     );
   }
-  const path = `${options.directory}/agentanycast.kv`;
+  const path = `${options.directory}/${DATABASE_FILE}`;
   using stack = new DisposableStack();
   stack.use(await lockDirectory(options.directory));
   try {

@@ -33,3 +33,4 @@ export {
   webhookKey,
   webhookPrefix,
 } from "./keys.ts";
+export { copyStore, DATABASE_FILE } from "./backup.ts";
