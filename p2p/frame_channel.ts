@@ -4,6 +4,7 @@ import { CodedError, toCodedError } from "../core/errors.ts";
 import type { ByteLease } from "./byte_budget.ts";
 import { ChannelReader, lost } from "./channel_reader.ts";
 import { LINGER_MS, MAX_CHANNEL_FRAME_BYTES, SMALL_FRAME_BYTES } from "./constants.ts";
+import { concat } from "./concat.ts";
 import { withDeadline } from "./deadline.ts";
 import { frameHeader } from "./frames.ts";
 import { closeStream, linger } from "./stream_io.ts";
@@ -296,14 +297,4 @@ function toPieces({ parts }: Batch): Uint8Array[] {
 
 function byteLength(parts: readonly Uint8Array[]): number {
   return parts.reduce((length, part) => length + part.length, 0);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(byteLength(parts));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

@@ -12,6 +12,7 @@ import { silenceLockChannel } from "./broadcast_channel.ts";
 import { kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
 import type { P2pLimits } from "./limits.ts";
+import { quic } from "./quic/quic_transport.ts";
 
 /** Inbound connections that may be in the middle of their handshake. */
 const MAX_PENDING_INBOUND = 64;
@@ -86,7 +87,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
-    transports: [tcp(), (components) => {
+    transports: [tcp(), (components) => quic(options.seed)(components), (components) => {
       const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
       captured.reservations = rememberNoFailures(transport as unknown as CircuitRelayTransport);
       return transport;
