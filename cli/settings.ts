@@ -21,7 +21,6 @@ const IGNORED_FLAGS: Readonly<Record<string, string>> = {
 /** Flags of other implementations for what this version cannot do. */
 const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
   "bridge-listen": "value",
-  "enable-webtransport": "switch",
   "anp-listen": "value",
   "mcp": "switch",
   "mcp-listen": "value",

@@ -2,6 +2,7 @@ import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } fro
 import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
+import { NETWORK_SETTINGS } from "./settings/nat.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { OUTBOUND_SETTINGS } from "./settings/outbound.ts";
 import { POLICY_SETTINGS } from "./settings/policy.ts";
@@ -10,6 +11,7 @@ import { TASKS_SETTINGS } from "./settings/tasks.ts";
 /** All settings of a daemon; the command line and the reading of file and environment are made from this table. */
 export const DAEMON_SETTINGS = {
   "": NODE_SETTINGS,
+  network: NETWORK_SETTINGS,
   identity: IDENTITY_SETTINGS,
   policy: POLICY_SETTINGS,
   tasks: TASKS_SETTINGS,

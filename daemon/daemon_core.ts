@@ -14,6 +14,7 @@ import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
 import { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./metrics/mod.ts";
 import { openRemote } from "./remote/open_remote.ts";
+import { type ReachOptions, toReachOptions } from "./reach.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openPolicy, type Policy } from "./policy/mod.ts";
 import { openTrust, type Trust } from "./trust/mod.ts";
@@ -43,6 +44,7 @@ export async function openDaemonCore(
   config: Config,
   { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
 ): Promise<DaemonCore> {
+  const reach = toReachOptions(config);
   const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
   const { identity, kv, cards, trust, metrics: { meter } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
@@ -64,7 +66,9 @@ export async function openDaemonCore(
     meter.count("connections_by_transport", { transport });
     anycast?.peerConnected(peerId);
   };
-  const host = stack.use(await openHost(config, { seed: identity.seed, wire, addresses, logger, onPeer }));
+  const host = stack.use(
+    await openHost(config, { seed: identity.seed, reach, wire, addresses, logger, onPeer }),
+  );
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
@@ -113,8 +117,9 @@ async function openOwn(
 
 function openHost(
   config: Config,
-  { seed, wire, addresses, logger, onPeer }: {
+  { seed, reach, wire, addresses, logger, onPeer }: {
     seed: Uint8Array;
+    reach: ReachOptions;
     wire: PeerWire;
     addresses: PeerAddresses;
     logger: Logger;
@@ -131,8 +136,7 @@ function openHost(
     handlers: { ...wire.handlers, onPeerConnected, onPeerAddresses },
     logger: logger.child({ room: "p2p" }),
   }, {
-    listen: config.listenAddrs,
-    bootstrapPeers: config.bootstrapPeers,
+    ...reach,
     channelProtocols: wire.channelProtocols,
     mdns: {
       enabled: config.enableMdns,

@@ -45,6 +45,8 @@ export interface P2pHostOptions {
    * through it when nothing else goes. Default true.
    */
   relayClient?: boolean;
+  /** Whether QUIC is spoken. Default true. */
+  quic?: boolean;
   mdns: MdnsOptions;
   /** Name and version that peers are told. */
   agentVersion: string;
@@ -106,6 +108,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     seed: deps.seed,
     agentVersion: options.agentVersion,
     limits,
+    quic: options.quic ?? true,
     logger: createLibp2pLogger(deps.logger),
     alsoAnnounced: (): Multiaddr[] => host?.relayedMultiaddrs() ?? [],
   });

@@ -45,6 +45,8 @@ export interface Libp2pNodeOptions {
   agentVersion: string;
   limits: P2pLimits;
   logger: ComponentLogger;
+  /** Whether QUIC is spoken. Default true. */
+  quic?: boolean;
   /** Addresses that peers are told beside those we listen on. Default none. */
   alsoAnnounced?(): readonly Multiaddr[];
 }
@@ -87,11 +89,15 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
-    transports: [tcp(), (components) => quic(options.seed)(components), (components) => {
-      const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
-      captured.reservations = rememberNoFailures(transport as unknown as CircuitRelayTransport);
-      return transport;
-    }],
+    transports: [
+      tcp(),
+      ...options.quic ?? true ? [quic(options.seed)] : [],
+      (components) => {
+        const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
+        captured.reservations = rememberNoFailures(transport as unknown as CircuitRelayTransport);
+        return transport;
+      },
+    ],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({
       maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
@@ -151,6 +157,11 @@ async function listen({ transportManager, addressManager }: Internals, address: 
     parsed = multiaddr(address);
   } catch (cause) {
     throw new CodedError("invalid_argument", `${couldNotListen(address)} ${errorMessage(cause)}`, { cause });
+  }
+  if (kindOf(parsed) === undefined) {
+    const known = "/tcp/<port>, /tcp/<port>/ws and /udp/<port>/quic-v1/noise";
+    const message = `${couldNotListen(address)} no transport listens there; known are ${known}`;
+    throw new CodedError("invalid_argument", message);
   }
   try {
     await transportManager.listen([parsed]);

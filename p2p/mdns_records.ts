@@ -1,5 +1,6 @@
 import { peerIdFromString } from "@libp2p/peer-id";
-import { CODE_IP4, CODE_IP6, CODE_P2P, CODE_TCP, multiaddr } from "@multiformats/multiaddr";
+import { CODE_IP4, CODE_IP6, CODE_P2P, multiaddr } from "@multiformats/multiaddr";
+import { kindOf } from "./address_kind.ts";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
 import type { PeerTarget } from "./peer_address.ts";
 
@@ -63,7 +64,7 @@ export function createAnswer(
 }
 
 /**
- * The peers that `message` announces under `serviceTag`: addresses that are IP over TCP, at most
+ * The peers that `message` announces under `serviceTag`: addresses that are an IP and a port that this node can dial, at most
  * {@link MAX_ADDRESSES_PER_PEER} each. What is malformed or says goodbye (TTL 0) is left out.
  */
 export function readPeers(message: DnsMessage, serviceTag: string): PeerTarget[] {
@@ -93,9 +94,11 @@ export function ipOf(address: string): string | undefined {
 
 function toTarget(address: string): PeerTarget | undefined {
   try {
-    const [ip, tcp, p2p, ...rest] = multiaddr(address).getComponents();
+    const parsed = multiaddr(address);
+    const [ip, p2p] = [parsed.getComponents()[0], parsed.getComponents().at(-1)];
     if (ip?.code !== CODE_IP4 && ip?.code !== CODE_IP6) return undefined;
-    if (tcp?.code !== CODE_TCP || p2p?.code !== CODE_P2P || rest.length > 0) return undefined;
+    const kind = kindOf(parsed);
+    if (kind === undefined || kind.relayId !== undefined || p2p?.code !== CODE_P2P) return undefined;
     return { peerId: peerIdFromString(p2p.value ?? "").toString(), addresses: [address] };
   } catch {
     return undefined; // A stranger's packet may say anything; what is not an address of a peer is no news.

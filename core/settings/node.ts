@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { count, duration, flag, list, text } from "../setting.ts";
 import { homeSettings } from "./home.ts";
 import { LOG_SETTINGS } from "./log.ts";
+import { REACH_SETTINGS } from "./nat.ts";
 
 const { home, configPath, keyPath, storePath } = homeSettings(".agentanycast");
 
@@ -15,8 +16,13 @@ export const NODE_SETTINGS = {
     "unix:///path or tcp://host:port of the gRPC service",
   ),
   storePath,
-  listenAddrs: list(["/ip4/0.0.0.0/tcp/0"], "multiaddr to listen on for peers", { flag: "listen" }),
+  listenAddrs: list(
+    ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1/noise"],
+    "multiaddr to listen on for peers",
+    { flag: "listen" },
+  ),
   bootstrapPeers: list([], "multiaddrs to stay connected to"),
+  ...REACH_SETTINGS,
   enableMdns: flag(true, "look for peers on the local network"),
   mdnsServiceTag: text(
     "_agentanycast._udp.local",

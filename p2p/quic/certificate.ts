@@ -73,7 +73,11 @@ function bitString(bytes: Uint8Array): Uint8Array {
 function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const body = concat(parts);
   const { length } = body;
-  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  const size = length < 0x80
+    ? [length]
+    : length < 0x100
+    ? [0x81, length]
+    : [0x82, length >> 8, length & 0xff];
   return concat([Uint8Array.of(tag, ...size), body]);
 }
 

@@ -81,6 +81,9 @@ export class QuicTransport implements Transport {
     this.#log = components.logger.forComponent("agentanycast:quic");
   }
 
+  /** Nothing to do; libp2p stops only what it can start. */
+  start(): void {}
+
   /** Closes the sockets that only dialed; called by libp2p. */
   stop(): void {
     for (const own of this.#endpoints) if (own.dialOnly) this.#close(own);

@@ -121,7 +121,6 @@ const UNAVAILABLE = [
   ["-mcp-proxy", "uvx server"],
   ["--bridge-listen=:8080"],
   ["-anp-listen=:8090"],
-  ["--enable-webtransport"],
   ["--otlp-endpoint=localhost:4317"],
   ["--nats-broker=nats://localhost"],
 ];

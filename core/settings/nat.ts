@@ -1,0 +1,17 @@
+import { count, flag } from "../setting.ts";
+
+/** How this node is reached and how it reaches others; these stand outside of any section. */
+export const REACH_SETTINGS = {
+  enableQuic: flag(true, "listen and dial over QUIC too (/udp/<port>/quic-v1/noise)"),
+  enableRelayClient: flag(
+    true,
+    "be reachable through the relays, and dial through them when nothing else goes",
+  ),
+  enableWebtransport: flag(false, "refused when set: see docs/transports.md"),
+  enableWebrtcDirect: flag(false, "refused when set: see docs/transports.md"),
+};
+
+/** `[network]`: bounds and exceptions of the connections to other nodes. */
+export const NETWORK_SETTINGS = {
+  maxConnections: count(300, "most connections; beyond it the idle ones are closed and new ones refused"),
+};

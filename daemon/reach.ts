@@ -1,0 +1,34 @@
+import type { Config } from "../core/config.ts";
+import { CodedError } from "../core/errors.ts";
+import type { P2pHostOptions } from "../p2p/mod.ts";
+
+/** The part of a host's options that says how it is reached. */
+export type ReachOptions = Pick<
+  P2pHostOptions,
+  "listen" | "bootstrapPeers" | "relayClient" | "quic" | "limits"
+>;
+
+/** How `config` wants the host to listen and to be reached. @throws CodedError `invalid_argument` for what cannot work. */
+export function toReachOptions(config: Config): ReachOptions {
+  refuseUnavailable(config);
+  const { enableQuic: quic } = config;
+  return {
+    listen: config.listenAddrs.filter((address) => quic || !address.includes("/quic-v1")),
+    bootstrapPeers: config.bootstrapPeers,
+    relayClient: config.enableRelayClient,
+    quic,
+    limits: { maxConnections: config.network.maxConnections },
+  };
+}
+
+function refuseUnavailable(config: Config): void {
+  const asked = [
+    ["enable_webtransport", config.enableWebtransport],
+    ["enable_webrtc_direct", config.enableWebrtcDirect],
+  ].find(([, on]) => on)?.[0];
+  if (asked === undefined) return;
+  throw new CodedError(
+    "invalid_argument",
+    `${asked} cannot be used: this version has no such transport; leave it out and use QUIC, TCP or WebSocket`,
+  );
+}
