@@ -10,13 +10,14 @@ export const ANYCAST_VERBS: readonly Verb[] = [
     path: "send",
     summary: "send a task to an agent and print its result",
     arguments: [
-      ["[target]", `${TARGET[1]}; left out with --skill: any agent that has it`],
+      ["[target]", `${TARGET[1]}, or a URL; left out with --skill: any agent that has it`],
       ["[message]", "text of the task; - reads it from stdin"],
     ],
     configure: (command) => {
       command
         .option("--skill <name>", "the skill that is asked for")
         .option(...TAG)
+        .option("--url <url>", "send to the agent behind this URL (A2A or ANP over HTTP)")
         .option("--metadata <key=value>", "fact to attach to the task (repeatable)", collectPair)
         .option("--context <id>", "the conversation it belongs to")
         .option("--task-id <id>", "id of the task; sending the same again does not make a second one")
@@ -32,6 +33,7 @@ export const ANYCAST_VERBS: readonly Verb[] = [
     examples: [
       "send 12D3KooW… 'Hello, world!'",
       "send --skill translate -t lang=fr 'Hello, world!'",
+      "send --url https://agent.example 'Hello, world!'",
       "send /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW… --skill summarize - < report.txt",
       "send 12D3KooW… 'Draw a cat' --output ./cats --timeout 120",
       "send 12D3KooW… 'Nightly report' --no-wait --task-id report-2026-01-31 --deadline 2h",

@@ -16,6 +16,7 @@ import type { VerbContext } from "../verb.ts";
 export interface SendOptions {
   readonly skill?: string;
   readonly tag?: Readonly<Record<string, string>>;
+  readonly url?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly context?: string;
   readonly taskId?: string;
@@ -31,8 +32,9 @@ type Context = VerbContext<SendOptions>;
 /** Sends a task, follows it to its end and prints its result. */
 export async function run(context: Context): Promise<number> {
   const { options, stdin, signal, logger } = context;
-  const { target, message } = readArguments(context);
+  const { target, url, message } = readArguments(context);
   const text = message === "-" ? await readText(stdin) : message;
+  if (url !== undefined) return await sendToUrl(context, text, url);
   if (target === undefined) return await sendToSkill(context, text);
   const peer = parsePeerTarget(target);
   await using session = await openSession(context.loadConfig(), { logger, signal });
@@ -48,17 +50,40 @@ export async function run(context: Context): Promise<number> {
     : await leave(context, handle, { session, onStall });
 }
 
-/** A skill makes the target needless; what is there alone is then the message. */
-function readArguments({ args: [first, second], options }: Context): { target?: string; message: string } {
+/** A skill or `--url` makes the target needless; what is there alone is then the message. */
+function readArguments(
+  { args: [first, second], options }: Context,
+): { target?: string; url?: string; message: string } {
+  const { skill, tag, url } = options;
   if (first !== undefined && second !== undefined) {
-    if (options.tag === undefined) return { target: first, message: second };
-    throw new CodedError("invalid_argument", "A tag chooses among agents: leave the target out, or the tags");
+    if (url !== undefined) throw invalid("--url is the target: leave the other one out");
+    if (tag !== undefined) throw invalid("A tag chooses among agents: leave the target out, or the tags");
+    return /^https?:\/\//.test(first) ? { url: first, message: second } : { target: first, message: second };
   }
-  if (first !== undefined && options.skill !== undefined) return { message: first };
-  throw new CodedError(
-    "invalid_argument",
-    "Name a target and a message, or --skill and a message: see `agentanycast send --help`",
+  if (first !== undefined && url !== undefined) return { url, message: first };
+  if (first !== undefined && skill !== undefined) return { message: first };
+  throw invalid(
+    "Name a target and a message, or --url or --skill and a message: see `agentanycast send --help`",
   );
+}
+
+function invalid(message: string): CodedError {
+  return new CodedError("invalid_argument", message);
+}
+
+/** Sends a task to the agent behind a URL. */
+async function sendToUrl(context: Context, text: string, url: string): Promise<number> {
+  const { options, output, signal, logger } = context;
+  await using session = await openSession(context.loadConfig(), { logger, signal });
+  const handle = await session.node.sendTask(text, { ...toRequest(options), url, signal });
+  const onStall = () => {
+    const look = toCall(`task get ${handle.taskId}`, options);
+    output.note(`The agent has not taken it up yet; it is asked again and again. Come back to it: ${look}`);
+    return Promise.resolve();
+  };
+  return options.wait
+    ? await finishTask(context, handle, { onStall })
+    : await leave(context, handle, { session, onStall });
 }
 
 /** Sends a task to any agent that has the skill. */

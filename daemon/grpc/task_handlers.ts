@@ -16,6 +16,7 @@ import {
   toTask,
 } from "../convert/task.ts";
 import { fromTimestamp } from "../convert/time.ts";
+import { isAgentUrl } from "../remote/remote_agents.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { CardExchange, NodeServiceDeps } from "./node_service_deps.ts";
 import type { RpcContext, RpcHandlers } from "../../rpc/rpc_service.ts";
@@ -177,7 +178,10 @@ function toUpdate({ taskId, peerId, generation, status, message, artifacts, erro
 function targetOf({ target, skillTags }: SendTaskRequest): TaskTarget {
   switch (target.case) {
     case "peerId":
-      return { kind: "peer", peerId: checkPeerId(target.value) };
+      // A further message of a task goes to whom the task is with, which may be an agent behind a URL.
+      return isAgentUrl(target.value)
+        ? { kind: "url", url: target.value }
+        : { kind: "peer", peerId: checkPeerId(target.value) };
     case "skillId":
       return { kind: "skill", skillId: target.value, tags: skillTags };
     case "url":
