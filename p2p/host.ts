@@ -15,9 +15,11 @@ import { type P2pLimits, resolveLimits } from "./limits.ts";
 import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
 import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
-import type { PeerTarget } from "./peer_address.ts";
+import { type PeerTarget, toAnnounced, toPeerAddress } from "./peer_address.ts";
 import { RelayClient, type RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
+import { type RelayLimits, resolveRelayLimits } from "./relay_server/relay_limits.ts";
+import { RelayServer } from "./relay_server/relay_server.ts";
 import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
 
 /** What the owner of a host does with what happens on it; whatever these throw is logged. */
@@ -47,6 +49,10 @@ export interface P2pHostOptions {
   relayClient?: boolean;
   /** Whether QUIC is spoken. Default true. */
   quic?: boolean;
+  /** Relays for others within these limits, the defaults for those not given. Default: relays for nobody. */
+  relayServer?: Partial<RelayLimits>;
+  /** Multiaddrs that peers are told beside those that are listened on, such as that of a port forwarded here. Default none. */
+  announce?: readonly string[];
   mdns: MdnsOptions;
   /** Name and version that peers are told. */
   agentVersion: string;
@@ -94,6 +100,8 @@ export interface P2pHost extends AsyncDisposable {
   remember(peerId: string, addresses: readonly string[]): Promise<void>;
   /** Round trip to a peer in milliseconds. Throws as {@link sendA2aFrame}. */
   ping(peerId: string, options?: CallOptions): Promise<number>;
+  /** The relay for others; undefined unless the options asked for one. */
+  readonly relayServer: Pick<RelayServer, "stats" | "hasReservation"> | undefined;
 }
 
 /**
@@ -103,6 +111,7 @@ export interface P2pHost extends AsyncDisposable {
 export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): Promise<P2pHost> {
   const limits = resolveLimits(options.limits);
   const bootstrapTargets = toBootstrapTargets(options.bootstrapPeers ?? []);
+  const announced = (options.announce ?? []).map(toAnnounced);
   let host: Libp2pHost | undefined = undefined;
   const node = await createLibp2pNode({
     seed: deps.seed,
@@ -110,10 +119,15 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     limits,
     quic: options.quic ?? true,
     logger: createLibp2pLogger(deps.logger),
-    alsoAnnounced: (): Multiaddr[] => host?.relayedMultiaddrs() ?? [],
+    alsoAnnounced: (): Multiaddr[] =>
+      host === undefined ? [] : [
+        ...announced.map((address) => toPeerAddress(address.toString(), (host as Libp2pHost).peerId)),
+        ...host.relayedMultiaddrs(),
+      ],
   });
-  const { channelProtocols = [], relayClient = true } = options;
-  host = new Libp2pHost(node, deps, { limits, channelProtocols, relayClient });
+  const { channelProtocols = [], relayClient = true, relayServer } = options;
+  const relayLimits = relayServer && resolveRelayLimits(relayServer);
+  host = new Libp2pHost(node, deps, { limits, channelProtocols, relayClient, relayLimits });
   try {
     await host.start(options.listen);
   } catch (error) {
@@ -130,6 +144,7 @@ interface HostSetup {
   limits: P2pLimits;
   channelProtocols: readonly string[];
   relayClient: boolean;
+  relayLimits: RelayLimits | undefined;
 }
 
 class Libp2pHost implements P2pHost {
@@ -146,12 +161,13 @@ class Libp2pHost implements P2pHost {
   readonly #outbound: OutboundStreams;
   readonly #mdnsDialer: MdnsDialer;
   readonly #relays: RelayClient | undefined;
+  readonly relayServer: RelayServer | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(
     node: Libp2pNode,
     { handlers, logger }: P2pHostDeps,
-    { limits, channelProtocols, relayClient }: HostSetup,
+    { limits, channelProtocols, relayClient, relayLimits }: HostSetup,
   ) {
     const { libp2p } = node;
     const { signal } = this.#closing;
@@ -185,6 +201,7 @@ class Libp2pHost implements P2pHost {
       logger,
       signal,
     });
+    this.relayServer = relayLimits && new RelayServer({ ...node, logger }, relayLimits);
     this.#memory = memory;
     this.#outbound = new OutboundStreams({ peers, dialer, budget, limits, signal });
     this.#mdnsDialer = new MdnsDialer({
@@ -216,6 +233,7 @@ class Libp2pHost implements P2pHost {
 
   async start(listen: readonly string[]): Promise<void> {
     await this.#inbound.register();
+    await this.relayServer?.start();
     await this.#node.libp2p.start();
     for (const address of listen) await this.#node.listen(address);
   }
@@ -327,6 +345,7 @@ class Libp2pHost implements P2pHost {
 
   async #stopAll(): Promise<void> {
     this.#outbound[Symbol.dispose]();
+    this.relayServer?.[Symbol.dispose]();
     await Promise.all([...this.#background, this.#mdnsDialer.idle()]);
     await this.#node.stop();
     await Promise.all([...this.#background, this.#inbound.idle()]);

@@ -1,7 +1,14 @@
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
 import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { type Identify, identify } from "@libp2p/identify";
-import type { AbortOptions, ComponentLogger, Connection, Libp2p, PeerId } from "@libp2p/interface";
+import type {
+  AbortOptions,
+  ComponentLogger,
+  Connection,
+  Libp2p,
+  PeerId,
+  PrivateKey,
+} from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
@@ -33,6 +40,8 @@ export interface Libp2pNode {
   canDial(address: Multiaddr): boolean;
   /** Places at relays, as libp2p keeps them. */
   readonly reservations: ReservationStore;
+  /** Signs what the node says about others. */
+  readonly privateKey: PrivateKey;
   /** To be called when what {@link Libp2pNodeOptions.alsoAnnounced} answers has changed: connected peers are told. */
   announceChanged(): void;
   /** Stops the node and the timers that libp2p forgets. */
@@ -83,9 +92,10 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   silenceLockChannel();
   const { limits } = options;
   const captured: { internals?: Internals; reservations?: ReservationStore } = {};
+  const privateKey = await generateKeyPairFromSeed("Ed25519", options.seed);
   const libp2p = await createLibp2p({
     start: false,
-    privateKey: await generateKeyPairFromSeed("Ed25519", options.seed),
+    privateKey,
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
@@ -126,6 +136,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   const { transportManager, addressManager } = internals;
   return {
     libp2p,
+    privateKey,
     listen: (address) => listen(internals, address),
     // The dial queue of libp2p tries one address after the other; it is needed where a name stands for several addresses.
     dial: (address, signal) =>

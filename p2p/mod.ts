@@ -24,6 +24,8 @@ export {
 } from "./host.ts";
 export type { FrameChannel } from "./frame_channel.ts";
 export type { FrameHandlers } from "./inbound.ts";
+export type { RelayLimits } from "./relay_server/relay_limits.ts";
+export type { RelayServerStats } from "./relay_server/relay_server.ts";
 export type { P2pLimits } from "./limits.ts";
 export type { MdnsOptions } from "./mdns.ts";
 export type { CallOptions } from "./outbound.ts";

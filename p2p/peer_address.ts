@@ -76,3 +76,14 @@ function parseOrThrow<T>(text: string, expected: string, parse: () => T): T {
     throw new SyntaxError(message, { cause });
   }
 }
+
+/** A multiaddr to announce. Throws `invalid_argument`. */
+export function toAnnounced(text: string): Multiaddr {
+  try {
+    return multiaddr(text);
+  } catch (cause) {
+    const message = `Could not announce ${JSON.stringify(text)}: ${errorMessage(cause)}; ` +
+      "give a multiaddr such as /dns4/relay.example.com/tcp/4001";
+    throw new CodedError("invalid_argument", message, { cause });
+  }
+}
