@@ -62,6 +62,11 @@ export const peerCardPrefix: KvKey = ["card", "peer"];
 /** The last card seen of one peer. */
 export const peerCardKey = (peerId: string): KvKey => [...peerCardPrefix, peerId];
 
+/** What peers have registered at this relay, or that they have taken it back. */
+export const registrationPrefix: KvKey = ["registration"];
+/** Of one peer. */
+export const registrationKey = (peerId: string): KvKey => [...registrationPrefix, peerId];
+
 /** A single fact about the node, such as a counter. */
 export const metaKey = (name: string): KvKey => ["meta", name];
 

@@ -24,6 +24,8 @@ export {
   peerCardPrefix,
   remoteTaskKey,
   remoteTaskPrefix,
+  registrationKey,
+  registrationPrefix,
   removedTaskKey,
   removedTaskPrefix,
   taskByTimeKey,

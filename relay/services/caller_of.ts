@@ -1,0 +1,12 @@
+import type { RpcContext } from "../../rpc/rpc_service.ts";
+import type { Caller } from "../registry/admission.ts";
+
+/** Who makes a call. `hostOf` tells the IP address a peer is connected from. */
+export function callerOf(
+  { peer, peerId }: RpcContext,
+  hostOf: (peerId: string) => string | undefined,
+): Caller {
+  if (peerId !== undefined) return { peerId, host: hostOf(peerId) ?? "" };
+  const host = peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/, "");
+  return { peerId: undefined, host: peer === "unix" ? "" : host };
+}

@@ -1,0 +1,56 @@
+import { CodedError } from "../../core/errors.ts";
+import type { Caller } from "../registry/admission.ts";
+
+/** Callers whose calls are counted; the ones not heard of for longest are forgotten beyond it. */
+const MAX_CALLERS = 10_000;
+/** Seconds' worth of calls that may come at once. */
+const BURST_SECONDS = 10;
+
+/** Calls per second and caller. Callers on this machine are not counted. */
+export interface RequestRateOptions {
+  /** Registrations, renewals and removals: each may cost a signature check and a write. Default 20. */
+  changesPerSecond: number;
+  /** Default 100. */
+  queriesPerSecond: number;
+}
+
+interface Bucket {
+  left: number;
+  atMs: number;
+}
+
+/** Keeps one caller, by its network address, from taking the relay for itself. */
+export class RequestRate {
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(readonly options: RequestRateOptions, readonly now: () => number) {}
+
+  /** Counts a change. Throws `resource_exhausted` when they come too fast. */
+  takeChange(caller: Caller): void {
+    this.#take(`c ${caller.host}`, caller, this.options.changesPerSecond);
+  }
+
+  /** Counts a query. Throws as {@link takeChange}. */
+  takeQuery(caller: Caller): void {
+    this.#take(`q ${caller.host}`, caller, this.options.queriesPerSecond);
+  }
+
+  #take(key: string, { host }: Caller, perSecond: number): void {
+    if (host === "" || host === "::1" || host.startsWith("127.")) return;
+    const nowMs = this.now();
+    const bucket = this.#buckets.get(key) ?? { left: perSecond * BURST_SECONDS, atMs: nowMs };
+    const regained = Math.max(0, nowMs - bucket.atMs) / 1000 * perSecond;
+    const left = Math.min(perSecond * BURST_SECONDS, bucket.left + regained) - 1;
+    if (left < 0) {
+      throw new CodedError(
+        "resource_exhausted",
+        `More than ${perSecond} such calls a second came from ${host}: wait`,
+      );
+    }
+    this.#buckets.delete(key);
+    this.#buckets.set(key, { left, atMs: nowMs });
+    if (this.#buckets.size <= MAX_CALLERS) return;
+    const [oldest] = this.#buckets.keys();
+    if (oldest !== undefined) this.#buckets.delete(oldest);
+  }
+}
