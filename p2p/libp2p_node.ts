@@ -90,7 +90,6 @@ interface Internals {
 /** Creates the node: TCP, Noise, Yamux, identify. It dials once it is started and listens when told to. */
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode> {
   silenceLockChannel();
-  const { limits } = options;
   const captured: { internals?: Internals; reservations?: ReservationStore } = {};
   const privateKey = await generateKeyPairFromSeed("Ed25519", options.seed);
   const libp2p = await createLibp2p({
@@ -113,13 +112,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
       streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES },
     })],
-    connectionManager: {
-      maxConnections: limits.maxConnections,
-      inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
-      maxIncomingPendingConnections: MAX_PENDING_INBOUND,
-      dialTimeout: limits.dialTimeoutMs,
-      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
-    },
+    connectionManager: connectionOptions(options.limits),
     services: {
       identify: identify(),
       // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
@@ -148,6 +141,16 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       await libp2p.stop();
       await stopForgottenTimers(internals);
     },
+  };
+}
+
+function connectionOptions(limits: P2pLimits) {
+  return {
+    maxConnections: limits.maxConnections,
+    inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
+    maxIncomingPendingConnections: MAX_PENDING_INBOUND,
+    dialTimeout: limits.dialTimeoutMs,
+    addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
   };
 }
 
