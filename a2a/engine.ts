@@ -1,3 +1,4 @@
+import { NO_TRACE } from "../core/tracer.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -368,8 +369,7 @@ export class Engine implements AsyncDisposable {
   async #tell(peerId: string, body: EnvelopeBody): Promise<void> {
     const { transport, encode, clock } = this.#deps;
     const envelopeId = crypto.randomUUID();
-    const trace = { traceParent: "", traceState: "" };
-    const bytes = encode({ envelopeId, timestampMs: clock.now(), trace, body });
+    const bytes = encode({ envelopeId, timestampMs: clock.now(), trace: NO_TRACE, body });
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, this.#stop.signal]);
     try {

@@ -1,3 +1,7 @@
+import type { TraceContext } from "../core/tracer.ts";
+
+export type { TraceContext } from "../core/tracer.ts";
+
 /** The states of a task, in the order of the protocol's numbers. */
 export const TASK_STATUSES = [
   "submitted",
@@ -87,12 +91,6 @@ export interface Task {
   readonly statusMessageId?: string;
   /** On whose behalf this node sent it, such as `http:alice`; left out for its own programs and for a received task. */
   readonly caller?: string;
-}
-
-/** W3C Trace Context of the request that made a task; empty without one. */
-export interface TraceContext {
-  readonly traceParent: string;
-  readonly traceState: string;
 }
 
 /** One change of a task. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { NO_TRACE } from "../core/tracer.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, Message, Task, TaskRoute, TaskStatus, TraceContext } from "./model.ts";
@@ -41,8 +42,6 @@ export interface OriginatorDeps {
   router: Pick<Router, "checkOffered">;
   admitSend: AdmitSend;
 }
-
-const NO_TRACE: TraceContext = { traceParent: "", traceState: "" };
 
 /** What the sending side does with its tasks. Once a task may have arrived, only its assignee decides how it ends. */
 export class Originator {

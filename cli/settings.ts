@@ -25,7 +25,6 @@ const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
   "mcp": "switch",
   "mcp-listen": "value",
   "mcp-proxy": "value",
-  "otlp-endpoint": "value",
   "nats-broker": "value",
 };
 

@@ -6,6 +6,7 @@ import { NETWORK_SETTINGS } from "./settings/nat.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { OUTBOUND_SETTINGS } from "./settings/outbound.ts";
 import { POLICY_SETTINGS } from "./settings/policy.ts";
+import { TELEMETRY_SETTINGS } from "./settings/telemetry.ts";
 import { TASKS_SETTINGS } from "./settings/tasks.ts";
 
 /** All settings of a daemon; the command line and the reading of file and environment are made from this table. */
@@ -17,6 +18,7 @@ export const DAEMON_SETTINGS = {
   tasks: TASKS_SETTINGS,
   anycast: ANYCAST_SETTINGS,
   metrics: METRICS_SETTINGS,
+  telemetry: TELEMETRY_SETTINGS,
   outbound: OUTBOUND_SETTINGS,
 };
 

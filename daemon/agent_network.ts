@@ -1,3 +1,4 @@
+import { NO_TRACE, silentTracer, traced, type Tracer } from "../core/tracer.ts";
 import type { AgentCard, Engine, SendTask, Task } from "../a2a/mod.ts";
 import { CodedError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
@@ -40,6 +41,8 @@ export interface AgentNetworkDeps {
     send: TargetSender<"skill">;
     discover(query: DiscoverQuery, options?: { signal?: AbortSignal | undefined }): Promise<Discovery>;
   };
+  /** Default none. */
+  tracer?: Tracer;
   /** Without it, URLs are no targets. */
   sendToUrl?: TargetSender<"url">;
 }
@@ -67,6 +70,20 @@ export class AgentNetwork {
   async send(
     { target, ...task }: NetworkTask,
     options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Task> {
+    const { tracer = silentTracer } = this.#deps;
+    const span = tracer.start("a2a.send_task", {
+      parent: task.trace,
+      kind: "producer",
+      attributes: { "a2a.target": target.kind },
+    });
+    return await traced(span, (trace) => this.#send(target, { ...task, trace }, options));
+  }
+
+  async #send(
+    target: TaskTarget,
+    task: Omit<SendTask, "peerId">,
+    options: { signal?: AbortSignal | undefined },
   ): Promise<Task> {
     const { engine, anycast, sendToUrl } = this.#deps;
     switch (target.kind) {
@@ -116,7 +133,7 @@ export class AgentNetwork {
     const answer = await engine.receive(caller, {
       envelopeId: crypto.randomUUID(),
       timestampMs: Date.now(),
-      trace: request.trace ?? { traceParent: "", traceState: "" },
+      trace: request.trace ?? NO_TRACE,
       body: {
         type: "send_task",
         ...{ taskId, contextId, targetSkillId, metadata, message: request.message },

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type ArtifactStreams, Engine, type EngineOptions } from "../a2a/mod.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
+import type { Tracer } from "../core/tracer.ts";
 import { VERSION } from "../core/version.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
@@ -12,7 +13,14 @@ import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "./home.ts";
-import { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./metrics/mod.ts";
+import {
+  measureCommits,
+  type NodeMetrics,
+  openNodeMetrics,
+  openNodeTracer,
+  toEngineObserver,
+  traceReceived,
+} from "./metrics/mod.ts";
 import { openRemote } from "./remote/open_remote.ts";
 import { type ReachOptions, toReachOptions } from "./reach.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
@@ -35,7 +43,7 @@ export interface DaemonCore {
   readonly streams: ArtifactStreams;
   readonly network: AgentNetwork;
   readonly trust: Trust;
-  readonly metrics: NodeMetrics;
+  readonly metrics: NodeMetrics & { readonly tracer: Tracer };
   readonly policy: Policy;
 }
 
@@ -46,7 +54,7 @@ export async function openDaemonCore(
 ): Promise<DaemonCore> {
   const reach = toReachOptions(config);
   const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
-  const { identity, kv, cards, trust, metrics: { meter } } = own;
+  const { identity, kv, cards, trust, metrics: { meter, tracer } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -88,15 +96,15 @@ export async function openDaemonCore(
       streamed: artifacts.streamed,
       transport: routeTransports(wire.openTransport(host), [callerRoute, remote.route]),
       encode: encodeEnvelope,
-      observer: toEngineObserver(meter),
+      observer: toEngineObserver({ meter, tracer }),
       logger,
     }, engineOptions(config)),
   );
   await engine.start();
-  wire.serve(host, engine);
+  wire.serve(host, traceReceived(engine, tracer));
   stack.use(anycast).start();
   await stack.use(remote).start();
-  const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, sendToUrl: remote.send });
+  const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
   const { streams } = artifacts;
   return { ...own, config, logger, host, wire, engine, streams, network, policy };
 }
@@ -108,7 +116,8 @@ async function openOwn(
 ): Promise<Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "metrics">> {
   await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
-  const metrics = await openNodeMetrics(config.metrics);
+  const tracer = await openNodeTracer(config.telemetry, { stack });
+  const metrics = { ...await openNodeMetrics(config.metrics), tracer };
   const kv = measureCommits(stack.use(await openDenoKvStore({ directory: config.storePath })), metrics.meter);
   const trust = stack.use(openTrust(config, { identity }));
   const cards = await CardBook.open({ kv, identity, logger, additions: trust.cardAdditions, onOwnCard });

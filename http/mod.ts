@@ -22,6 +22,10 @@ export {
 } from "./server.ts";
 export { createResolveTxtOverHttps, type ResolveTxt, resolveTxtBySystem } from "./resolve_txt.ts";
 export type { Prometheus } from "./prometheus.ts";
+export type { OtlpOptions, OtlpTracer } from "./otlp.ts";
+
+/** OpenTelemetry, loaded when it is first wanted. */
+export const loadOtlp = () => import("./otlp.ts");
 
 /** Prometheus, loaded when it is first wanted. */
 export const loadPrometheus = () => import("./prometheus.ts");

@@ -51,6 +51,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "canonicalize": ["identity"],
   "@dnsquery/dns-packet": ["http"],
   "ipaddr.js": ["http"],
+  "prom-client": ["http"],
+  "@opentelemetry/*": ["http"],
   "commander": ["cli"],
   "smol-toml": ["core"],
 };

@@ -1,3 +1,4 @@
+import { NO_TRACE } from "../../core/tracer.ts";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Envelope, EnvelopeBody } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
@@ -57,7 +58,7 @@ export function encodeRejection(taskId: string, reason: string): Uint8Array {
   return encodeEnvelope({
     envelopeId: crypto.randomUUID(),
     timestampMs: nowMs,
-    trace: { traceParent: "", traceState: "" },
+    trace: NO_TRACE,
     body: {
       type: "status_update",
       taskId,

@@ -2,3 +2,4 @@
 export { startMetricsServer } from "./metrics_server.ts";
 export { watchNode } from "./node_gauges.ts";
 export { measureCommits, type NodeMetrics, openNodeMetrics, toEngineObserver } from "./node_meter.ts";
+export { openNodeTracer, traceReceived } from "./node_tracer.ts";

@@ -1,6 +1,7 @@
 import type { EngineObserver } from "../../a2a/mod.ts";
 import { silentMeter } from "../../core/meter.ts";
 import { NODE_METRICS, type NodeMeter } from "../../core/node_metrics.ts";
+import type { Tracer } from "../../core/tracer.ts";
 import { loadPrometheus, type Prometheus } from "../../http/mod.ts";
 import type { KvStore } from "../../kv/mod.ts";
 
@@ -18,10 +19,12 @@ export async function openNodeMetrics({ enabled }: { enabled: boolean }): Promis
   return { meter: prometheus.meter, prometheus };
 }
 
-/** Counts what an engine does. */
-export function toEngineObserver(meter: NodeMeter): EngineObserver {
+/** Counts what an engine does, and tells the changes of its tasks as parts of their traces. */
+export function toEngineObserver({ meter, tracer }: { meter: NodeMeter; tracer: Tracer }): EngineObserver {
   return {
-    onStatus({ direction, status, createdAtMs, updatedAtMs }, from) {
+    onStatus({ taskId, direction, status, createdAtMs, updatedAtMs, trace: parent }, from) {
+      const attributes = { "a2a.task_id": taskId, "a2a.status": status, "a2a.from": from ?? "" };
+      tracer.start("a2a.task.transition", { parent, attributes }).end();
       const labels = { direction: direction === "outbound" ? "sent" : "received" };
       meter.count("tasks_total", { ...labels, status });
       const ended = status === "completed" || status === "failed" || status === "canceled" ||

@@ -1,5 +1,6 @@
 import { type Engine, type EnvelopeBody, isTerminal } from "../../a2a/mod.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
+import { NO_TRACE } from "../../core/tracer.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RemoteTaskRecord, RemoteTasks } from "../store/remote_tasks.ts";
@@ -27,7 +28,6 @@ export interface RemoteFollowerOptions {
 
 /** Pause before a report is tried again that the engine could not take, in milliseconds. */
 const BUSY_MS = 500;
-const NO_TRACE = { traceParent: "", traceState: "" };
 
 type RemoteTaskName = Pick<RemoteTaskRecord, "url" | "remoteTaskId">;
 
