@@ -22,9 +22,6 @@ const IGNORED_FLAGS: Readonly<Record<string, string>> = {
 const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
   "bridge-listen": "value",
   "anp-listen": "value",
-  "mcp": "switch",
-  "mcp-listen": "value",
-  "mcp-proxy": "value",
   "nats-broker": "value",
 };
 

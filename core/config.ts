@@ -3,6 +3,7 @@ import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
 import { NETWORK_SETTINGS } from "./settings/nat.ts";
+import { MCP_SETTINGS } from "./settings/mcp.ts";
 import { NODE_SETTINGS } from "./settings/node.ts";
 import { OUTBOUND_SETTINGS } from "./settings/outbound.ts";
 import { POLICY_SETTINGS } from "./settings/policy.ts";
@@ -20,6 +21,7 @@ export const DAEMON_SETTINGS = {
   metrics: METRICS_SETTINGS,
   telemetry: TELEMETRY_SETTINGS,
   outbound: OUTBOUND_SETTINGS,
+  mcp: MCP_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

@@ -2,6 +2,7 @@ import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
 import { startMetricsServer, watchNode } from "./metrics/mod.ts";
+import type { HttpServer } from "../http/mod.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
@@ -13,6 +14,8 @@ export interface Daemon extends AsyncDisposable {
   readonly didKey: string;
   /** Where the gRPC service answers: `unix:///path` or `tcp://host:port`. */
   readonly grpcAddress: string;
+  /** Where MCP is served over HTTP, when it is. */
+  readonly mcpUrl?: string;
   /** Multiaddrs at which peers can dial this node, each ending in `/p2p/<id>`. */
   addresses(): string[];
   /** Resolves when a client asks the daemon to stop. */
@@ -34,11 +37,13 @@ export async function startDaemon(config: Config, deps: { logger: Logger }): Pro
   await startMetrics(core, { stack, startedAtMs });
   const stop = Promise.withResolvers<void>();
   const server = stack.use(await startGrpc(core, { startedAtMs, requestStop: stop.resolve }));
+  const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
   const owned = stack.move();
   return {
     peerId: core.identity.peerId,
     didKey: core.identity.didKey,
     grpcAddress: server.address,
+    ...(mcp !== undefined && { mcpUrl: mcp.url }),
     addresses: () => core.host.addresses(),
     stopRequested: stop.promise,
     reload: async ({ policy }) => {
@@ -86,4 +91,9 @@ function startGrpc(
   return startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {
     listen: config.grpcListen,
   });
+}
+
+async function openMcp(core: DaemonCore): Promise<HttpServer> {
+  const { startMcp } = await import("./mcp/mod.ts"); // most daemons do without
+  return await startMcp(core);
 }

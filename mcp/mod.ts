@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { CallerTokens } from "./serving/caller_tokens.ts";
+export { CallerTokens, LOCAL_CALLER } from "./serving/caller_tokens.ts";
 export { clientCapabilities } from "./serving/client_capabilities.ts";
 export {
   createMcpEndpoint,
@@ -22,3 +22,5 @@ export {
   type NetworkService,
   type NetworkServiceDeps,
 } from "./network/network_service.ts";
+export { type ProxyDeps, type ProxyNode, runMcpProxy } from "./proxy/run_proxy.ts";
+export { type ServerAddress, toServerAddress } from "./proxy/server_address.ts";

@@ -90,10 +90,13 @@ export class Node implements AsyncDisposable {
   readonly #options: ResolvedNodeOptions;
   readonly #handlers = new TaskHandlers();
   #state: State = { kind: "stopped" };
+  /** Published at each start. */
+  #card: AgentCard | undefined;
 
   /** Checks the options; nothing is opened before `start`. Throws `RangeError`. */
   constructor(options: NodeOptions = {}) {
     this.#options = resolveNodeOptions(options);
+    this.#card = options.card;
   }
 
   /** Throws `failed_precondition` before the start, as the other members that need the daemon do. */
@@ -108,7 +111,13 @@ export class Node implements AsyncDisposable {
 
   /** The card given to this node. */
   get card(): AgentCard | undefined {
-    return this.#options.card;
+    return this.#card;
+  }
+
+  /** Replaces the card that this node shows to the network. Throws `invalid_argument`. */
+  async setCard(card: AgentCard): Promise<void> {
+    await this.#daemon().call(NodeService.method.setAgentCard, { card: toWireCard(card) });
+    this.#card = card;
   }
 
   /** Whether it is started and not stopped. */
@@ -322,7 +331,8 @@ export class Node implements AsyncDisposable {
 
   /** Opens everything; what was opened is closed again when a later step fails. */
   async #open(lifetime: AbortController): Promise<Running> {
-    const { card, daemonAddr, onStatus } = this.#options;
+    const { daemonAddr, onStatus } = this.#options;
+    const card = this.#card;
     lifetime.signal.throwIfAborted();
     onStatus({
       state: "starting",

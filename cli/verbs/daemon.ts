@@ -1,5 +1,7 @@
+import type { Config } from "../../core/config.ts";
 import { EXIT_OK } from "../exit_codes.ts";
-import { announce, startOwnDaemon, untilStopped } from "../own_daemon.ts";
+import { announce, type OwnDaemon, startOwnDaemon, untilStopped } from "../own_daemon.ts";
+import type { Output } from "../output.ts";
 import type { VerbContext } from "../verb.ts";
 
 export interface DaemonOptions {
@@ -9,12 +11,25 @@ export interface DaemonOptions {
 /** Runs the daemon until it is told to stop. */
 export async function run(context: VerbContext<DaemonOptions>): Promise<number> {
   const { name, options, output, signal, stdin, loadConfig } = context;
+  const config = loadConfig();
+  if (config.mcp.stdio) return await (await import("./mcp.ts")).serveStdio(context);
   const quiet = name === "agentanycastd" && !output.isWatched;
-  await using own = await startOwnDaemon(loadConfig(), { output, quiet });
+  await using own = await startOwnDaemon(config, { output, quiet });
   announce(own.daemon, output);
+  await using _proxy = config.mcp.proxy.length > 0 ? await startProxy(own, config, output) : undefined;
   const ends = [untilStopped(own.daemon, signal)];
   if (options.stopWithStdin) ends.push(stdin.readable.pipeTo(new WritableStream()));
   await Promise.race(ends);
   own.log.logger.info("Stopping");
   return EXIT_OK;
+}
+
+/** The MCP server that the configuration makes this daemon's agent. */
+async function startProxy(
+  { daemon, log: { logger } }: OwnDaemon,
+  config: Config,
+  output: Output,
+): Promise<AsyncDisposable> {
+  const { startMcpProxy } = await import("../mcp_proxy.ts");
+  return await startMcpProxy({ words: config.mcp.proxy, daemonAddr: daemon.grpcAddress, logger, output });
 }

@@ -9,9 +9,11 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { abortable } from "../../core/abortable.ts";
 import { toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Task } from "../../sdk/mod.ts";
+import { Patience } from "../patience.ts";
 import { clientCapabilities } from "../serving/client_capabilities.ts";
 import type { NetworkAccess } from "./access.ts";
 import { safeText } from "./safe_text.ts";
@@ -82,8 +84,8 @@ export class ToolCall {
     task: Task,
     { timeoutMs, ownsTask = true }: { timeoutMs: number; ownsTask?: boolean },
   ): Promise<ToolAnswer> {
-    const patience = AbortSignal.timeout(timeoutMs);
-    const signal = AbortSignal.any([this.signal, patience]);
+    using patience = new Patience(timeoutMs);
+    const signal = AbortSignal.any([this.signal, patience.signal]);
     const heartbeat = setInterval(() => void this.#tell(`${latest.status}…`), HEARTBEAT_MS);
     let latest = task;
     try {
@@ -144,10 +146,9 @@ export class ToolCall {
 
   async #cancel(taskId: string): Promise<void> {
     const { access, logger } = this.#deps;
-    const patience = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
-    const timeUp = new Promise<void>((resolve) => patience.addEventListener("abort", () => resolve()));
+    using patience = new Patience(CANCEL_TIMEOUT_MS);
     try {
-      await Promise.race([access.cancel(taskId), timeUp]);
+      await abortable(access.cancel(taskId), patience.signal);
     } catch (error) {
       logger.info("The task of a cancelled MCP call goes on", { task: taskId, error: toCodedError(error) });
     }

@@ -5,6 +5,9 @@ import type { McpCaller } from "./service.ts";
 /** Shortest token that is accepted, in characters. */
 const MIN_TOKEN_LENGTH = 16;
 
+/** The name of everybody where no tokens are asked for: the user of this machine. */
+export const LOCAL_CALLER = "local";
+
 /** Who may call, by their bearer tokens. Only hashes are kept. */
 export class CallerTokens {
   readonly #hashes: readonly (readonly [name: string, hash: Uint8Array])[];
@@ -26,6 +29,12 @@ export class CallerTokens {
           "A token must be written as name:token, with a name of letters, digits, _ . @ and -",
         );
       }
+      if (name === LOCAL_CALLER) {
+        throw new CodedError(
+          "invalid_argument",
+          `No token can have the name ${LOCAL_CALLER}: it means everybody`,
+        );
+      }
       if (token.length < MIN_TOKEN_LENGTH) {
         throw new CodedError(
           "invalid_argument",
@@ -44,9 +53,9 @@ export class CallerTokens {
     return this.#hashes.length === 0;
   }
 
-  /** Who sent the request; undefined when that is not proven. Without any tokens everybody is `local`. */
+  /** Who sent the request; undefined when that is not proven. Without any tokens everybody is {@link LOCAL_CALLER}. */
   callerOf(request: Request): McpCaller | undefined {
-    if (this.isEmpty) return { name: "local" };
+    if (this.isEmpty) return { name: LOCAL_CALLER };
     const [, token = ""] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
     const hash = hashOf(token);
     const known = this.#hashes.find(([, expected]) => timingSafeEqual(expected, hash));

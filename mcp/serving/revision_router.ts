@@ -8,6 +8,7 @@ import {
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { LOCAL_CALLER } from "./caller_tokens.ts";
 import { jsonRpcError } from "./json_rpc_error.ts";
 import type { McpCaller, McpService } from "./service.ts";
 import { type ParsedRequest, type SessionLimits, Sessions } from "./sessions.ts";
@@ -44,7 +45,7 @@ export class RevisionRouter implements AsyncDisposable {
     this.#maxRequests = options.maxRequests ?? 512;
     this.#sessions = new Sessions({ service, logger, clock }, { maxSessions, idleMs });
     this.#stateless = createMcpHandler(
-      ({ authInfo }) => service.createServer({ name: authInfo?.clientId ?? "local" }),
+      ({ authInfo }) => service.createServer({ name: authInfo?.clientId ?? LOCAL_CALLER }),
       {
         legacy: "reject",
         bus: service.changes,

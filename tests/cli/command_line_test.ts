@@ -115,10 +115,6 @@ Deno.test("runCli() prints the version under the name it was called by", async (
 });
 
 const UNAVAILABLE = [
-  ["-mcp"],
-  ["--mcp-listen", ":3000"],
-  ["--mcp-listen=stdio"],
-  ["-mcp-proxy", "uvx server"],
   ["--bridge-listen=:8080"],
   ["-anp-listen=:8090"],
   ["--otlp-endpoint=localhost:4317"],

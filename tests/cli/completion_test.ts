@@ -35,7 +35,7 @@ Deno.test({
     deepEqual(await complete(script, ["agentanycast", "--home", "/x", "daemon", "--mdns-s"]), [
       "--mdns-service-tag",
     ]);
-    deepEqual(await complete(script, ["agentanycast", "daemon", "--mcp"]), []);
+    deepEqual(await complete(script, ["agentanycast", "daemon", "--nats"]), []);
   },
 });
 

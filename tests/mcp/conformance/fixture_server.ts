@@ -1,4 +1,5 @@
 import { createLogger } from "../../../core/log.ts";
+import { startHttpServer } from "../../../http/mod.ts";
 import { createMcpEndpoint, MCP_PATH } from "../../../mcp/mod.ts";
 import { createFixtureService } from "./fixture_service.ts";
 
@@ -6,10 +7,10 @@ import { createFixtureService } from "./fixture_service.ts";
 if (import.meta.main) {
   const logger = createLogger({ level: "warn", write: (line) => console.error(line) });
   await using endpoint = createMcpEndpoint({ service: createFixtureService(), logger });
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    (request) => endpoint.fetch(request),
-  );
-  console.log(`URL=http://127.0.0.1:${server.addr.port}${MCP_PATH}`);
+  await using server = await startHttpServer({ fetch: (request) => endpoint.fetch(request), logger }, {
+    listen: "127.0.0.1:0",
+    graceMs: 0,
+  });
+  console.log(`URL=${server.url}${MCP_PATH}`);
   await Deno.stdin.readable.pipeTo(new WritableStream());
 }

@@ -1,0 +1,51 @@
+import type { Tool } from "@modelcontextprotocol/client";
+import type { AgentCard, Skill } from "../../sdk/mod.ts";
+import { safeLine, safeText } from "../network/safe_text.ts";
+import type { ServerFacts } from "./server_link.ts";
+
+/** Tools that become skills at most. */
+const MAX_TOOLS = 500;
+/** Longest schema that goes on the card, in characters of JSON. */
+const MAX_SCHEMA_LENGTH = 16_384;
+/** Characters of all schemas on the card, which has a bound of its own. */
+const MAX_SCHEMAS_LENGTH = 128 * 1024;
+
+/** The card of an agent that is an MCP server: each tool is a skill. */
+export function toProxyCard({ name, version, instructions, tools }: ServerFacts): AgentCard {
+  let left = MAX_SCHEMAS_LENGTH;
+  const skills = tools.slice(0, MAX_TOOLS).map((tool) => {
+    const skill = toSkill(tool);
+    left -= (skill.inputSchema?.length ?? 0) + (skill.outputSchema?.length ?? 0);
+    if (left >= 0) return skill;
+    const { inputSchema: _input, outputSchema: _output, ...rest } = skill;
+    return rest;
+  });
+  return {
+    name: safeLine(name, 100) || "MCP server",
+    description: safeText(instructions, 2_000) || `The MCP server ${safeLine(name, 100)} as an agent`,
+    version: safeLine(version, 50) || "1.0.0",
+    skills,
+  };
+}
+
+function toSkill({ name, title, description, inputSchema, outputSchema, annotations }: Tool): Skill {
+  const schema = (value: unknown) => {
+    const json = value === undefined ? "" : JSON.stringify(value);
+    return json.length > 0 && json.length <= MAX_SCHEMA_LENGTH ? json : undefined;
+  };
+  const [input, output] = [schema(inputSchema), schema(outputSchema)];
+  return {
+    id: name,
+    name: safeLine(title ?? annotations?.title ?? name, 100),
+    description: safeText(description ?? "", 2_000),
+    tags: [
+      "mcp",
+      ...(annotations?.readOnlyHint ? ["read-only"] : []),
+      ...(annotations?.destructiveHint ? ["destructive"] : []),
+      ...(annotations?.idempotentHint ? ["idempotent"] : []),
+      ...(annotations?.openWorldHint ? ["open-world"] : []),
+    ],
+    ...(input !== undefined && { inputSchema: input }),
+    ...(output !== undefined && { outputSchema: output }),
+  };
+}

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type CallToolResult, Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Node } from "../../../sdk/mod.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
+
+const HTTP = { "mcp-enabled": "true", "mcp-listen": "127.0.0.1:0" };
+const TOKENS = { alice: "a".repeat(32), bob: "b".repeat(32) };
+
+/** A node at the daemon with an agent that echoes. */
+async function startAgent({ daemon }: TestDaemon): Promise<Node> {
+  const node = new Node({
+    daemonAddr: daemon.grpcAddress,
+    card: { name: "Echo", skills: [{ id: "echo", description: "Says it again" }] },
+  });
+  node.onTask((task) => task.complete(`Echo: ${task.text}`));
+  await node.start();
+  return node;
+}
+
+async function connect({ daemon }: TestDaemon, token?: string): Promise<Client & AsyncDisposable> {
+  const client = new Client({ name: "test", version: "1" });
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(daemon.mcpUrl ?? ""), { requestInit: { headers } }),
+  );
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
+async function call(client: Client, name: string, args: Record<string, unknown>): Promise<CallToolResult> {
+  return await client.callTool({ name, arguments: args }) as CallToolResult;
+}
+
+Deno.test("startMcp() lets a client send a task to the agent of another daemon", async () => {
+  await using a = await startTestDaemon({ flags: HTTP });
+  await using b = await startTestDaemon();
+  await using _agent = await startAgent(b);
+  await using client = await connect(a);
+  const connected = await call(client, "connect_peer", { target: b.daemon.addresses()[0] });
+  assert.equal((connected.structuredContent as { peer_id: string }).peer_id, b.daemon.peerId);
+  const card = await call(client, "get_agent_card", { peer_id: b.daemon.peerId });
+  assert.equal((card.structuredContent as { name: string }).name, "Echo");
+  const done = await call(client, "send_task", { target: b.daemon.peerId, message: "Hi" });
+  assert.equal((done.structuredContent as { response_text: string }).response_text, "Echo: Hi");
+  const { tasks } = (await call(client, "list_tasks", {})).structuredContent as { tasks: unknown[] };
+  assert.equal(tasks.length, 1);
+});
+
+Deno.test("startMcp() keeps the tasks of callers apart, and gives the own agent theirs under their names", async () => {
+  await using folder = await tempDir();
+  const tokensFile = join(folder.path, "tokens");
+  await Deno.writeTextFile(tokensFile, `# callers\nalice:${TOKENS.alice}\nbob:${TOKENS.bob}\n`, {
+    mode: 0o600,
+  });
+  await using node = await startTestDaemon({ flags: { ...HTTP, "mcp-tokens-file": tokensFile } });
+  await using _agent = await startAgent(node);
+  await using alice = await connect(node, TOKENS.alice);
+  const done = await call(alice, "send_task", { target: node.daemon.peerId, message: "Hi" });
+  const { task_id, target, response_text } = done.structuredContent as Record<string, string>;
+  assert.deepEqual([target, response_text], ["mcp:alice", "Echo: Hi"]);
+  await using bob = await connect(node, TOKENS.bob);
+  assert.equal((await call(bob, "get_task_status", { task_id })).isError, true);
+  assert.deepEqual((await call(bob, "list_tasks", {})).structuredContent, { count: 0, tasks: [] });
+  const own = (await call(alice, "list_tasks", {})).structuredContent as { count: number };
+  assert.equal(own.count, 1);
+  await assert.rejects(connect(node), /401|Unauthorized|token/i);
+});
+
+Deno.test("startMcp() refuses to serve everybody at an address that others reach", async () => {
+  const start = startTestDaemon({ flags: { ...HTTP, "mcp-listen": "0.0.0.0:0" } });
+  await assert.rejects(start, /set mcp\.tokens_file/);
+});
+
+Deno.test("startMcp() refuses a file of tokens that others can read", async () => {
+  await using folder = await tempDir();
+  const tokensFile = join(folder.path, "tokens");
+  await Deno.writeTextFile(tokensFile, `alice:${TOKENS.alice}\n`);
+  await Deno.chmod(tokensFile, 0o644);
+  const start = startTestDaemon({ flags: { ...HTTP, "mcp-tokens-file": tokensFile } });
+  await assert.rejects(start, /chmod 600/);
+});
