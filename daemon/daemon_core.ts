@@ -8,7 +8,7 @@ import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
 import { openP2pHost, type P2pHandlers, type P2pHost, type PeerConnection } from "../p2p/mod.ts";
 import { AgentNetwork, type AgentNetworkDeps } from "./agent_network.ts";
-import { type Anycast, openAnycast } from "./anycast/open_anycast.ts";
+import { type Anycast, dhtOptions, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
@@ -83,8 +83,9 @@ export async function openDaemonCore(
   const cardOf: AgentNetworkDeps["cardOf"] = (peerId, options) => wire.cardOf(peerId, options);
   const policy = stack.use(openPolicy(config, { identity, trust, logger, host: () => host, cardOf }));
   anycast = openAnycast({
-    ...{ config, identity, host, cards, logger: logger.child({ room: "anycast" }) },
+    ...{ config, identity, host, cards, meter, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
+    knownPeers: () => addresses.peers(),
   });
   const remote = await openRemote(config, { kv, logger, engine: () => engine });
   const engine: Engine = stack.use(
@@ -147,6 +148,7 @@ function openHost(
   }, {
     ...reach,
     channelProtocols: wire.channelProtocols,
+    dht: dhtOptions(config),
     mdns: {
       enabled: config.enableMdns,
       serviceTag: config.mdnsServiceTag,

@@ -13,6 +13,12 @@ export const ARTIFACT_STREAM_PROTOCOL = "/agentanycast/stream/1.0";
 /** Protocol of a relay's services: calls and their answers on one channel. */
 export const REGISTRY_PROTOCOL = "/agentanycast/registry/1.0";
 
+/** The DHT of this program's network. */
+export const OWN_DHT_PROTOCOL = "/agentanycast/kad/1.0.0";
+
+/** The DHT of the existing network, which is that of IPFS. */
+export const EXISTING_NETWORK_DHT_PROTOCOL = "/ipfs/kad/1.0.0";
+
 /** Bytes of the big-endian length in front of each frame. */
 export const FRAME_HEADER_BYTES = 4;
 

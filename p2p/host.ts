@@ -6,6 +6,8 @@ import { keepConnected, toBootstrapTargets } from "./bootstrap.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import { CLOSE_TIMEOUT_MS } from "./constants.ts";
 import { withDeadline } from "./deadline.ts";
+import type { Dht } from "./dht.ts";
+import type { DhtOptions } from "./dht_services.ts";
 import { Dialer } from "./dialer.ts";
 import type { FrameChannel } from "./frame_channel.ts";
 import { type FrameHandlers, InboundStreams } from "./inbound.ts";
@@ -58,6 +60,8 @@ export interface P2pHostOptions {
   agentVersion: string;
   /** Protocols of which peers may open channels; `onChannel` takes them. Default none. */
   channelProtocols?: readonly string[];
+  /** Takes part in the DHT. Default: not. */
+  dht?: DhtOptions | undefined;
   /** Default see {@link P2pLimits}. */
   limits?: Partial<P2pLimits>;
 }
@@ -102,6 +106,8 @@ export interface P2pHost extends AsyncDisposable {
   ping(peerId: string, options?: CallOptions): Promise<number>;
   /** The relay for others; undefined unless the options asked for one. */
   readonly relayServer: Pick<RelayServer, "stats" | "hasReservation"> | undefined;
+  /** The DHT, when this node takes part in it. */
+  readonly dht: Dht | undefined;
 }
 
 /**
@@ -118,6 +124,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     agentVersion: options.agentVersion,
     limits,
     quic: options.quic ?? true,
+    dht: options.dht,
     logger: createLibp2pLogger(deps.logger),
     alsoAnnounced: (): Multiaddr[] =>
       host === undefined ? [] : [
@@ -320,6 +327,10 @@ class Libp2pHost implements P2pHost {
   async remember(peerId: string, addresses: readonly string[]): Promise<void> {
     this.#ensureOpen();
     if (peerId !== this.peerId) await this.#memory.remember(peerId, addresses);
+  }
+
+  get dht(): Dht | undefined {
+    return this.#node.dht;
   }
 
   async ping(peerId: string, options: CallOptions = {}): Promise<number> {

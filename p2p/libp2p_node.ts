@@ -18,6 +18,8 @@ import { CodedError, errorMessage } from "../core/errors.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
 import { kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
+import type { Dht } from "./dht.ts";
+import type { DhtOptions } from "./dht_services.ts";
 import type { P2pLimits } from "./limits.ts";
 import { quic } from "./quic/quic_transport.ts";
 
@@ -44,6 +46,8 @@ export interface Libp2pNode {
   readonly privateKey: PrivateKey;
   /** To be called when what {@link Libp2pNodeOptions.alsoAnnounced} answers has changed: connected peers are told. */
   announceChanged(): void;
+  /** The DHT, when the node takes part in it. */
+  readonly dht: Dht | undefined;
   /** Stops the node and the timers that libp2p forgets. */
   stop(): Promise<void>;
 }
@@ -58,6 +62,8 @@ export interface Libp2pNodeOptions {
   quic?: boolean;
   /** Addresses that peers are told beside those we listen on. Default none. */
   alsoAnnounced?(): readonly Multiaddr[];
+  /** Takes part in the DHT. Default: not. */
+  dht?: DhtOptions | undefined;
 }
 
 /** The part of libp2p's book of reservations that we use; it renews a reservation in time while its connection lasts. */
@@ -92,6 +98,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   silenceLockChannel();
   const captured: { internals?: Internals; reservations?: ReservationStore } = {};
   const privateKey = await generateKeyPairFromSeed("Ed25519", options.seed);
+  const dht = options.dht && (await import("./dht_services.ts")).createDhtServices(options.dht);
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
@@ -115,6 +122,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     connectionManager: connectionOptions(options.limits),
     services: {
       identify: identify(),
+      ...dht?.services as Record<string, never> | undefined,
       // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
       internals: (components) => {
         captured.internals = components as unknown as Internals;
@@ -136,6 +144,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       kindOf(address) === undefined ? libp2p.dial(address, signal) : transportManager.dial(address, signal),
     canDial: (address) => transportManager.dialTransportForMultiaddr(address) !== undefined,
     reservations,
+    dht: dht?.dht(),
     announceChanged: () => addressManager._updatePeerStoreAddresses(),
     async stop() {
       await libp2p.stop();

@@ -8,10 +8,12 @@ export {
   A2A_PROTOCOL,
   ARTIFACT_STREAM_PROTOCOL,
   CARD_PROTOCOL,
+  EXISTING_NETWORK_DHT_PROTOCOL,
   EXISTING_NETWORK_SERVICE_TAG,
   LANE_PROTOCOL,
   MAX_CHANNEL_FRAME_BYTES,
   MAX_FRAME_BYTES,
+  OWN_DHT_PROTOCOL,
   OWN_SERVICE_TAG,
   REGISTRY_PROTOCOL,
 } from "./constants.ts";
@@ -22,6 +24,8 @@ export {
   type P2pHostDeps,
   type P2pHostOptions,
 } from "./host.ts";
+export type { Dht, Provider } from "./dht.ts";
+export type { DhtOptions } from "./dht_services.ts";
 export type { FrameChannel } from "./frame_channel.ts";
 export type { FrameHandlers } from "./inbound.ts";
 export type { RelayLimits } from "./relay_server/relay_limits.ts";

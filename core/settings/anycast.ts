@@ -1,4 +1,4 @@
-import { duration, flag, list, oneOf } from "../setting.ts";
+import { duration, flag, list, oneOf, text } from "../setting.ts";
 
 /** How agents that offer a skill are found and chosen, and whether this node's is. */
 export const ANYCAST_SETTINGS = {
@@ -14,6 +14,16 @@ export const ANYCAST_SETTINGS = {
     ["random", "round-robin", "least-latency", "least-loaded", "sticky"],
     "random",
     "how an agent is chosen: random, round-robin, least-latency, least-loaded or sticky (by conversation)",
+  ),
+  enableDht: flag(false, "find agents, and be found, by a distributed hash table that needs no relay"),
+  dhtMode: oneOf(
+    ["auto", "server", "client"],
+    "auto",
+    "server keeps entries for others, client only asks, auto is a client behind a NAT",
+  ),
+  dhtProtocol: text(
+    "/agentanycast/kad/1.0.0",
+    "protocol of the hash table (/ipfs/kad/1.0.0 meets the existing network)",
   ),
   cacheTtlMs: duration(30_000, "how long found agents are used without asking again"),
   emptyCacheTtlMs: duration(2_000, "how long nobody is asked again for a skill that nobody offers"),

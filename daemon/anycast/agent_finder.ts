@@ -9,6 +9,8 @@ export interface AgentFinderDeps {
   chooser: Pick<Chooser, "order">;
   /** Notes where a peer says it can be dialed. */
   remember(peerId: string, addresses: readonly string[]): Promise<void>;
+  /** Somebody was looked for: whether there is somebody. */
+  onLookup?(result: "hit" | "miss"): void;
   clock?: Clock;
 }
 
@@ -34,11 +36,12 @@ export class AgentFinder implements RouteFinder {
     { skillId, tags, contextId }: RouteQuery,
     options: { signal: AbortSignal },
   ): Promise<Candidates> {
-    const { directory, chooser, remember } = this.#deps;
+    const { directory, chooser, remember, onLookup } = this.#deps;
     const { agents, failures } = await directory.discover(
       { skill: skillId, tags, limit: MAX_CANDIDATES },
       { signal: options.signal, hurry: true },
     );
+    onLookup?.(agents.length > 0 ? "hit" : "miss");
     await Promise.all(
       agents.map(({ peerId, addresses }) => addresses.length > 0 && remember(peerId, addresses)),
     );

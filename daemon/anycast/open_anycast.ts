@@ -3,9 +3,17 @@ import { systemClock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
 import { parseRpcAddress } from "../../core/rpc_address.ts";
 import type { Identity } from "../../identity/mod.ts";
-import { type P2pHost, parsePeerTarget, REGISTRY_PROTOCOL } from "../../p2p/mod.ts";
+import {
+  type Dht,
+  type DhtOptions,
+  EXISTING_NETWORK_DHT_PROTOCOL,
+  type P2pHost,
+  parsePeerTarget,
+  REGISTRY_PROTOCOL,
+} from "../../p2p/mod.ts";
 import { RegistryClient } from "../../registry/mod.ts";
 import { createChannelClient } from "../../rpc/channel_calls.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
@@ -13,6 +21,9 @@ import type { TargetSender } from "../agent_network.ts";
 import type { CardBook } from "../cards.ts";
 import { AgentFinder } from "./agent_finder.ts";
 import { createCardProvider } from "./card_provider.ts";
+import { createDhtProvider } from "./dht_provider.ts";
+import { DhtPublisher } from "./dht_publisher.ts";
+import { DHT_RECORDS } from "./dht_records.ts";
 import { Directory } from "./directory.ts";
 import { Latencies } from "./latencies.ts";
 import { isLoopbackAddress } from "./loopback.ts";
@@ -29,6 +40,9 @@ export interface AnycastDeps {
   cards: Pick<CardBook, "own" | "of">;
   /** Not asked for before the first task. */
   engine: () => Pick<Engine, "sendTask" | "loadOf">;
+  /** Peers that were met before, the one met last first. */
+  knownPeers(): readonly string[];
+  meter: Pick<NodeMeter, "count">;
   logger: Logger;
 }
 
@@ -46,6 +60,9 @@ export interface Anycast extends AsyncDisposable {
   /** A peer is there, which may be a relay. */
   peerConnected(peerId: string): void;
 }
+
+/** Peers dialed at once to get back into the DHT. */
+const MAX_REJOINED = 8;
 
 /** A registry that this node knows. */
 interface Registry {
@@ -68,6 +85,7 @@ export function openAnycast(deps: AnycastDeps): Anycast {
   const providers: DiscoveryProvider[] = [
     createCardProvider({ peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
     ...registries.map(createRegistryProvider),
+    ...host.dht === undefined ? [] : [createDhtProvider({ dht: host.dht, takesBare: isExistingDht(config) })],
   ];
   const directory = new Directory({ providers, peerId: host.peerId, logger }, {
     ttlMs: config.anycast.cacheTtlMs,
@@ -82,6 +100,7 @@ export function openAnycast(deps: AnycastDeps): Anycast {
     directory,
     chooser,
     remember: (peerId, addresses) => host.remember(peerId, addresses),
+    onLookup: (result) => deps.meter.count("route_resolutions_total", { result }),
   });
   const registrars = registries.map((registry) => ({
     ...registry,
@@ -96,7 +115,10 @@ export function openAnycast(deps: AnycastDeps): Anycast {
       engine().sendTask({ ...task, peerId: "", route: { skillId, tags } }),
     start() {
       if (!config.anycast.autoRegister) return;
-      running = Promise.all(registrars.map(({ registrar }) => registrar.run(stop.signal)));
+      const publishers = host.dht === undefined ? [] : [createDhtPublisher(host.dht, deps)];
+      running = Promise.all(
+        [...registrars.map(({ registrar }) => registrar), ...publishers].map((one) => one.run(stop.signal)),
+      );
     },
     cardChanged: () => registrars.forEach(({ registrar }) => registrar.wake()),
     peerConnected(peerId) {
@@ -118,6 +140,31 @@ function createRegistrar(
     ...{ name, client, identity, logger },
     facts: () => ownFacts(cards.own, host.addresses()),
     clock: systemClock,
+  });
+}
+
+/** How the host takes part in the DHT; undefined: not at all. */
+export function dhtOptions({ anycast: { enableDht, dhtMode: mode, dhtProtocol: protocol } }: Config) {
+  return enableDht ? { ...DHT_RECORDS, mode, protocol } satisfies DhtOptions : undefined;
+}
+
+/** Whether it is the DHT of the existing network, whose nodes keep no records of agents. */
+function isExistingDht({ anycast: { dhtProtocol } }: Config): boolean {
+  return dhtProtocol === EXISTING_NETWORK_DHT_PROTOCOL;
+}
+
+function createDhtPublisher(
+  dht: Dht,
+  { identity, host, cards, knownPeers, logger }: AnycastDeps,
+): DhtPublisher {
+  return new DhtPublisher({
+    ...{ dht, identity, logger },
+    facts: () => ownFacts(cards.own, host.addresses()),
+    clock: systemClock,
+    async rejoin(signal) {
+      const peers = knownPeers().filter((peerId) => !host.isConnected(peerId)).slice(0, MAX_REJOINED);
+      await Promise.allSettled(peers.map((peerId) => host.connect(peerId, [], { signal })));
+    },
   });
 }
 

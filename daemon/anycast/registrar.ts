@@ -1,8 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
 import { CodedError, errorMessage, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { type Identity, type RegistryFacts, signRegistryRecord } from "../../identity/mod.ts";
+import type { Identity, RegistryFacts } from "../../identity/mod.ts";
 import type { Lease, RegistryClient } from "../../registry/mod.ts";
+import { FactSigner, NO_FACTS, RECORD_LIFETIME_MS } from "./sign_facts.ts";
 
 export interface RegistrarDeps {
   /** For the log, such as `registry 192.0.2.7:50052`. */
@@ -15,8 +16,6 @@ export interface RegistrarDeps {
   logger: Logger;
 }
 
-/** How long a record holds: a relay that lies cannot go on telling of an agent that has gone for longer. */
-const RECORD_LIFETIME_MS = 60 * 60 * 1000;
 /** A registration is renewed this many times while it lives. */
 const RENEWALS_PER_LIFE = 3;
 /** How often is looked whether something else is to be registered, such as a new address. */
@@ -37,15 +36,16 @@ interface Registered {
 /** Keeps this node's agent registered with one registry for as long as it runs. */
 export class Registrar {
   readonly #deps: RegistrarDeps;
+  readonly #signer: FactSigner;
   #registered: Registered | undefined;
   /** What the last step was about. */
   #tried: string | undefined;
-  #lastSequence = 0;
   #failures = 0;
   #wake = new AbortController();
 
   constructor(deps: RegistrarDeps) {
     this.#deps = deps;
+    this.#signer = new FactSigner(deps.identity, () => deps.clock.now());
   }
 
   /** Whether the registry has the agent, as far as is known. */
@@ -105,10 +105,10 @@ export class Registrar {
     const isNew = this.#registered === undefined;
     let lease: Lease;
     try {
-      lease = await client.register(this.#sign({ ...facts, removed: false }), { signal });
+      lease = await client.register(this.#signer.sign(facts), { signal });
     } catch (error) {
       if (!this.#learnSequence(error)) throw error;
-      lease = await client.register(this.#sign({ ...facts, removed: false }), { signal });
+      lease = await client.register(this.#signer.sign(facts), { signal });
     }
     const signAgainAtMs = clock.now() + RECORD_LIFETIME_MS / 2;
     this.#registered = { facts: JSON.stringify(facts), lease, signAgainAtMs };
@@ -120,32 +120,15 @@ export class Registrar {
   async #takeBack(signal: AbortSignal): Promise<void> {
     if (this.#registered === undefined) return;
     this.#registered = undefined;
-    const nothing = { name: "", description: "", skills: [], addresses: [], removed: true };
-    await this.#deps.client.unregister(this.#sign(nothing), { signal });
-  }
-
-  #sign(facts: RegistryFacts & { removed: boolean }) {
-    const { identity, clock } = this.#deps;
-    const issuedAtMs = clock.now();
-    this.#lastSequence = Math.max(this.#lastSequence + 1, issuedAtMs);
-    const record = {
-      ...facts,
-      sequence: this.#lastSequence,
-      issuedAtMs,
-      expiresAtMs: issuedAtMs + RECORD_LIFETIME_MS,
-    };
-    return {
-      record: { ...record, peerId: identity.peerId },
-      signed: signRegistryRecord(record, identity),
-    };
+    await this.#deps.client.unregister(this.#signer.sign(NO_FACTS), { signal });
   }
 
   /** Whether the registry has a later record of this node, from before its clock was set back. */
   #learnSequence(error: unknown): boolean {
     if (!(error instanceof CodedError) || error.code !== "aborted") return false;
     const latest = Math.max(0, ...[...error.message.matchAll(/\b\d{10,16}\b/g)].map(Number));
-    if (!Number.isSafeInteger(latest + 1) || latest < this.#lastSequence) return false;
-    this.#lastSequence = latest;
+    if (!Number.isSafeInteger(latest + 1) || latest < this.#signer.lastSequence) return false;
+    this.#signer.skipTo(latest);
     return true;
   }
 

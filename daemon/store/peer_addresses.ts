@@ -42,6 +42,11 @@ export class PeerAddresses implements AsyncDisposable {
     }
   }
 
+  /** Peers whose addresses are known, the one heard of last first. */
+  peers(): string[] {
+    return [...this.#kept.keys()].reverse();
+  }
+
   /** A connected peer can be reached at `addresses`. They are written soon; a failure is logged. */
   note(peerId: string, addresses: readonly string[]): void {
     const joined = addresses.join();
