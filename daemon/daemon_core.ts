@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type ArtifactStreams, Engine, type EngineOptions } from "../a2a/mod.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
+import type { NodeMeter } from "../core/node_metrics.ts";
 import type { Tracer } from "../core/tracer.ts";
 import { VERSION } from "../core/version.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
@@ -69,10 +70,9 @@ export async function openDaemonCore(
     fastLane: config.enableFastLane,
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
-  const onPeer = ({ peerId, direction, transport }: PeerConnection) => {
-    meter.count("connections_total", { direction });
-    meter.count("connections_by_transport", { transport });
-    anycast?.peerConnected(peerId);
+  const onPeer = (peer: PeerConnection) => {
+    countConnection(meter, peer);
+    anycast?.peerConnected(peer.peerId);
   };
   const host = stack.use(
     await openHost(config, { seed: identity.seed, reach, wire, addresses, logger, onPeer }),
@@ -108,6 +108,11 @@ export async function openDaemonCore(
   const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
   const { streams } = artifacts;
   return { ...own, config, logger, host, wire, engine, streams, network, policy };
+}
+
+function countConnection(meter: NodeMeter, { direction, transport }: PeerConnection): void {
+  meter.count("connections_total", { direction });
+  meter.count("connections_by_transport", { transport });
 }
 
 /** What a node has before it meets others. */
