@@ -5,7 +5,7 @@ import type { P2pHostOptions } from "../p2p/mod.ts";
 /** The part of a host's options that says how it is reached. */
 export type ReachOptions = Pick<
   P2pHostOptions,
-  "listen" | "bootstrapPeers" | "relayClient" | "quic" | "limits"
+  "listen" | "bootstrapPeers" | "relayClient" | "holePunching" | "quic" | "limits"
 >;
 
 /** How `config` wants the host to listen and to be reached. @throws CodedError `invalid_argument` for what cannot work. */
@@ -16,6 +16,7 @@ export function toReachOptions(config: Config): ReachOptions {
     listen: config.listenAddrs.filter((address) => quic || !address.includes("/quic-v1")),
     bootstrapPeers: config.bootstrapPeers,
     relayClient: config.enableRelayClient,
+    holePunching: config.enableHolePunching,
     quic,
     limits: { maxConnections: config.network.maxConnections },
   };

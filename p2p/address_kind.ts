@@ -66,6 +66,11 @@ export function kindOf(address: Multiaddr): AddressKind | undefined {
   return id === undefined || !wellFormed ? undefined : { ...direct, relayId: id };
 }
 
+/** Whether the bytes of a connection to `address` pass through a relay. libp2p knows it only for transports of its own. */
+export function isRelayed(address: Multiaddr): boolean {
+  return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT);
+}
+
 /** Whether the host of `address` is this machine's own loopback. */
 export function isLoopbackHost(host: string): boolean {
   return LOOPBACK.test(host);

@@ -1,5 +1,6 @@
 import type { Connection } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
+import { isRelayed } from "./address_kind.ts";
 
 /** Pause before the next address of the same kind is tried beside those under way (RFC 8305 has 250 ms). */
 const STAGGER_MS = 250;
@@ -80,7 +81,9 @@ class DialRace {
     try {
       const connection = await this.options.dial(address, this.#losers.signal);
       this.#settled = true;
-      if (connection.direct) this.#losers.abort(new Error("another address of the peer was faster"));
+      if (!isRelayed(connection.remoteAddr)) {
+        this.#losers.abort(new Error("another address of the peer was faster"));
+      }
       this.#result.resolve(connection);
     } catch (error) {
       this.#errors.push(error);

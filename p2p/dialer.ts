@@ -89,6 +89,11 @@ export class Dialer {
     return peer;
   }
 
+  /** Whether `address` failed so lately that another try is likely to be wasted. */
+  isDoubtful(address: Multiaddr): boolean {
+    return this.#backoff.isDoubtful(address.toString());
+  }
+
   /** Dials one address beside whatever connections there are. Rejects as the transport does. */
   async dialAddress(address: Multiaddr, signal: AbortSignal): Promise<Connection> {
     const { node, dialTimeoutMs } = this.deps;

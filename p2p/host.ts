@@ -1,5 +1,4 @@
 import type { Multiaddr } from "@multiformats/multiaddr";
-import { systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { keepConnected, toBootstrapTargets } from "./bootstrap.ts";
@@ -18,7 +17,8 @@ import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
 import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
 import { type PeerTarget, toAnnounced, toPeerAddress } from "./peer_address.ts";
-import { RelayClient, type RelayStatus } from "./relay_client.ts";
+import { Reach, type ReachOptions } from "./reach.ts";
+import type { RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
 import { type RelayLimits, resolveRelayLimits } from "./relay_server/relay_limits.ts";
 import { RelayServer } from "./relay_server/relay_server.ts";
@@ -49,6 +49,8 @@ export interface P2pHostOptions {
    * through it when nothing else goes. Default true.
    */
   relayClient?: boolean;
+  /** Whether relayed connections are turned into direct ones where NATs allow it. Default true. */
+  holePunching?: boolean;
   /** Whether QUIC is spoken. Default true. */
   quic?: boolean;
   /** Relays for others within these limits, the defaults for those not given. Default: relays for nobody. */
@@ -132,9 +134,10 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
         ...host.relayedMultiaddrs(),
       ],
   });
-  const { channelProtocols = [], relayClient = true, relayServer } = options;
+  const { channelProtocols = [], relayClient = true, holePunching = true, relayServer } = options;
   const relayLimits = relayServer && resolveRelayLimits(relayServer);
-  host = new Libp2pHost(node, deps, { limits, channelProtocols, relayClient, relayLimits });
+  const reach = { relayClient, holePunching };
+  host = new Libp2pHost(node, deps, { limits, channelProtocols, reach, relayLimits });
   try {
     await host.start(options.listen);
   } catch (error) {
@@ -150,7 +153,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
 interface HostSetup {
   limits: P2pLimits;
   channelProtocols: readonly string[];
-  relayClient: boolean;
+  reach: ReachOptions;
   relayLimits: RelayLimits | undefined;
 }
 
@@ -167,14 +170,14 @@ class Libp2pHost implements P2pHost {
   readonly #inbound: InboundStreams;
   readonly #outbound: OutboundStreams;
   readonly #mdnsDialer: MdnsDialer;
-  readonly #relays: RelayClient | undefined;
+  readonly #reach: Reach;
   readonly relayServer: RelayServer | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(
     node: Libp2pNode,
     { handlers, logger }: P2pHostDeps,
-    { limits, channelProtocols, relayClient, relayLimits }: HostSetup,
+    { limits, channelProtocols, reach, relayLimits }: HostSetup,
   ) {
     const { libp2p } = node;
     const { signal } = this.#closing;
@@ -192,7 +195,7 @@ class Libp2pHost implements P2pHost {
       node,
       peers,
       memory,
-      relayedAddresses: (peerId) => this.#relays?.addressesOf(peerId) ?? [],
+      relayedAddresses: (peerId) => this.#reach.relays?.addressesOf(peerId) ?? [],
       inBackground: (work) => this.#runInBackground(work),
       dialTimeoutMs: limits.dialTimeoutMs,
       signal,
@@ -217,13 +220,19 @@ class Libp2pHost implements P2pHost {
       signal,
       logger,
     });
-    this.#relays = !relayClient ? undefined : new RelayClient({
+    this.#reach = new Reach({
       node,
       peers,
+      dialer,
       ping: (peerId, signal) => this.#outbound.ping(peerId, { signal }),
-      clock: systemClock,
+      onBetterPath: (peerId) => {
+        this.#outbound.leaveOldPath(peerId);
+        handlers.onPeerMoved?.(peerId);
+      },
+      inBackground: (work) => this.#runInBackground(work),
+      signal,
       logger,
-    });
+    }, reach);
   }
 
   #peerEvents(handlers: P2pHandlers): PeerEvents {
@@ -240,6 +249,7 @@ class Libp2pHost implements P2pHost {
 
   async start(listen: readonly string[]): Promise<void> {
     await this.#inbound.register();
+    await this.#reach.register();
     await this.relayServer?.start();
     await this.#node.libp2p.start();
     for (const address of listen) await this.#node.listen(address);
@@ -248,7 +258,7 @@ class Libp2pHost implements P2pHost {
   keepConnected(target: PeerTarget): void {
     if (target.peerId === this.peerId) return;
     const { reconnectMinMs, reconnectMaxMs } = this.#limits;
-    const relays = this.#relays;
+    const { relays } = this.#reach;
     const reserved = () => relays?.isRelay(target.peerId) ?? false;
     this.#runInBackground(keepConnected({
       dialer: this.#dialer,
@@ -277,7 +287,7 @@ class Libp2pHost implements P2pHost {
   }
 
   relayedMultiaddrs(): Multiaddr[] {
-    return this.#relays?.ownAddresses() ?? [];
+    return this.#reach.relays?.ownAddresses() ?? [];
   }
 
   relayedAddresses(): string[] {
@@ -285,7 +295,7 @@ class Libp2pHost implements P2pHost {
   }
 
   relays(): RelayStatus[] {
-    return this.#relays?.statuses() ?? [];
+    return this.#reach.relays?.statuses() ?? [];
   }
 
   peers(): PeerConnection[] {

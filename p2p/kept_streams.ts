@@ -43,6 +43,11 @@ export class KeptStreams implements Disposable {
     this.#kept.set(peerId, kept);
   }
 
+  /** Ends the streams kept for `peerId`. */
+  leave(peerId: string): void {
+    for (let stream = this.take(peerId); stream !== undefined; stream = this.take(peerId)) end(stream);
+  }
+
   /** Forgets all streams; they end with their connections. */
   [Symbol.dispose](): void {
     this.#disposed = true;

@@ -16,7 +16,7 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
-import { kindOf } from "./address_kind.ts";
+import { isRelayed, kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
@@ -110,7 +110,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       ...options.quic ?? true ? [quic(options.seed)] : [],
       (components) => {
         const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
-        captured.reservations = rememberNoFailures(transport as unknown as CircuitRelayTransport);
+        captured.reservations = adapt(transport as unknown as CircuitRelayTransport);
         return transport;
       },
     ],
@@ -165,11 +165,16 @@ function connectionOptions(limits: P2pLimits) {
 
 type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];
 interface CircuitRelayTransport {
+  dialFilter(addresses: Multiaddr[]): Multiaddr[];
   readonly reservationStore: ReservationStore & { relayFilter: { has(): boolean; add(): void } };
 }
 
-/** libp2p never asks a relay again that it could not reach once; ours come and go. */
-function rememberNoFailures({ reservationStore }: CircuitRelayTransport): ReservationStore {
+/** Makes libp2p's relay transport fit for relays that come and go, and that are reached over our own QUIC. */
+function adapt(transport: CircuitRelayTransport): ReservationStore {
+  transport.dialFilter = (addresses) =>
+    addresses.filter((address) => isRelayed(address) && kindOf(address) !== undefined);
+  const { reservationStore } = transport;
+  // It would never ask a relay again that it could not reach once.
   reservationStore.relayFilter = { has: () => false, add: () => {} };
   return reservationStore;
 }

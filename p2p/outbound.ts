@@ -47,6 +47,11 @@ export class OutboundStreams implements Disposable {
     this.#kept[Symbol.dispose]();
   }
 
+  /** A better way to the peer is there: kept streams of the old one are not used any more. */
+  leaveOldPath(peerId: string): void {
+    this.#kept.leave(peerId);
+  }
+
   async sendA2aFrame(peerId: string, frame: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
     frameHeader(frame.length);
     const task = { peerId, signal, protocol: A2A_PROTOCOL, purpose: "send" };

@@ -2,7 +2,7 @@ import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
 import type { Logger } from "../core/log.ts";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
-import { isDialable, kindOf, type TransportName } from "./address_kind.ts";
+import { isDialable, isRelayed, kindOf, type TransportName } from "./address_kind.ts";
 
 /** What brought the first connection of a peer about. */
 export type FoundBy = "mdns" | "bootstrap" | "dial" | "inbound";
@@ -33,6 +33,8 @@ export interface PeerConnection {
 export interface PeerEvents {
   onPeerConnected(peer: PeerConnection): void;
   onPeerDisconnected(peerId: string): void;
+  /** A direct connection appeared beside a relayed one, which ends soon. */
+  onPeerMoved?(peerId: string): void;
   /** A connected peer told where it can be dialed; `addresses` are those of {@link PeerConnection}. */
   onPeerAddresses?(peerId: string, addresses: readonly string[]): void;
 }
@@ -85,7 +87,7 @@ export class PeerTable {
   connectionTo(peerId: string): Connection | undefined {
     const open = this.#deps.libp2p.getConnections()
       .filter((connection) => connection.status === "open" && connection.remotePeer.toString() === peerId);
-    return open.find((connection) => connection.direct) ?? open[0];
+    return open.find(({ remoteAddr }) => !isRelayed(remoteAddr)) ?? open[0];
   }
 
   get(peerId: string): PeerConnection | undefined {

@@ -2,7 +2,7 @@ import { CODE_P2P_CIRCUIT, type Multiaddr, multiaddr } from "@multiformats/multi
 import type { Clock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { isDialable, throughRelay } from "./address_kind.ts";
+import { isDialable, isRelayed, throughRelay } from "./address_kind.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Libp2pNode, ReservationStore } from "./libp2p_node.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
@@ -46,6 +46,8 @@ export interface RelayClientDeps {
   peers: Pick<PeerTable, "connectionTo" | "whileConnected">;
   /** Round trip in milliseconds. */
   ping(peerId: string, signal: AbortSignal): Promise<number>;
+  /** Sees to it that the relay tells where it sees this node; asked again and again. */
+  lookThrough(relayId: string, signal: AbortSignal): Promise<void>;
   clock: Clock;
   logger: Logger;
 }
@@ -83,7 +85,9 @@ export class RelayClient {
   addressesOf(peerId: string): Multiaddr[] {
     return this.#byHealth().slice(0, MAX_RELAYS).flatMap(([relayId, { state }]) => {
       const connection = this.#deps.peers.connectionTo(relayId);
-      const relays = connection?.direct === true && state.kind !== "no_relay" && relayId !== peerId;
+      const relays = connection !== undefined && !isRelayed(connection.remoteAddr) &&
+        state.kind !== "no_relay" &&
+        relayId !== peerId;
       return relays ? [throughRelay(toPeerAddress(connection.remoteAddr.toString(), relayId), peerId)] : [];
     });
   }
@@ -114,6 +118,7 @@ export class RelayClient {
           askAtMs = reserved ? 0 : this.#deps.clock.now() + ASK_AGAIN_MS;
         }
         await this.#checkLife(relayId, ends);
+        await this.#deps.lookThrough(relayId, ends);
         await this.#deps.clock.sleep(CHECK_MS, ends);
       }
     } catch (error) {

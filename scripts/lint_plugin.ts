@@ -50,7 +50,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "zod": ["mcp", "relay"],
   "canonicalize": ["identity"],
   "@dnsquery/dns-packet": ["http"],
-  "ipaddr.js": ["http"],
+  "ipaddr.js": ["http", "p2p"],
   "prom-client": ["http"],
   "@opentelemetry/*": ["http"],
   "commander": ["cli"],

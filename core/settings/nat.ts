@@ -7,6 +7,7 @@ export const REACH_SETTINGS = {
     true,
     "be reachable through the relays, and dial through them when nothing else goes",
   ),
+  enableHolePunching: flag(true, "replace relayed connections by direct ones through both NATs"),
   enableWebtransport: flag(false, "refused when set: see docs/transports.md"),
   enableWebrtcDirect: flag(false, "refused when set: see docs/transports.md"),
 };

@@ -26,6 +26,8 @@ export interface WireTransport extends EnvelopeTransport, AsyncDisposable {
   /** A peer acknowledged an envelope of 1.0. */
   onAck(peerId: string, envelopeId: string): void;
   onDisconnected(peerId: string): void;
+  /** A better connection to a peer is there. */
+  onMoved(peerId: string): void;
 }
 
 /** The way over libp2p: a lane to peers that have it, an envelope per frame and an ACK envelope back to others. */
@@ -66,6 +68,7 @@ export function createEnvelopeTransport(
       return opening && signal !== undefined ? untilAborted(sending, signal) : sending;
     },
     onAck: (peerId, envelopeId) => acks.onAck(peerId, envelopeId),
+    onMoved: (peerId) => lanes.onMoved(peerId),
     onDisconnected(peerId) {
       lanes.onDisconnected(peerId);
       acks.onDisconnected(peerId);

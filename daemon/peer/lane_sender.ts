@@ -36,6 +36,7 @@ export class LaneSender {
   #heardAtMs: number;
   #pingedAtMs: number | undefined;
   #pings = 0n;
+  #retiring = false;
   readonly #running: Promise<unknown>;
 
   private constructor(channel: FrameChannel, deps: LaneSenderDeps) {
@@ -107,6 +108,17 @@ export class LaneSender {
     }
   }
 
+  /** Whether another lane is to be opened: this one is gone, or ends with what it has been given. */
+  get retiring(): boolean {
+    return this.gone || this.#retiring;
+  }
+
+  /** Ends the lane as soon as every envelope is answered. */
+  retire(): void {
+    this.#retiring = true;
+    this.#endRetired();
+  }
+
   /** Ends the lane; envelopes without an answer fail with `unavailable`. Resolves when nothing of it runs any more. */
   async close(): Promise<void> {
     this.#giveUp(new CodedError("unavailable", "The lane was closed: the node is stopping"), {
@@ -176,6 +188,7 @@ export class LaneSender {
         for (const { number, answer } of frame.answers) {
           if (!this.#queue.answer(number, answer)) throw violation(`there is no open envelope ${number}`);
         }
+        this.#endRetired();
         return this.#schedule();
       case "ping":
       case "pong":
@@ -187,6 +200,12 @@ export class LaneSender {
       default:
         return frame satisfies never;
     }
+  }
+
+  #endRetired(): void {
+    if (!this.#retiring || !this.#queue.empty) return;
+    const error = new CodedError("unavailable", "The lane was closed: another way is better; send again");
+    this.#giveUp(error, { orderly: true });
   }
 
   async #watch(): Promise<void> {

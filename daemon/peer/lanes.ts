@@ -23,6 +23,8 @@ interface Link {
 export class Lanes implements AsyncDisposable {
   readonly #deps: LanesDeps;
   readonly #links = new Map<string, Link>();
+  /** Every lane that has not ended, those that were left for a better one too. */
+  readonly #lanes = new Set<LaneSender>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -42,15 +44,23 @@ export class Lanes implements AsyncDisposable {
   to(peerId: string): Promise<Way> {
     if (this.#stop.signal.aborted) return Promise.reject(this.#stop.signal.reason);
     const found = this.#links.get(peerId);
-    if (found !== undefined && (found.known === undefined || found.known === "legacy" || !found.known.gone)) {
-      return found.way;
-    }
-    const link: Link = { way: this.#open(peerId), known: undefined };
+    const usable = found?.known === undefined || found.known === "legacy" || !found.known.retiring;
+    if (found !== undefined && usable) return found.way;
+    const link: Link = { way: this.#open(peerId, found?.known), known: undefined };
     this.#links.set(peerId, link);
     const settled = link.way.then((way) => this.#keep(peerId, link, way), () => this.#forget(peerId, link))
       .finally(() => this.#running.delete(settled));
     this.#running.add(settled);
     return link.way;
+  }
+
+  /**
+   * A better connection to the peer is there: its lane ends with what it has been given, and what comes then waits for a lane
+   * on that connection, so that the order stays.
+   */
+  onMoved(peerId: string): void {
+    const way = this.#links.get(peerId)?.known;
+    if (way instanceof LaneSender) way.retire();
   }
 
   /** The peer went away: what it speaks is asked anew when it comes back. */
@@ -61,14 +71,14 @@ export class Lanes implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new CodedError("unavailable", "The node is stopping"));
-    const lanes = [...this.#links.values()].map(({ known }) => known);
-    await Promise.all(lanes.map((way) => way instanceof LaneSender ? way.close() : undefined));
+    await Promise.all([...this.#lanes].map((lane) => lane.close()));
     await Promise.all(this.#running);
   }
 
-  async #open(peerId: string): Promise<Way> {
+  async #open(peerId: string, before: Way | undefined): Promise<Way> {
     const { host, clock, logger } = this.#deps;
     const { signal } = this.#stop;
+    if (before instanceof LaneSender) await before.ended();
     try {
       const channel = await host.openChannel(peerId, LANE_PROTOCOL, { signal });
       return await LaneSender.open(channel, { clock, logger }, { signal });
@@ -81,7 +91,9 @@ export class Lanes implements AsyncDisposable {
   async #keep(peerId: string, link: Link, way: Way): Promise<void> {
     link.known = way;
     if (way === "legacy") return;
+    this.#lanes.add(way);
     await way.ended();
+    this.#lanes.delete(way);
     this.#forget(peerId, link);
   }
 

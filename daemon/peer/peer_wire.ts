@@ -85,6 +85,7 @@ export class PeerWire implements AsyncDisposable {
       });
       void this.exchangeCards(peerId);
     },
+    onPeerMoved: (peerId) => this.#transport?.onMoved(peerId),
     onPeerDisconnected: (peerId) => {
       this.#asked.delete(peerId);
       this.#logger.info("Peer disconnected", { peer: peerId });

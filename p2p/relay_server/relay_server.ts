@@ -6,6 +6,7 @@ import { CODE_P2P_CIRCUIT } from "@multiformats/multiaddr";
 import * as Digest from "multiformats/hashes/digest";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { isRelayed } from "../address_kind.ts";
 import { withDeadline } from "../deadline.ts";
 import { Circuit } from "./circuit.ts";
 import {
@@ -160,7 +161,9 @@ export class RelayServer implements Disposable {
     const to = toPeerId(target);
     if (to === undefined) return await this.#refuse(talk, HOP_STATUS.malformedMessage, "malformed");
     const toId = to.toString();
-    const there = this.#deps.libp2p.getConnections(to).find((one) => one.status === "open" && one.direct);
+    const there = this.#deps.libp2p.getConnections(to).find((one) =>
+      one.status === "open" && !isRelayed(one.remoteAddr)
+    );
     if (!this.#reservations.has(toId) || there === undefined) {
       return await this.#refuse(talk, HOP_STATUS.noReservation, "noReservation");
     }

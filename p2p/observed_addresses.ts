@@ -1,0 +1,51 @@
+import type { IdentifyResult, Libp2p } from "@libp2p/interface";
+import { CODE_P2P, type Multiaddr } from "@multiformats/multiaddr";
+import { isRelayed, kindOf } from "./address_kind.ts";
+
+/** Observers remembered; the one that spoke longest ago is forgotten first. */
+const MAX_OBSERVERS = 64;
+
+/** Whether this node's address in the eyes of others depends on who looks. */
+export type NatMapping = "unknown" | "same" | "differs";
+
+/**
+ * How others see the UDP socket of this node. A NAT that keeps one mapping for all of them ("same") can be punched; one that
+ * makes another for each ("differs", symmetric) cannot.
+ */
+export class ObservedAddresses {
+  readonly #byObserver = new Map<string, Multiaddr>();
+
+  constructor(libp2p: Pick<Libp2p, "addEventListener">) {
+    libp2p.addEventListener("peer:identify", ({ detail }) => this.#take(detail));
+  }
+
+  /** Where others see this node, the latest first, without its id. */
+  all(): Multiaddr[] {
+    const distinct = new Map([...this.#byObserver.values()].reverse().map((one) => [one.toString(), one]));
+    return [...distinct.values()];
+  }
+
+  /** What the observers say together. Those on this machine or its networks see no NAT and do not count. */
+  mapping(): NatMapping {
+    const seen = [...this.#byObserver.values()].map((address) => address.toString());
+    if (seen.length < 2) return "unknown";
+    return new Set(seen).size === 1 ? "same" : "differs";
+  }
+
+  #take({ peerId, observedAddr, connection }: IdentifyResult): void {
+    if (observedAddr === undefined || isRelayed(connection.remoteAddr)) return;
+    // Only on QUIC does the socket that dials listen too, so only there is what is seen of it worth anything to others.
+    if (connection.direction !== "outbound" || kindOf(connection.remoteAddr)?.transport !== "quic") return;
+    const kind = kindOf(observedAddr);
+    if (kind?.transport !== "quic" || kind.relayId !== undefined) return;
+    const observer = peerId.toString();
+    this.#byObserver.delete(observer);
+    this.#byObserver.set(observer, withoutPeer(observedAddr));
+    const [oldest] = this.#byObserver.keys();
+    if (this.#byObserver.size > MAX_OBSERVERS && oldest !== undefined) this.#byObserver.delete(oldest);
+  }
+}
+
+function withoutPeer(address: Multiaddr): Multiaddr {
+  return address.getComponents().at(-1)?.code === CODE_P2P ? address.decapsulateCode(CODE_P2P) : address;
+}

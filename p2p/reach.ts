@@ -1,0 +1,103 @@
+import type { Multiaddr } from "@multiformats/multiaddr";
+import { systemClock } from "../core/clock.ts";
+import { errorMessage } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { isRelayed, kindOf } from "./address_kind.ts";
+import type { Dialer } from "./dialer.ts";
+import { HolePuncher, type PunchState } from "./hole_punch.ts";
+import type { Libp2pNode } from "./libp2p_node.ts";
+import { ObservedAddresses } from "./observed_addresses.ts";
+import { PathKeeper } from "./path_keeper.ts";
+import { toPeerAddress, toPeerId } from "./peer_address.ts";
+import type { PeerTable } from "./peers.ts";
+import { RelayClient } from "./relay_client.ts";
+
+/** What being reached works with. */
+export interface ReachDeps {
+  node: Libp2pNode;
+  peers: PeerTable;
+  dialer: Dialer;
+  ping(peerId: string, signal: AbortSignal): Promise<number>;
+  /** See {@link PathKeeper}. */
+  onBetterPath(peerId: string): void;
+  inBackground(work: Promise<void>): void;
+  /** Ends everything when it fires. */
+  signal: AbortSignal;
+  logger: Logger;
+}
+
+/** What is done to be reached. */
+export interface ReachOptions {
+  /** Whether places at relays are kept. */
+  relayClient: boolean;
+  /** Whether relayed connections are turned into direct ones. */
+  holePunching: boolean;
+}
+
+/** How this node is reached from behind its NAT: places at relays, and direct ways found from there. */
+export class Reach {
+  readonly relays: RelayClient | undefined;
+  readonly observed: ObservedAddresses;
+  readonly #deps: ReachDeps;
+  readonly #puncher: HolePuncher | undefined;
+
+  constructor(deps: ReachDeps, options: ReachOptions) {
+    const { node, peers, dialer, ping, onBetterPath, inBackground, signal, logger } = deps;
+    const { libp2p } = node;
+    const clock = systemClock;
+    this.#deps = deps;
+    this.observed = new ObservedAddresses(libp2p);
+    const connectionTo = peers.connectionTo.bind(peers);
+    new PathKeeper({ libp2p, connectionTo, onBetterPath, inBackground, signal, clock, logger });
+    this.relays = !options.relayClient ? undefined : new RelayClient({
+      ...{ node, peers, ping, clock, logger },
+      lookThrough: (relayId, until) => this.#connectOverQuic(relayId, until),
+    });
+    this.#puncher = !options.holePunching ? undefined : new HolePuncher({
+      libp2p,
+      hasDirect: (peerId) => {
+        const connection = peers.connectionTo(peerId);
+        return connection !== undefined && !isRelayed(connection.remoteAddr);
+      },
+      dial: (address, until) => dialer.dialAddress(address, until),
+      ownAddresses: () => this.#meetingPoints(),
+      ...{ inBackground, signal, clock, logger },
+    });
+  }
+
+  /** Takes part in the hole punches of others. */
+  async register(): Promise<void> {
+    await this.#puncher?.register();
+  }
+
+  /** How far the direct way to a relayed peer is. */
+  punchState(peerId: string): PunchState | undefined {
+    return this.#puncher?.state(peerId);
+  }
+
+  /** Where a peer may meet this node directly: as relays see its sockets, then at its own addresses. */
+  #meetingPoints(): Multiaddr[] {
+    const own = this.#deps.node.libp2p.getMultiaddrs().filter((address) => !isRelayed(address));
+    return [...this.observed.all(), ...own];
+  }
+
+  /**
+   * Connects to a relay over QUIC beside TCP: so the relay sees the address that NATs give our socket, and they keep it.
+   * A relay that has no QUIC, or cannot be reached over it, is left at that.
+   */
+  async #connectOverQuic(relayId: string, signal: AbortSignal): Promise<void> {
+    const { node, dialer, logger } = this.#deps;
+    const id = toPeerId(relayId);
+    const isQuic = (address: Multiaddr) => !isRelayed(address) && kindOf(address)?.transport === "quic";
+    if (node.libp2p.getConnections(id).some(({ remoteAddr }) => isQuic(remoteAddr))) return;
+    const { addresses } = await node.libp2p.peerStore.get(id);
+    const address = addresses.map(({ multiaddr }) => toPeerAddress(multiaddr.toString(), relayId))
+      .find((one) => isQuic(one) && node.canDial(one) && !dialer.isDoubtful(one));
+    if (address === undefined) return;
+    try {
+      await dialer.dialAddress(address, signal);
+    } catch (error) {
+      logger.debug("A relay is not reached over QUIC", { relay: relayId, reason: errorMessage(error) });
+    }
+  }
+}
