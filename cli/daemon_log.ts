@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../core/config.ts";
 import { errorMessage } from "../core/errors.ts";
-import { createLogger, type Logger } from "../core/log.ts";
+import { createLogger, type Logger, type LogLevelControl } from "../core/log.ts";
 import { LogFile } from "../core/log_file.ts";
 
 /** Where the log of the daemon on `home` goes. */
@@ -25,25 +25,30 @@ export interface DaemonLogOptions {
 /** The log of a daemon. Disposing it closes its file. */
 export interface DaemonLog extends Disposable {
   readonly logger: Logger;
+  /** Changes what is written from now on; stderr of a quiet log stays at warnings. */
+  readonly control: LogLevelControl;
 }
 
 /** Opens the log that `config` asks for. A log file that cannot be written is told once on stderr and done without. */
 export function openDaemonLog(config: Config, { note, quiet = false }: DaemonLogOptions): DaemonLog {
   const stack = new DisposableStack();
   const loggers: Logger[] = [];
-  const { logLevel, logFormat: format, logOutput } = config;
+  const { logFormat: format, logOutput } = config;
+  const control: LogLevelControl = { level: config.logLevel };
   if (logOutput !== "file") {
-    const isSevere = logLevel === "warn" || logLevel === "error";
-    const level = quiet && logOutput === "both" && !isSevere ? "warn" : logLevel;
+    const level = () => {
+      const isSevere = control.level === "warn" || control.level === "error";
+      return quiet && logOutput === "both" && !isSevere ? "warn" : control.level;
+    };
     loggers.push(createLogger({ level, format, write: quiet ? capped(note) : note }));
   }
   if (logOutput !== "stderr") {
     const path = daemonLogPath(config.home);
     const onError = (error: unknown) => note(`Cannot write the log file ${path}: ${errorMessage(error)}`);
     const file = stack.use(new LogFile(path, { onError }));
-    loggers.push(createLogger({ level: logLevel, format, write: (line) => file.write(line) }));
+    loggers.push(createLogger({ level: () => control.level, format, write: (line) => file.write(line) }));
   }
-  return { logger: teeLogger(loggers), [Symbol.dispose]: () => stack.dispose() };
+  return { logger: teeLogger(loggers), control, [Symbol.dispose]: () => stack.dispose() };
 }
 
 function capped(note: (line: string) => void): (line: string) => void {

@@ -20,7 +20,7 @@ export async function startOwnDaemon(
   const log = stack.use(openDaemonLog(config, { note: (line) => output.note(line), quiet }));
   stack.use(logUnhandledRejections(log.logger));
   const { startDaemon } = await import("../daemon/mod.ts");
-  const daemon = stack.use(await startDaemon(config, { logger: log.logger }));
+  const daemon = stack.use(await startDaemon(config, { logger: log.logger, logLevel: log.control }));
   const { peerId, grpcAddress } = daemon;
   log.logger.info("Daemon started", { version: VERSION, peer: peerId, home: config.home, grpc: grpcAddress });
   const owned = stack.move();

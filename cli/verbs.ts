@@ -1,4 +1,5 @@
 import { Argument, Option } from "commander";
+import { LOG_LEVELS } from "../core/log.ts";
 import type { TaskStatus } from "../sdk/mod.ts";
 import { parseCount } from "./arguments.ts";
 import { addOutput, addTimeout, OWN_DAEMON, TARGET } from "./verb_parts.ts";
@@ -189,6 +190,14 @@ export const VERBS: readonly Verb[] = [
     load: () => import("./verbs/logs.ts"),
   },
   ...MCP_VERBS,
+  {
+    path: "logs level",
+    summary: "print how much the daemon logs, or change it until the daemon stops",
+    arguments: [["[level]", LOG_LEVELS.join(", ")]],
+    examples: ["logs level", "logs level debug"],
+    json: true,
+    load: () => import("./verbs/logs_level.ts"),
+  },
   {
     path: "info",
     summary: "print version, folders and identity; needs no daemon",

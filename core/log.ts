@@ -19,8 +19,8 @@ export interface Logger {
 }
 
 export interface LoggerOptions {
-  /** Least severe level that is written. Default `info`. */
-  level?: LogLevel;
+  /** Least severe level that is written, or who says so at the moment. Default `info`. */
+  level?: LogLevel | (() => LogLevel);
   /** Default `text`. */
   format?: LogFormat;
   /** Where a finished line (without line break) goes. */
@@ -29,14 +29,21 @@ export interface LoggerOptions {
   now?: () => number;
 }
 
+/** The level of a log that can be changed while it is written. */
+export interface LogLevelControl {
+  level: LogLevel;
+}
+
 /** A logger that renders each line and hands it to `options.write`. */
 export function createLogger(options: LoggerOptions): Logger {
-  const threshold = LOG_LEVELS.indexOf(options.level ?? "info");
+  const { level: threshold = "info" } = options;
+  const isWritten = (level: LogLevel) =>
+    LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(typeof threshold === "string" ? threshold : threshold());
   const now = options.now ?? Date.now;
   const render = options.format === "json" ? renderJson : renderText;
   const make = (bound: LogFields): Logger => {
     const at = (level: LogLevel) => (message: string, fields: LogFields = {}) => {
-      if (LOG_LEVELS.indexOf(level) < threshold) return;
+      if (!isWritten(level)) return;
       options.write(render(new Date(now()).toISOString(), level, message, { ...bound, ...fields }));
     };
     return {

@@ -1,5 +1,5 @@
 import type { Config } from "../core/config.ts";
-import type { Logger } from "../core/log.ts";
+import type { Logger, LogLevelControl } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
 import { startMetricsServer, watchNode } from "./metrics/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
@@ -24,19 +24,26 @@ export interface Daemon extends AsyncDisposable {
   reload(config: Config): Promise<void>;
 }
 
+/** What a daemon works with. */
+export interface DaemonDeps {
+  logger: Logger;
+  /** Changes what is logged while it runs. Default: nobody can. */
+  logLevel?: LogLevelControl;
+}
+
 /**
  * Starts everything `config` asks for; when it resolves, the gRPC service answers. A start that fails half-way undoes
  * what it did.
  * @throws CodedError `aborted` (another daemon has this home), `failed_precondition` (loose key; home that is no folder),
  * `invalid_argument`, `unavailable` (an address cannot be bound), `data_loss`, `permission_denied`.
  */
-export async function startDaemon(config: Config, deps: { logger: Logger }): Promise<Daemon> {
+export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
   const core = await openDaemonCore(config, { ...deps, stack });
   const startedAtMs = Date.now();
   await startMetrics(core, { stack, startedAtMs });
   const stop = Promise.withResolvers<void>();
-  const server = stack.use(await startGrpc(core, { startedAtMs, requestStop: stop.resolve }));
+  const server = stack.use(await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve }));
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
   const owned = stack.move();
   return {
@@ -78,7 +85,10 @@ async function startMetrics(
 
 function startGrpc(
   core: DaemonCore,
-  { startedAtMs, requestStop }: { startedAtMs: number; requestStop: () => void },
+  { startedAtMs, requestStop, logLevel }: Pick<DaemonDeps, "logLevel"> & {
+    startedAtMs: number;
+    requestStop: () => void;
+  },
 ): Promise<GrpcServer> {
   const { config, logger, wire } = core;
   const services = createNodeServices({
@@ -87,6 +97,7 @@ function startGrpc(
     home: config.home,
     startedAtMs,
     requestStop,
+    ...(logLevel && { logLevel }),
   });
   return startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {
     listen: config.grpcListen,

@@ -1,3 +1,4 @@
+import type { LogLevel } from "../core/log.ts";
 import type {
   DescMethodClientStreaming,
   DescMethodServerStreaming,
@@ -164,6 +165,12 @@ export class DaemonClient {
   /** Asks the daemon to stop; it has not stopped yet when this resolves. */
   async requestStop(): Promise<void> {
     await this.call(AdminService.method.stopNode, {});
+  }
+
+  /** Changes how much the daemon logs, or only asks; answers the level from then on. */
+  async setLogLevel(level: LogLevel | undefined): Promise<LogLevel> {
+    const answer = await this.call(AdminService.method.setLogLevel, { level: level ?? "" });
+    return answer.level as LogLevel;
   }
 
   async updateStatus(

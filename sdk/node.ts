@@ -273,6 +273,13 @@ export class Node implements AsyncDisposable {
     await this.#daemon().requestStop();
   }
 
+  /** How much the daemon logs; with a level, from now on until it stops. */
+  async logLevel(
+    level?: "debug" | "info" | "warn" | "error",
+  ): Promise<"debug" | "info" | "warn" | "error"> {
+    return await this.#daemon().setLogLevel(level);
+  }
+
   #running(): Running {
     if (this.#state.kind === "running") return this.#state.running;
     throw new AgentAnycastError(

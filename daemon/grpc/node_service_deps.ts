@@ -1,4 +1,5 @@
 import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
+import type { LogLevelControl } from "../../core/log.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { AgentNetwork } from "../agent_network.ts";
 import type { CardBook } from "../cards.ts";
@@ -27,4 +28,6 @@ export interface NodeServiceDeps {
   startedAtMs: number;
   /** Asks the daemon to stop; returns before it has. */
   requestStop: () => void;
+  /** Changes what is logged; without it nobody can. */
+  logLevel?: LogLevelControl;
 }

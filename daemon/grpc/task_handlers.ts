@@ -1,6 +1,7 @@
 import type { AgentCard, Engine, Task, TaskUpdate } from "../../a2a/mod.ts";
 import { isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
 import type { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import type { NodeService, SendTaskRequest } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import type { TaskTarget } from "../agent_network.ts";
@@ -104,7 +105,7 @@ export function taskServerHandlers({ engine, host, exchange }: NodeServiceDeps) 
 
 /** `AdminService`. */
 export function adminHandlers(
-  { engine, host, requestStop }: NodeServiceDeps,
+  { engine, host, requestStop, logLevel }: NodeServiceDeps,
 ): RpcHandlers<typeof AdminService> {
   return {
     listTasks: async ({ direction, statuses, pageSize, pageToken }) => {
@@ -129,11 +130,27 @@ export function adminHandlers(
       }
       return { lostClaimIds: engine.renewClaims(claimIds) };
     },
+    setLogLevel: ({ level }) => {
+      if (logLevel === undefined) {
+        throw new CodedError(
+          "unimplemented",
+          "The log of this daemon cannot be changed: it is its program's",
+        );
+      }
+      if (level !== "") logLevel.level = checkLogLevel(level);
+      return { level: logLevel.level };
+    },
     stopNode: () => {
       requestStop();
       return {};
     },
   };
+}
+
+function checkLogLevel(level: string): LogLevel {
+  const known = LOG_LEVELS.find((one) => one === level);
+  if (known !== undefined) return known;
+  throw new CodedError("invalid_argument", `No log level "${level}": take one of ${LOG_LEVELS.join(", ")}`);
 }
 
 /** The sender's card, unless it has to be asked for: a peer that does not answer must not hold up the tasks of others. */

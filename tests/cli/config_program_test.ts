@@ -1,6 +1,6 @@
 import { equal, match } from "node:assert/strict";
 import { tempDir } from "../support/temp_dir.ts";
-import { runProgram } from "./cli_harness.ts";
+import { ProgramRun, runProgram } from "./cli_harness.ts";
 
 Deno.test("config writes, checks and shows a configuration, and names each mistake with its line", async () => {
   await using dir = await tempDir();
@@ -26,4 +26,16 @@ Deno.test("config writes, checks and shows a configuration, and names each mista
   equal(values.log_level.origin, `${path}:1`);
   equal(values["tasks.keep"].value, "2d");
   equal(values["tasks.keep"].origin, "--tasks-keep");
+});
+
+Deno.test("logs level tells and changes how much a daemon logs", async () => {
+  await using dir = await tempDir();
+  const home = ["--home", dir.path];
+  await using program = new ProgramRun(["daemon", ...home, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]);
+  await program.stdoutLine(/^LISTEN_ADDR=/);
+  equal((await runProgram(["logs", "level", ...home])).stdout, "info\n");
+  const changed = await runProgram(["logs", "level", "debug", "--json", ...home]);
+  equal(JSON.parse(changed.stdout).level, "debug");
+  equal((await runProgram(["logs", "level", ...home])).stdout, "debug\n");
+  equal((await runProgram(["logs", "level", "loud", ...home])).code, 2);
 });

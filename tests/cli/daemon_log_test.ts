@@ -76,3 +76,18 @@ Deno.test("openDaemonLog() tells once that the file cannot be written", async ()
   equal(notes.filter((line) => line.startsWith("Cannot write the log file")).length, 1);
   equal(notes.length, 3);
 });
+
+Deno.test("openDaemonLog() writes by the level that holds at the moment, but little on a quiet stderr", async () => {
+  await using home = await tempDir();
+  const notes: string[] = [];
+  using log = openDaemonLog(configOf(home.path), { note: (line) => notes.push(line), quiet: true });
+  log.logger.debug("before");
+  log.control.level = "debug";
+  log.logger.child({ a: 1 }).debug("while");
+  log.control.level = "error";
+  log.logger.warn("after");
+  const lines = await logLines(home.path);
+  equal(lines.length, 1);
+  match(lines[0]!, /DEBUG while a=1$/);
+  equal(notes.length, 0);
+});

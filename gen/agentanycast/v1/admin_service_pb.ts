@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/admin_service.proto.
  */
 export const file_agentanycast_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlMo0CCgxBZG1pblNlcnZpY2USUgoJTGlzdFRhc2tzEiEuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1JlcXVlc3QaIi5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVzcG9uc2USWAoLUmVuZXdDbGFpbXMSIy5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVzcG9uc2USTwoIU3RvcE5vZGUSIC5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models]);
+  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJMucCCgxBZG1pblNlcnZpY2USUgoJTGlzdFRhc2tzEiEuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1JlcXVlc3QaIi5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVzcG9uc2USWAoLUmVuZXdDbGFpbXMSIy5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVzcG9uc2USTwoIU3RvcE5vZGUSIC5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVzcG9uc2USWAoLU2V0TG9nTGV2ZWwSIy5hZ2VudGFueWNhc3QudjEuU2V0TG9nTGV2ZWxSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlNldExvZ0xldmVsUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models]);
 
 /**
  * See `ListTasks`.
@@ -157,6 +157,48 @@ export const StopNodeResponseSchema: GenMessage<StopNodeResponse> = /*@__PURE__*
   messageDesc(file_agentanycast_v1_admin_service, 5);
 
 /**
+ * See `SetLogLevel`.
+ *
+ * @generated from message agentanycast.v1.SetLogLevelRequest
+ */
+export type SetLogLevelRequest = Message<"agentanycast.v1.SetLogLevelRequest"> & {
+  /**
+   * `debug`, `info`, `warn` or `error`; empty to change nothing.
+   *
+   * @generated from field: string level = 1;
+   */
+  level: string;
+};
+
+/**
+ * Describes the message agentanycast.v1.SetLogLevelRequest.
+ * Use `create(SetLogLevelRequestSchema)` to create a new message.
+ */
+export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 6);
+
+/**
+ * See `SetLogLevel`.
+ *
+ * @generated from message agentanycast.v1.SetLogLevelResponse
+ */
+export type SetLogLevelResponse = Message<"agentanycast.v1.SetLogLevelResponse"> & {
+  /**
+   * The level from now on.
+   *
+   * @generated from field: string level = 1;
+   */
+  level: string;
+};
+
+/**
+ * Describes the message agentanycast.v1.SetLogLevelResponse.
+ * Use `create(SetLogLevelResponseSchema)` to create a new message.
+ */
+export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 7);
+
+/**
  * What is asked of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
  *
  * @generated from service agentanycast.v1.AdminService
@@ -191,6 +233,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof StopNodeRequestSchema;
     output: typeof StopNodeResponseSchema;
+  },
+  /**
+   * Changes how much the daemon logs until it stops, or only tells it.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.SetLogLevel
+   */
+  setLogLevel: {
+    methodKind: "unary";
+    input: typeof SetLogLevelRequestSchema;
+    output: typeof SetLogLevelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_agentanycast_v1_admin_service, 0);
