@@ -7,6 +7,12 @@ export interface Skill {
   /** JSON Schema as text; empty when there is none. */
   readonly inputSchema: string;
   readonly outputSchema: string;
+  /** Media types that it takes, such as `text/plain`; left out for the usual ones. */
+  readonly inputModes?: readonly string[];
+  /** Media types of what it answers. */
+  readonly outputModes?: readonly string[];
+  /** What could be said to it. */
+  readonly examples?: readonly string[];
 }
 
 /** What an agent says it is. Only `peerId` (and `didKey`, which follows from it) is proven by the connection. */

@@ -4,6 +4,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const TEXTS = ["description", "version", "protocolVersion", "didWeb", "didDns"] as const;
 const LISTS = ["supportedTransports", "relayAddresses", "verifiableCredentials"] as const;
+const SKILL_LISTS = ["tags", "inputModes", "outputModes", "examples"] as const;
 const SKILL_TEXTS = ["name", "description", "inputSchema", "outputSchema"] as const;
 
 /** Members that `card` prints and that the node decides. */
@@ -24,11 +25,11 @@ export function parseCard(json: unknown): AgentCard {
 function parseSkill(json: unknown, i: number): Skill {
   const where = `skills[${i}]`;
   const fields = asObject(json, where);
-  refuseUnknown(fields, ["id", "tags", ...SKILL_TEXTS], where);
+  refuseUnknown(fields, ["id", ...SKILL_LISTS, ...SKILL_TEXTS], where);
   return {
     id: asText(fields.id, `${where}.id`),
     ...pick(fields, SKILL_TEXTS, asText),
-    ...pick(fields, ["tags"] as const, asTexts),
+    ...pick(fields, SKILL_LISTS, asTexts),
   };
 }
 

@@ -16,14 +16,23 @@ export interface CardSignature {
 /** Most signatures of a card that are looked at. */
 const MAX_SIGNATURES = 16;
 
+/** The key id (`kid`) under which this node signs cards. */
+export function cardKeyId({ didKey }: Pick<Identity, "didKey">): string {
+  return `${didKey}#${didKey.slice("did:key:".length)}`;
+}
+
 /**
  * Signs an A2A agent card (JSON, as it is served) with the key of this node. Members that are empty are not signed, and
  * `signatures` is not: the card may be given with those of others. Leave out members that are `false` where that is the
- * default: some clients drop them before they verify.
+ * default: some clients drop them before they verify. `jku` says where the key can be had.
  */
-export function signA2aCard(card: JsonObject, identity: Identity): CardSignature {
-  const kid = `${identity.didKey}#${identity.didKey.slice("did:key:".length)}`;
-  const header = Buffer.from(JSON.stringify({ alg: "EdDSA", kid, typ: "JOSE" })).toString("base64url");
+export function signA2aCard(
+  card: JsonObject,
+  identity: Identity,
+  options: { jku?: string } = {},
+): CardSignature {
+  const members = { alg: "EdDSA", kid: cardKeyId(identity), typ: "JOSE", ...options };
+  const header = Buffer.from(JSON.stringify(members)).toString("base64url");
   const signature = Buffer.from(signBytes(identity, signingInput(header, card)));
   return { protected: header, signature: signature.toString("base64url") };
 }

@@ -22,7 +22,7 @@ export {
 export { fromDidKey, fromMultibaseKey, isDidKey, toDidKey, toMultibaseKey } from "./did_key.ts";
 export { canonicalBytes, canonicalJson } from "./jcs.ts";
 export { type SignaturePurpose, signBytes, signFor, verifyBytes, verifyFor } from "./signature.ts";
-export { type CardSignature, signA2aCard, verifyA2aCard } from "./card_jws.ts";
+export { cardKeyId, type CardSignature, signA2aCard, verifyA2aCard } from "./card_jws.ts";
 export { type Did, DID_METHODS, type DidMethod, isDid, parseDid } from "./did/did.ts";
 export { didDnsName, didKeysOfTxt } from "./did/did_dns.ts";
 export {

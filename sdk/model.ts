@@ -156,6 +156,12 @@ export interface Skill {
   readonly inputSchema?: string;
   /** JSON Schema of what it answers, as JSON text. */
   readonly outputSchema?: string;
+  /** Media types that it takes, such as `text/plain`. Default: the usual ones. */
+  readonly inputModes?: readonly string[];
+  /** Media types of what it answers. Default: the usual ones. */
+  readonly outputModes?: readonly string[];
+  /** What could be said to it. */
+  readonly examples?: readonly string[];
 }
 
 /** What an agent says about itself. The node fills in what lies below `skills`. */

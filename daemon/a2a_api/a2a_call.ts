@@ -3,7 +3,7 @@ import type { CallerId } from "../routed_transport.ts";
 
 /** Which agent a call is for: this node's own, another one by its peer id, or whoever offers a skill. */
 export type A2aTarget =
-  | { readonly kind: "self" }
+  | { readonly kind: "self"; readonly skillId?: string }
   | { readonly kind: "peer"; readonly peerId: string }
   | { readonly kind: "skill"; readonly skillId: string };
 
@@ -20,6 +20,8 @@ export interface A2aCall {
   /** Whether the caller has proven who it is. */
   readonly isAuthenticated: boolean;
   readonly target: A2aTarget;
+  /** Where the caller reaches this node, such as `https://agents.example`. */
+  readonly origin: string;
   readonly binding: A2aBinding;
   readonly version: A2aVersion;
   /** URIs of the extensions that the caller wants to make use of. */

@@ -1,4 +1,9 @@
-import { type DescMessage, fromJson, type JsonValue as WireJson, type MessageShape } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  fromJson,
+  type JsonValue as WireJson,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import { errorMessage } from "../../core/errors.ts";
 import { isJsonObject, type JsonValue } from "../../core/json.ts";
 import { ListTasksRequestSchema, TaskState } from "../../gen/lf/a2a/v1/a2a_pb.ts";

@@ -77,7 +77,9 @@ export class TaskStarter {
     { message, call }: Arrival,
   ): Promise<Task | undefined> {
     const { target, caller, trace, signal } = call;
-    const skill = target.kind === "skill" ? { targetSkillId: target.skillId } : {};
+    const skill = target.kind !== "peer" && target.skillId !== undefined
+      ? { targetSkillId: target.skillId }
+      : {};
     try {
       return await this.#network.send({
         ...{ message, taskId, contextId, metadata, trace, ...skill },

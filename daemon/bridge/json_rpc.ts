@@ -24,7 +24,11 @@ export interface RpcRequest {
 }
 
 type Answer = JsonValue | AsyncGenerator<A2aEvent>;
-type Method = (deps: BridgeDeps, params: JsonObject, call: A2aCall) => Promise<Answer> | AsyncGenerator<A2aEvent>;
+type Method = (
+  deps: BridgeDeps,
+  params: JsonObject,
+  call: A2aCall,
+) => Promise<Answer> | AsyncGenerator<A2aEvent>;
 
 /** The methods of A2A 1.0. */
 const METHODS_1_0: Readonly<Record<string, Method>> = {
@@ -32,7 +36,8 @@ const METHODS_1_0: Readonly<Record<string, Method>> = {
     operations.sendMessage(readRequest(pb.SendMessageRequestSchema, params), call),
   SendStreamingMessage: ({ operations }, params, call) =>
     operations.sendStreamingMessage(readRequest(pb.SendMessageRequestSchema, params), call),
-  GetTask: ({ operations }, params, call) => operations.getTask(readRequest(pb.GetTaskRequestSchema, params), call),
+  GetTask: ({ operations }, params, call) =>
+    operations.getTask(readRequest(pb.GetTaskRequestSchema, params), call),
   ListTasks: ({ operations }, params, call) =>
     operations.listTasks(readRequest(pb.ListTasksRequestSchema, params), call),
   CancelTask: ({ operations }, params, call) =>

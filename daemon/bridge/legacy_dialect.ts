@@ -21,7 +21,10 @@ export async function sendLegacyTask(
   const messageId = typeof id === "string" && id !== "" ? id : crypto.randomUUID();
   const request = fromSendParamsV03({ message: { ...message, messageId, role: "user" }, metadata });
   const target = await targetOf(deps, skillId, call);
-  const { task } = await deps.operations.sendMessage(readRequest(SendMessageRequestSchema, request), { ...call, target });
+  const { task } = await deps.operations.sendMessage(readRequest(SendMessageRequestSchema, request), {
+    ...call,
+    target,
+  });
   return toLegacyTask(task as JsonObject);
 }
 

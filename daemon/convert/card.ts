@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { AgentCard } from "../../a2a/mod.ts";
+import type { AgentCard, Skill } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/agent_card_pb.ts";
 import type { Identity } from "../../identity/mod.ts";
@@ -18,7 +18,13 @@ export function toCard(card: AgentCard): pb.AgentCard {
     description: card.description,
     version: card.version,
     protocolVersion: card.protocolVersion,
-    skills: card.skills.map((skill) => ({ ...skill, tags: [...skill.tags] })),
+    skills: card.skills.map(({ tags, inputModes = [], outputModes = [], examples = [], ...skill }) => ({
+      ...skill,
+      tags: [...tags],
+      inputModes: [...inputModes],
+      outputModes: [...outputModes],
+      examples: [...examples],
+    })),
     p2pExtension: {
       peerId: card.peerId,
       supportedTransports: [...card.supportedTransports],
@@ -40,9 +46,7 @@ export function fromCard(card: pb.AgentCard): AgentCard {
     description: card.description,
     version: card.version,
     protocolVersion: card.protocolVersion,
-    skills: card.skills.map(({ id, name, description, tags, inputSchema, outputSchema }) => (
-      { id, name, description, tags, inputSchema, outputSchema }
-    )),
+    skills: card.skills.map(fromSkill),
     peerId: p2p?.peerId ?? "",
     supportedTransports: p2p?.supportedTransports ?? [],
     relayAddresses: p2p?.relayAddresses ?? [],
@@ -51,6 +55,16 @@ export function fromCard(card: pb.AgentCard): AgentCard {
     didDns: p2p?.didDns ?? "",
     verifiableCredentials: p2p?.verifiableCredentials ?? [],
     signedAtMs: 0,
+  };
+}
+
+function fromSkill(skill: pb.Skill): Skill {
+  const { id, name, description, tags, inputSchema, outputSchema, inputModes, outputModes, examples } = skill;
+  return {
+    ...{ id, name, description, tags, inputSchema, outputSchema },
+    ...(inputModes.length > 0 && { inputModes }),
+    ...(outputModes.length > 0 && { outputModes }),
+    ...(examples.length > 0 && { examples }),
   };
 }
 

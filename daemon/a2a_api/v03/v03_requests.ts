@@ -22,7 +22,8 @@ export function fromSendParamsV03(params: JsonObject): JsonObject {
 }
 
 function fromMessageV03(message: JsonObject): JsonObject {
-  const { role, parts, content, messageId, contextId, taskId, metadata, extensions, referenceTaskIds } = message;
+  const { role, parts, content, messageId, contextId, taskId, metadata, extensions, referenceTaskIds } =
+    message;
   return present({
     role: ROLES[String(role)] ?? role,
     // The REST binding calls them content.
@@ -55,7 +56,9 @@ function fromFileV03(file: JsonObject): JsonObject {
 
 function fromDataV03({ kind, data }: JsonObject, metadata: JsonValue | undefined): JsonObject {
   // The REST binding has the data of a data part one level down.
-  const value = kind === undefined && isJsonObject(data) && Object.keys(data).join() === "data" ? data.data : data;
+  const value = kind === undefined && isJsonObject(data) && Object.keys(data).join() === "data"
+    ? data.data
+    : data;
   if (!isJsonObject(metadata) || metadata.data_part_compat !== true || !isJsonObject(value)) {
     return present({ data: value, metadata });
   }
@@ -64,7 +67,8 @@ function fromDataV03({ kind, data }: JsonObject, metadata: JsonValue | undefined
 }
 
 function fromConfigurationV03(configuration: JsonObject): JsonObject {
-  const { acceptedOutputModes, historyLength, blocking, pushNotificationConfig, pushNotification } = configuration;
+  const { acceptedOutputModes, historyLength, blocking, pushNotificationConfig, pushNotification } =
+    configuration;
   const webhook = pushNotificationConfig ?? pushNotification;
   return present({
     acceptedOutputModes,
@@ -94,7 +98,8 @@ export function fromPushConfigIdV03({ id, pushNotificationConfigId }: JsonObject
 
 /** Parameters of `tasks/list` of 0.3 as those of 1.0. */
 export function fromListParamsV03(params: JsonObject): JsonObject {
-  const { contextId, status, pageSize, pageToken, historyLength, includeArtifacts, lastUpdatedAfter } = params;
+  const { contextId, status, pageSize, pageToken, historyLength, includeArtifacts, lastUpdatedAfter } =
+    params;
   const isName = typeof status === "string" && status !== "";
   return present({
     ...{ contextId, pageSize, pageToken, historyLength, includeArtifacts },

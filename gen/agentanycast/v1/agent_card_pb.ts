@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/agent_card.proto.
  */
 export const file_agentanycast_v1_agent_card: GenFile = /*@__PURE__*/
-  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvYWdlbnRfY2FyZC5wcm90bxIPYWdlbnRhbnljYXN0LnYxIsoBCglBZ2VudENhcmQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhgKEHByb3RvY29sX3ZlcnNpb24YBCABKAkSJgoGc2tpbGxzGAUgAygLMhYuYWdlbnRhbnljYXN0LnYxLlNraWxsEjQKDXAycF9leHRlbnNpb24YCiABKAsyHS5hZ2VudGFueWNhc3QudjEuUDJQRXh0ZW5zaW9uEhEKCXNpZ25hdHVyZRhkIAEoDCJxCgVTa2lsbBIKCgJpZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIUCgxpbnB1dF9zY2hlbWEYAyABKAkSFQoNb3V0cHV0X3NjaGVtYRgEIAEoCRIMCgRuYW1lGGQgASgJEgwKBHRhZ3MYZSADKAki2AEKDFAyUEV4dGVuc2lvbhIPCgdwZWVyX2lkGAEgASgJEhwKFHN1cHBvcnRlZF90cmFuc3BvcnRzGAIgAygJEhcKD3JlbGF5X2FkZHJlc3NlcxgDIAMoCRIPCgdkaWRfa2V5GAQgASgJEg8KB2RpZF93ZWIYBSABKAkSDwoHZGlkX2RucxgGIAEoCRIeChZ2ZXJpZmlhYmxlX2NyZWRlbnRpYWxzGAcgAygJEi0KCXNpZ25lZF9hdBhkIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBhZ2VudGFueWNhc3QvdjEvYWdlbnRfY2FyZC5wcm90bxIPYWdlbnRhbnljYXN0LnYxIsoBCglBZ2VudENhcmQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhgKEHByb3RvY29sX3ZlcnNpb24YBCABKAkSJgoGc2tpbGxzGAUgAygLMhYuYWdlbnRhbnljYXN0LnYxLlNraWxsEjQKDXAycF9leHRlbnNpb24YCiABKAsyHS5hZ2VudGFueWNhc3QudjEuUDJQRXh0ZW5zaW9uEhEKCXNpZ25hdHVyZRhkIAEoDCKuAQoFU2tpbGwSCgoCaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSFAoMaW5wdXRfc2NoZW1hGAMgASgJEhUKDW91dHB1dF9zY2hlbWEYBCABKAkSDAoEbmFtZRhkIAEoCRIMCgR0YWdzGGUgAygJEhMKC2lucHV0X21vZGVzGGYgAygJEhQKDG91dHB1dF9tb2RlcxhnIAMoCRIQCghleGFtcGxlcxhoIAMoCSLYAQoMUDJQRXh0ZW5zaW9uEg8KB3BlZXJfaWQYASABKAkSHAoUc3VwcG9ydGVkX3RyYW5zcG9ydHMYAiADKAkSFwoPcmVsYXlfYWRkcmVzc2VzGAMgAygJEg8KB2RpZF9rZXkYBCABKAkSDwoHZGlkX3dlYhgFIAEoCRIPCgdkaWRfZG5zGAYgASgJEh4KFnZlcmlmaWFibGVfY3JlZGVudGlhbHMYByADKAkSLQoJc2lnbmVkX2F0GGQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * What an agent says it is and can do. Everything on it is the agent's own claim, except
@@ -126,6 +126,27 @@ export type Skill = Message<"agentanycast.v1.Skill"> & {
    * @generated from field: repeated string tags = 101;
    */
   tags: string[];
+
+  /**
+   * Media types that it takes; empty for the usual ones.
+   *
+   * @generated from field: repeated string input_modes = 102;
+   */
+  inputModes: string[];
+
+  /**
+   * Media types of what it answers; empty for the usual ones.
+   *
+   * @generated from field: repeated string output_modes = 103;
+   */
+  outputModes: string[];
+
+  /**
+   * What could be said to it.
+   *
+   * @generated from field: repeated string examples = 104;
+   */
+  examples: string[];
 };
 
 /**
