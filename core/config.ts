@@ -1,4 +1,5 @@
 import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } from "./resolve_settings.ts";
+import { BRIDGE_SETTINGS } from "./settings/bridge.ts";
 import { IDENTITY_SETTINGS } from "./settings/identity.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
@@ -22,6 +23,7 @@ export const DAEMON_SETTINGS = {
   telemetry: TELEMETRY_SETTINGS,
   outbound: OUTBOUND_SETTINGS,
   mcp: MCP_SETTINGS,
+  bridge: BRIDGE_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

@@ -3,13 +3,14 @@ import type { Logger, LogLevelControl } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
 import { startMetricsServer, watchNode } from "./metrics/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
+import { type BridgeAddresses, startBridge } from "./start_bridge.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
 import { type GrpcServer, startGrpcServer } from "../rpc/server.ts";
 
 /** A running daemon. Disposing it stops it in order: service, engine, network, store. */
-export interface Daemon extends AsyncDisposable {
+export interface Daemon extends AsyncDisposable, BridgeAddresses {
   readonly peerId: string;
   readonly didKey: string;
   /** Where the gRPC service answers: `unix:///path` or `tcp://host:port`. */
@@ -45,11 +46,13 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
   const stop = Promise.withResolvers<void>();
   const server = stack.use(await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve }));
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
+  const bridge = await startBridge(core, stack);
   const owned = stack.move();
   return {
     peerId: core.identity.peerId,
     didKey: core.identity.didKey,
     grpcAddress: server.address,
+    ...bridge,
     ...(mcp !== undefined && { mcpUrl: mcp.url }),
     addresses: () => core.host.addresses(),
     stopRequested: stop.promise,

@@ -8,6 +8,7 @@
 export { parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
 export type { TlsFiles } from "./pinned_request.ts";
+export { createProxyTrust, type ProxyTrust, type Route } from "./proxy_trust.ts";
 export { createSafeFetch, type SafeFetch, type SafeFetchInit, type SafeFetchOptions } from "./safe_fetch.ts";
 export {
   type ClientCertificate,

@@ -1,9 +1,13 @@
+import { Buffer } from "node:buffer";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
 import { abortable } from "../core/abortable.ts";
 import { CodedError, toCodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { GRPC_STATUS } from "../core/rpc.ts";
+import { ErrorInfoSchema, StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { RpcContext, RpcMethod, RpcService } from "./rpc_service.ts";
 
 /** Limit of the text headers of one call, as HTTP servers commonly have it. */
@@ -88,9 +92,11 @@ export class OpenCalls {
     error: unknown,
     { method, signal }: { method: RpcMethod; signal: AbortSignal },
   ): grpc.ServerErrorResponse {
-    const { code, details } = toCallStatus(signal.aborted ? signal.reason : error);
+    const thrown = signal.aborted ? signal.reason : error;
+    const { code, details } = toCallStatus(thrown);
     if (code === GRPC_STATUS.internal) this.#logUnknown(error, method);
-    return Object.assign(new Error(details), { code, details });
+    const metadata = toErrorInfo(thrown, { code, details });
+    return Object.assign(new Error(details), { code, details, ...(metadata && { metadata }) });
   }
 
   #logUnknown(error: unknown, method: RpcMethod): void {
@@ -103,6 +109,21 @@ export function toCallStatus(error: unknown): { code: number; details: string } 
   const { code, message } = toCodedError(error);
   // A header cannot carry half a character pair, and encoding one would throw inside the library.
   return { code: GRPC_STATUS[code], details: message.slice(0, MAX_MESSAGE_CHARS).toWellFormed() };
+}
+
+/** The cause of an error whose details name `reason` and `domain`, as `google.rpc.ErrorInfo` in its trailers. */
+function toErrorInfo(
+  thrown: unknown,
+  { code, details: message }: { code: number; details: string },
+): grpc.Metadata | undefined {
+  if (!(thrown instanceof CodedError)) return undefined;
+  const { reason, domain } = thrown.details;
+  if (reason === undefined || domain === undefined) return undefined;
+  const info = create(ErrorInfoSchema, { reason, domain });
+  const status = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] });
+  const metadata = new grpc.Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
+  return metadata;
 }
 
 /** Registers the call until disposed; its signal fires when the caller is gone. */

@@ -37,10 +37,8 @@ export function a2aError(reason: A2aReason, message: string, options: { cause?: 
 }
 
 /** What A2A calls the error; undefined for one that it does not define. */
-export function reasonOf({ code, details }: CodedError): A2aReason | undefined {
-  const { reason } = details;
-  if (details.domain === A2A_DOMAIN && reason !== undefined && reason in DEFINED) return reason as A2aReason;
-  return code === "not_found" ? "TASK_NOT_FOUND" : undefined;
+export function reasonOf({ details: { reason, domain } }: CodedError): A2aReason | undefined {
+  return domain === A2A_DOMAIN && reason !== undefined && reason in DEFINED ? reason as A2aReason : undefined;
 }
 
 /** The number of the error in JSON-RPC. */

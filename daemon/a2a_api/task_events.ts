@@ -15,10 +15,12 @@ export interface A2aEvent {
 export function toEvents(task: Pick<Task, "taskId" | "contextId">, update: TaskUpdate): A2aEvent[] {
   const { taskId, contextId } = task;
   const { generation: id, artifacts } = update;
-  const results = artifacts.map((artifact): A2aEvent => ({
+  const results = artifacts.map((artifact, i): A2aEvent => ({
     id,
     isFinal: false,
-    response: { artifactUpdate: { taskId, contextId, artifact: toArtifactJson(artifact), lastChunk: true } },
+    response: {
+      artifactUpdate: { taskId, contextId, artifact: toArtifactJson(artifact, i), lastChunk: true },
+    },
   }));
   const status = toStatusJson({ ...task, errorMessage: update.errorMessage }, update);
   return [...results, { id, isFinal: false, response: { statusUpdate: { taskId, contextId, status } } }];

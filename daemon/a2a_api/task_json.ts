@@ -43,7 +43,7 @@ export function toTaskJson(task: Task, options: TaskJsonOptions = {}): JsonObjec
     id: task.taskId,
     contextId: task.contextId,
     status: toStatusJson(task, { status: task.status, atMs: task.updatedAtMs, message: said }),
-    ...(artifacts && { artifacts: task.artifacts.map(toArtifactJson) }),
+    ...(artifacts && { artifacts: task.artifacts.map((one, i) => toArtifactJson(one, i)) }),
     ...(history.length > 0 && { history: history.map((message) => toMessageJson(message, task)) }),
     ...(metadata.length > 0 && { metadata: Object.fromEntries(metadata) }),
   };
@@ -88,11 +88,11 @@ export function toMessageJson(message: Message, task: Pick<Task, "taskId" | "con
   };
 }
 
-/** An artifact as JSON of A2A 1.0. */
-export function toArtifactJson(artifact: Artifact): JsonObject {
+/** An artifact as JSON of A2A 1.0. @param index its place in the task, which names one that has no id. */
+export function toArtifactJson(artifact: Artifact, index: number): JsonObject {
   const { artifactId, name, description = "", parts } = artifact;
   return {
-    artifactId,
+    artifactId: artifactId || `artifact-${index + 1}`,
     ...(name !== "" && { name }),
     ...(description !== "" && { description }),
     parts: parts.map(toPartJson),

@@ -5,13 +5,13 @@ import type { RequestInfo } from "../../http/mod.ts";
 import { isPeerId } from "../../identity/mod.ts";
 import type { A2aBinding, A2aCall, A2aTarget, A2aVersion } from "../a2a_api/a2a_call.ts";
 import { httpStatusOf } from "../a2a_api/a2a_error.ts";
-import type { Authenticator } from "./authenticate.ts";
+import type { Authenticator } from "../a2a_api/authenticate.ts";
 import type { BridgeDeps } from "./bridge_deps.ts";
 import { addDiscovery, type DiscoveryDocuments } from "./discovery.ts";
 import { answerRpc, errorObject, readRpc, rpcError, type RpcRequest, versionOfMethod } from "./json_rpc.ts";
-import type { ProxyTrust } from "./proxy_trust.ts";
+import type { ProxyTrust } from "../../http/mod.ts";
 import { answerRest, restError, type RestOperation } from "./rest.ts";
-import { readVersion } from "./version.ts";
+import { readVersion } from "../a2a_api/read_version.ts";
 
 export interface BridgeAppDeps extends BridgeDeps {
   authenticator: Authenticator;
@@ -30,8 +30,8 @@ type BridgeContext = Context<BridgeEnv>;
 
 /** Paths of the REST binding below an agent. */
 const REST_ROUTES: readonly (readonly ["GET" | "POST" | "DELETE", string, RestOperation])[] = [
-  ["POST", "/message\\:send", "send"],
-  ["POST", "/message\\:stream", "stream"],
+  ["POST", "/message:send", "send"],
+  ["POST", "/message:stream", "stream"],
   ["GET", "/tasks", "list"],
   ["GET", "/tasks/:id/pushNotificationConfigs", "list_webhooks"],
   ["POST", "/tasks/:id/pushNotificationConfigs", "create_webhook"],
@@ -65,6 +65,10 @@ export function createBridgeApp(deps: BridgeAppDeps, options: BridgeAppOptions):
   }
   addRest(app, "/:tenant", deps);
   app.post("*", (c) => answerRpcRequest(c, deps));
+  app.get("*", async (c) => {
+    const document = await deps.documents.publicDocument(new URL(c.req.url).pathname);
+    return document === undefined ? c.notFound() : c.json(document);
+  });
   app.notFound((c) =>
     c.json({ error: { code: 404, status: "NOT_FOUND", message: "Not found", details: [] } }, 404)
   );
@@ -197,7 +201,7 @@ export function targetOf(c: BridgeContext): A2aTarget {
     if (!isPeerId(peerId)) {
       throw new CodedError(
         "invalid_argument",
-        `${peerId.slice(0, 80)} is no peer id: it begins with 12D3KooW`,
+        `${String(peerId).slice(0, 80)} is no peer id: it begins with 12D3KooW`,
       );
     }
     return { kind: "peer", peerId };

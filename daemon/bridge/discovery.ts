@@ -2,17 +2,17 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Context, Hono } from "hono";
 import type { JsonObject } from "../../core/json.ts";
-import { cardKeyId, type Identity } from "../../identity/mod.ts";
+import { cardKeyId, createDidDocument, type Identity } from "../../identity/mod.ts";
 import type { A2aVersion } from "../a2a_api/a2a_call.ts";
 import { type BridgeAppDeps, type BridgeEnv, targetOf } from "./bridge_app.ts";
 import { restError } from "./rest.ts";
-import { readVersion } from "./version.ts";
+import { readVersion } from "../a2a_api/read_version.ts";
 
 /** Documents besides agent cards; each answers undefined where there is none. */
 export interface DiscoveryDocuments {
   identity: Identity;
-  /** The DID document of this node, for `did.json`. */
-  didDocument: (origin: string) => JsonObject | undefined;
+  /** What everybody may read of this node, by the path of its URL. */
+  publicDocument: (pathname: string) => Promise<JsonObject | undefined>;
 }
 
 /** How long clients may go by a document without asking again, in seconds. */
@@ -54,10 +54,15 @@ export function addDiscovery(app: Hono<BridgeEnv>, deps: BridgeAppDeps): void {
     "/.well-known/jwks.json",
     (c) => cacheable(c, { json: JSON.stringify(jwksOf(documents.identity)) }),
   );
-  app.get("/.well-known/did.json", (c) => {
-    const document = documents.didDocument(originOf(c));
-    return document === undefined ? c.notFound() : cacheable(c, { json: JSON.stringify(document) });
-  });
+  app.get(
+    "/.well-known/did.json",
+    answering(async (c) => {
+      const { pathname } = new URL(c.req.url);
+      const document = await documents.publicDocument(pathname) ??
+        ownDidDocument(documents.identity, originOf(c));
+      return cacheable(c, { json: JSON.stringify(document) });
+    }),
+  );
   app.get(
     "/.well-known/ai-catalog.json",
     answering(async (c) => {
@@ -92,6 +97,15 @@ function cacheable(
 function jwksOf(identity: Identity): JsonObject {
   const x = Buffer.from(identity.publicKey).toString("base64url");
   return { keys: [{ kty: "OKP", crv: "Ed25519", alg: "EdDSA", use: "sig", kid: cardKeyId(identity), x }] };
+}
+
+/** The document of the did:web that follows from where this node is reached, when the configuration names no other. */
+function ownDidDocument({ publicKey, didKey }: Identity, origin: string): JsonObject {
+  return createDidDocument(`did:web:${encodeURIComponent(new URL(origin).host)}`, {
+    publicKeys: [publicKey],
+    alsoKnownAs: [didKey],
+    services: [{ name: "a2a", type: "A2A", serviceEndpoint: `${origin}/.well-known/agent-card.json` }],
+  });
 }
 
 /** What is offered here, for catalogs of AI. */

@@ -1,9 +1,8 @@
-import { CodedError, toCodedError } from "../../core/errors.ts";
+import { type CodedError, toCodedError } from "../../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
-import * as pb from "../../gen/lf/a2a/v1/a2a_pb.ts";
 import type { A2aCall, A2aVersion } from "../a2a_api/a2a_call.ts";
 import { errorInfoOf, jsonRpcCodeOf } from "../a2a_api/a2a_error.ts";
-import { readRequest } from "../a2a_api/read_request.ts";
+import { read } from "../a2a_api/read_request.ts";
 import type { A2aEvent } from "../a2a_api/task_events.ts";
 import { toEventV03, toPushConfigV03, toTaskV03 } from "../a2a_api/v03/v03_json.ts";
 import {
@@ -32,27 +31,23 @@ type Method = (
 
 /** The methods of A2A 1.0. */
 const METHODS_1_0: Readonly<Record<string, Method>> = {
-  SendMessage: ({ operations }, params, call) =>
-    operations.sendMessage(readRequest(pb.SendMessageRequestSchema, params), call),
+  SendMessage: ({ operations }, params, call) => operations.sendMessage(read.sendMessage(params), call),
   SendStreamingMessage: ({ operations }, params, call) =>
-    operations.sendStreamingMessage(readRequest(pb.SendMessageRequestSchema, params), call),
-  GetTask: ({ operations }, params, call) =>
-    operations.getTask(readRequest(pb.GetTaskRequestSchema, params), call),
-  ListTasks: ({ operations }, params, call) =>
-    operations.listTasks(readRequest(pb.ListTasksRequestSchema, params), call),
-  CancelTask: ({ operations }, params, call) =>
-    operations.cancelTask(readRequest(pb.CancelTaskRequestSchema, params), call),
+    operations.sendStreamingMessage(read.sendMessage(params), call),
+  GetTask: ({ operations }, params, call) => operations.getTask(read.getTask(params), call),
+  ListTasks: ({ operations }, params, call) => operations.listTasks(read.listTasks(params), call),
+  CancelTask: ({ operations }, params, call) => operations.cancelTask(read.cancelTask(params), call),
   SubscribeToTask: ({ operations }, params, call) =>
-    operations.subscribeToTask(readRequest(pb.SubscribeToTaskRequestSchema, params), call),
+    operations.subscribeToTask(read.subscribeToTask(params), call),
   CreateTaskPushNotificationConfig: ({ operations }, params, call) =>
-    operations.createPushConfig(readRequest(pb.TaskPushNotificationConfigSchema, params), call),
+    operations.createPushConfig(read.createPushConfig(params), call),
   GetTaskPushNotificationConfig: ({ operations }, params, call) =>
-    operations.getPushConfig(readRequest(pb.GetTaskPushNotificationConfigRequestSchema, params), call),
+    operations.getPushConfig(read.getPushConfig(params), call),
   ListTaskPushNotificationConfigs: ({ operations }, params, call) =>
-    operations.listPushConfigs(readRequest(pb.ListTaskPushNotificationConfigsRequestSchema, params), call),
+    operations.listPushConfigs(read.listPushConfigs(params), call),
   DeleteTaskPushNotificationConfig: async ({ operations }, params, call) => {
     await operations.deletePushConfig(
-      readRequest(pb.DeleteTaskPushNotificationConfigRequestSchema, params),
+      read.deletePushConfig(params),
       call,
     );
     return {};

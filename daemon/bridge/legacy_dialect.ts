@@ -1,8 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
-import { SendMessageRequestSchema } from "../../gen/lf/a2a/v1/a2a_pb.ts";
 import type { A2aCall } from "../a2a_api/a2a_call.ts";
 import { invalid } from "../a2a_api/message_in.ts";
-import { readRequest } from "../a2a_api/read_request.ts";
+import { read } from "../a2a_api/read_request.ts";
 import { toStateV03 } from "../a2a_api/v03/v03_json.ts";
 import { fromSendParamsV03 } from "../a2a_api/v03/v03_requests.ts";
 import type { BridgeDeps } from "./bridge_deps.ts";
@@ -21,7 +20,7 @@ export async function sendLegacyTask(
   const messageId = typeof id === "string" && id !== "" ? id : crypto.randomUUID();
   const request = fromSendParamsV03({ message: { ...message, messageId, role: "user" }, metadata });
   const target = await targetOf(deps, skillId, call);
-  const { task } = await deps.operations.sendMessage(readRequest(SendMessageRequestSchema, request), {
+  const { task } = await deps.operations.sendMessage(read.sendMessage(request), {
     ...call,
     target,
   });

@@ -1,13 +1,12 @@
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 import { isJsonObject } from "../../core/json.ts";
-import * as pb from "../../gen/lf/a2a/v1/a2a_pb.ts";
 import type { A2aCall } from "../a2a_api/a2a_call.ts";
 import { errorInfoOf, httpStatusOf, jsonRpcCodeOf } from "../a2a_api/a2a_error.ts";
 import { invalid } from "../a2a_api/message_in.ts";
-import { readRequest } from "../a2a_api/read_request.ts";
+import { read } from "../a2a_api/read_request.ts";
 import type { A2aEvent } from "../a2a_api/task_events.ts";
-import { fromSendParamsV03, fromSetPushConfigV03 } from "../a2a_api/v03/v03_requests.ts";
+import { fromRestSendV03, fromSetPushConfigV03 } from "../a2a_api/v03/v03_requests.ts";
 import { toRestPushConfigV03, toRestV03 } from "../a2a_api/v03/v03_rest_json.ts";
 import type { BridgeDeps } from "./bridge_deps.ts";
 import { toSse } from "./sse.ts";
@@ -65,12 +64,12 @@ function streamOf(
   switch (request.operation) {
     case "stream":
       return operations.sendStreamingMessage(
-        readRequest(pb.SendMessageRequestSchema, sendParams(request, call)),
+        read.sendMessage(sendParams(request, call)),
         call,
       );
     case "subscribe":
       return operations.subscribeToTask(
-        readRequest(pb.SubscribeToTaskRequestSchema, { id: request.taskId }),
+        read.subscribeToTask({ id: request.taskId }),
         call,
       );
     default:
@@ -87,34 +86,34 @@ async function resultOf(
   switch (operation) {
     case "send":
       return await operations.sendMessage(
-        readRequest(pb.SendMessageRequestSchema, sendParams(request, call)),
+        read.sendMessage(sendParams(request, call)),
         call,
       );
     case "get":
       return await operations.getTask(
-        readRequest(pb.GetTaskRequestSchema, { id: taskId, ...numbersOf(query, ["historyLength"]) }),
+        read.getTask({ id: taskId, ...numbersOf(query, ["historyLength"]) }),
         call,
       );
     case "list":
-      return await operations.listTasks(readRequest(pb.ListTasksRequestSchema, listParams(query)), call);
+      return await operations.listTasks(read.listTasks(listParams(query)), call);
     case "cancel": {
       const { metadata } = readBody(request);
       const params = { id: taskId, ...(metadata !== undefined && { metadata }) };
-      return await operations.cancelTask(readRequest(pb.CancelTaskRequestSchema, params), call);
+      return await operations.cancelTask(read.cancelTask(params), call);
     }
     case "create_webhook": {
       const body = readBody(request);
       const params = call.version === "0.3" ? fromRestPushConfigV03(body) : body;
       const config = { ...params, taskId };
       return await operations.createPushConfig(
-        readRequest(pb.TaskPushNotificationConfigSchema, config),
+        read.createPushConfig(config),
         call,
       );
     }
     case "get_webhook": {
       const params = { taskId, id: configId };
       return await operations.getPushConfig(
-        readRequest(pb.GetTaskPushNotificationConfigRequestSchema, params),
+        read.getPushConfig(params),
         call,
       );
     }
@@ -122,13 +121,13 @@ async function resultOf(
       const pageToken = query.get("pageToken") ?? "";
       const params = { taskId, pageToken, ...numbersOf(query, ["pageSize"]) };
       return await operations.listPushConfigs(
-        readRequest(pb.ListTaskPushNotificationConfigsRequestSchema, params),
+        read.listPushConfigs(params),
         call,
       );
     }
     case "delete_webhook":
       await operations.deletePushConfig(
-        readRequest(pb.DeleteTaskPushNotificationConfigRequestSchema, { taskId, id: configId }),
+        read.deletePushConfig({ taskId, id: configId }),
         call,
       );
       return undefined;
@@ -141,7 +140,7 @@ async function resultOf(
 
 function sendParams(request: RestRequest, { version }: A2aCall): JsonObject {
   const body = readBody(request);
-  return version === "0.3" ? fromSendParamsV03(body) : body;
+  return version === "0.3" ? fromRestSendV03(body) : body;
 }
 
 /** A named resource: the id is at the end of the name. */

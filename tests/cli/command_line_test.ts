@@ -115,7 +115,6 @@ Deno.test("runCli() prints the version under the name it was called by", async (
 });
 
 const UNAVAILABLE = [
-  ["--bridge-listen=:8080"],
   ["-anp-listen=:8090"],
   ["--otlp-endpoint=localhost:4317"],
   ["--nats-broker=nats://localhost"],

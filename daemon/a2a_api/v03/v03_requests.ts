@@ -11,6 +11,16 @@ function mapList(value: JsonValue | undefined, map: (item: JsonValue) => JsonVal
 
 const ROLES: Readonly<Record<string, string>> = { user: "ROLE_USER", agent: "ROLE_AGENT" };
 
+/** A body of `message:send` of the REST binding: what JSON of Protocol Buffers leaves out is false. */
+export function fromRestSendV03(body: JsonObject): JsonObject {
+  const { configuration } = body;
+  if (!isJsonObject(configuration)) return fromSendParamsV03(body);
+  return fromSendParamsV03({
+    ...body,
+    configuration: { ...configuration, blocking: configuration.blocking === true },
+  });
+}
+
 /** Parameters of `message/send` and `message/stream` of 0.3 as those of 1.0. What is malformed stays so, and is refused later. */
 export function fromSendParamsV03(params: JsonObject): JsonObject {
   const { message, configuration, metadata } = params;

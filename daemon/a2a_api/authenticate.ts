@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BridgeCaller } from "../../core/settings/bridge_callers.ts";
 import type { ClientCertificate } from "../../http/mod.ts";
-import type { DeclaredScheme } from "../a2a_api/agent_cards.ts";
+import type { DeclaredScheme } from "./agent_cards.ts";
 
 /** What a caller has shown. */
 export interface Credentials {

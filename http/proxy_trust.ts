@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
-import type { ClientCertificate, RequestInfo } from "../../http/mod.ts";
+import type { ClientCertificate, RequestInfo } from "./server.ts";
 
 /** Where a request comes from and how its sender reaches this server, as far as it can be believed. */
 export interface Route {

@@ -1,5 +1,5 @@
-import type { A2aVersion } from "../a2a_api/a2a_call.ts";
-import { a2aError } from "../a2a_api/a2a_error.ts";
+import type { A2aVersion } from "./a2a_call.ts";
+import { a2aError } from "./a2a_error.ts";
 
 /**
  * The version that a request asks for; patches make no difference. Without a word about it, it is `fallback`, which follows

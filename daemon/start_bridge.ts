@@ -1,0 +1,37 @@
+import { startGrpcServer } from "../rpc/server.ts";
+import { openBridge, startBridgeServer } from "./bridge/open_bridge.ts";
+import type { DaemonCore } from "./daemon_core.ts";
+import { createA2aService } from "./grpc/a2a_service.ts";
+
+/** Where A2A is served for clients outside of the network. */
+export interface BridgeAddresses {
+  /** Over HTTP, when it is. */
+  readonly bridgeUrl?: string;
+  /** `host:port` over gRPC, when it is. */
+  readonly bridgeGrpcAddress?: string;
+}
+
+/** Serves A2A over HTTP and gRPC, as far as it is configured; `stack` closes it. Throws as `startDaemon`. */
+export async function startBridge(core: DaemonCore, stack: AsyncDisposableStack): Promise<BridgeAddresses> {
+  const { enabled, listen, grpcListen, publicUrl, publicGrpc } = core.config.bridge;
+  if (!enabled || (listen ?? grpcListen) === undefined) return {};
+  const { logger } = core;
+  let grpcAddress: string | undefined;
+  let url: string | undefined;
+  const bridge = await openBridge(core, { stack, grpcAddress: () => publicGrpc ?? grpcAddress });
+  if (grpcListen !== undefined) {
+    const services = [createA2aService({ ...bridge, origin: () => publicUrl ?? url ?? "" })];
+    const server = stack.use(await startGrpcServer({ services, logger }, { listen: `tcp://${grpcListen}` }));
+    grpcAddress = server.address.replace(/^tcp:\/\//, "");
+    logger.info("The bridge answers over gRPC", { address: grpcAddress });
+  }
+  if (listen !== undefined) {
+    const server = stack.use(await startBridgeServer(core, bridge, listen));
+    url = server.url;
+    logger.info("The bridge answers over HTTP", { url });
+  }
+  return {
+    ...(url !== undefined && { bridgeUrl: url }),
+    ...(grpcAddress !== undefined && { bridgeGrpcAddress: grpcAddress }),
+  };
+}
