@@ -111,7 +111,11 @@ function toOwnConfig(config: Config, network: boolean): Config {
     : `unix://${join(config.home, "call.sock")}`;
   const offline = network ? {} : { listenAddrs: [], enableMdns: false, bootstrapPeers: [] };
   // Its agent, if the home has one, is not there: nobody shall find it.
-  const anycast = { ...config.anycast, autoRegister: false, ...!network && { registryAddrs: [] } };
+  const anycast = {
+    ...config.anycast,
+    autoRegister: false,
+    ...!network && { registryAddr: undefined, registryAddrs: [] },
+  };
   return Object.freeze({ ...config, grpcListen, anycast, ...offline });
 }
 

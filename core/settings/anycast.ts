@@ -1,4 +1,4 @@
-import { duration, flag, list, oneOf, text } from "../setting.ts";
+import { duration, flag, list, oneOf, optionalText, text } from "../setting.ts";
 
 /** How agents that offer a skill are found and chosen, and whether this node's is. */
 export const ANYCAST_SETTINGS = {
@@ -9,6 +9,9 @@ export const ANYCAST_SETTINGS = {
       env: "AGENTANYCAST_REGISTRY_ADDRS",
     },
   ),
+  registryAddr: optionalText("one more of them, as configurations of the existing network have it", {
+    ...{ env: null, flag: null },
+  }),
   autoRegister: flag(true, "register the own agent with relays and registries"),
   routingStrategy: oneOf(
     ["random", "round-robin", "least-latency", "least-loaded", "sticky"],

@@ -59,10 +59,12 @@ export class Directory {
     ) as [DiscoveryProvider[], DiscoveryProvider[]];
     if (call.fresh) this.#cache.clear();
     const key = JSON.stringify([wanted, call.hurry ?? false]);
-    const answers = await Promise.all([
-      this.#ask(near, wanted, call),
-      this.#cache.get(key, () => this.#ask(far, wanted, { ...call, signal: undefined })),
-    ]);
+    const close = await this.#ask(near, wanted, call);
+    const hasFound = close.agents.length > 0;
+    const answers = [
+      close,
+      await this.#cache.get(key, () => this.#ask(far, wanted, { ...call, hasFound, signal: undefined })),
+    ];
     call.signal?.throwIfAborted();
     return {
       agents: mergeAgents(answers.flatMap(({ agents }) => agents)).slice(0, wanted.limit),
@@ -78,13 +80,17 @@ export class Directory {
   async #ask(
     providers: readonly DiscoveryProvider[],
     query: ResolvedQuery,
-    { signal, hurry = false }: Omit<DirectoryCall, "signal"> & { signal?: AbortSignal | undefined },
+    { signal, hurry = false, hasFound = false }: Omit<DirectoryCall, "signal"> & {
+      signal?: AbortSignal | undefined;
+      hasFound?: boolean;
+    },
   ): Promise<Discovery> {
     const { logger } = this.#deps;
     const over = new AbortController();
     const whole = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
     let isFound = () => {};
     const found = new Promise<void>((resolve) => isFound = resolve);
+    if (hasFound) isFound();
     const asking = providers.map(async (provider): Promise<Answer> => {
       try {
         const all = await this.#within(provider.find(query, { signal: whole }), {

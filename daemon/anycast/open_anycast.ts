@@ -80,7 +80,7 @@ export function openAnycast(deps: AnycastDeps): Anycast {
     ...relaysOf(config).filter((peerId) => peerId !== host.peerId).map((peerId) =>
       relayRegistry(host, peerId)
     ),
-    ...config.anycast.registryAddrs.map(grpcRegistry),
+    ...registryAddresses(config).map(grpcRegistry),
   ];
   const providers: DiscoveryProvider[] = [
     createCardProvider({ peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
@@ -175,6 +175,10 @@ function relaysOf(config: Config): string[] {
       config.bootstrapPeers.map((address) => parsePeerTarget(address).peerId),
     ),
   ];
+}
+
+function registryAddresses({ anycast: { registryAddr, registryAddrs } }: Config): string[] {
+  return [...new Set([...registryAddr === undefined ? [] : [registryAddr], ...registryAddrs])];
 }
 
 function relayRegistry(host: P2pHost, peerId: string): Registry {

@@ -136,6 +136,16 @@ Deno.test("discover() does not wait for a source that hangs, and hardly in a hur
   assert.equal(clock.sleeping, 0);
 });
 
+Deno.test("discover() hardly waits for the others in a hurry when a connected agent will do", async () => {
+  const hanging = sourceOf("hanging", () => new Promise(() => {}));
+  const near = sourceOf("near", () => Promise.resolve([agentOf("a")]), true);
+  const { clock, directory } = directoryOf([hanging, near]);
+  const answer = directory.discover({ skill: "translate" }, { hurry: true });
+  await turn();
+  clock.advance(250);
+  assert.equal((await answer).agents.length, 1);
+});
+
 Deno.test("discover() keeps answers for a while, none for a short one, and forgets those it doubts", async () => {
   let agents = [agentOf("b")];
   const far = sourceOf("far", () => Promise.resolve(agents));
