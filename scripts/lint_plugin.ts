@@ -54,6 +54,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["http"],
   "@opentelemetry/*": ["http"],
   "commander": ["cli"],
+  "jsonc-parser": ["cli"],
   "smol-toml": ["core"],
 };
 

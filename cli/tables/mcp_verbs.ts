@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { MCP_CLIENTS } from "../mcp_clients.ts";
 import type { Verb } from "../verb.ts";
 
 function addTransport(command: Command): void {
@@ -8,6 +9,14 @@ function addTransport(command: Command): void {
     )
     .option("--listen <host:port>", "where it is served over HTTP (default: the setting mcp.listen)");
 }
+
+function addPlace(command: Command): void {
+  command
+    .option("--name <name>", "what the server is called there", "agentanycast")
+    .option("--file <path>", "another file than the assistant's own, such as that of a project");
+}
+
+const CLIENT = ["<client>", MCP_CLIENTS.map(({ id }) => id).join(", ")] as const;
 
 /** The verbs about the Model Context Protocol. */
 export const MCP_VERBS: readonly Verb[] = [
@@ -34,5 +43,35 @@ export const MCP_VERBS: readonly Verb[] = [
       "mcp proxy https://mcp.example.com/mcp",
     ],
     load: () => import("../verbs/mcp_proxy.ts"),
+  },
+  {
+    path: "mcp install",
+    summary: "add the agent network to an AI assistant",
+    arguments: [CLIENT],
+    configure: (command) => {
+      addPlace(command);
+      command
+        .option("--print", "print what belongs in the file, and change nothing")
+        .option("--command <path>", "the program that the assistant starts (default: this one)");
+    },
+    notes:
+      "Everything else in the file stays, and a copy of it is kept. --home, --config and --relay are passed on.",
+    examples: [
+      "mcp install claude-desktop",
+      "mcp install cursor --home ~/agents/a",
+      "mcp install vscode --file .vscode/mcp.json",
+      "mcp install gemini --print",
+    ],
+    json: true,
+    load: () => import("../verbs/mcp_install.ts"),
+  },
+  {
+    path: "mcp uninstall",
+    summary: "take the agent network out of an AI assistant",
+    arguments: [CLIENT],
+    configure: addPlace,
+    examples: ["mcp uninstall claude-desktop", "mcp uninstall vscode --file .vscode/mcp.json"],
+    json: true,
+    load: () => import("../verbs/mcp_uninstall.ts"),
   },
 ];
