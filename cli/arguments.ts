@@ -49,3 +49,8 @@ export function collectPair(
   if (key === undefined || value === undefined) throw new InvalidArgumentError("It has the form key=value.");
   return { ...before, [key]: value };
 }
+
+/** Adds a text to those given before. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}

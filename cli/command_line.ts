@@ -22,7 +22,12 @@ export interface FoundVerb {
 }
 
 /** Words that only group verbs. */
-const GROUPS: Readonly<Record<string, string>> = { task: "look at tasks, answer, follow or cancel them" };
+const GROUPS: Readonly<Record<string, string>> = {
+  task: "look at tasks, answer, follow or cancel them",
+  identity: "who this node is: show, back up or change its key",
+  credential: "issue, verify and keep verifiable credentials",
+  policy: "try the policy out, or read it again",
+};
 
 /** The parser of the whole command line. It throws commander's `CommanderError` for help, version and misuse. */
 export function createCommandLine(deps: CommandLineDeps): Command {

@@ -2,6 +2,7 @@ import type { Daemon } from "../daemon/mod.ts";
 import type { Config } from "../core/config.ts";
 import { VERSION } from "../core/version.ts";
 import { type DaemonLog, openDaemonLog } from "./daemon_log.ts";
+import { onHangup } from "./hangup.ts";
 import type { Output } from "./output.ts";
 import { logUnhandledRejections } from "./unhandled_rejections.ts";
 
@@ -11,20 +12,32 @@ export interface OwnDaemon extends AsyncDisposable {
   readonly log: DaemonLog;
 }
 
-/** Starts the daemon `config` describes. Throws what `startDaemon` throws. */
+/** Starts the daemon that the configuration describes, and lets it read that again. Throws what `startDaemon` throws. */
 export async function startOwnDaemon(
-  config: Config,
+  loadConfig: () => Config,
   { output, quiet }: { output: Output; quiet: boolean },
 ): Promise<OwnDaemon> {
+  const config = loadConfig();
   await using stack = new AsyncDisposableStack();
   const log = stack.use(openDaemonLog(config, { note: (line) => output.note(line), quiet }));
   stack.use(logUnhandledRejections(log.logger));
   const { startDaemon } = await import("../daemon/mod.ts");
-  const daemon = stack.use(await startDaemon(config, { logger: log.logger, logLevel: log.control }));
+  const daemon = stack.use(
+    await startDaemon(config, { logger: log.logger, logLevel: log.control, loadConfig }),
+  );
+  // On a terminal the signal means that the terminal is gone.
+  if (!output.isWatched) stack.use(onHangup(() => reload(daemon, log)));
   const { peerId, grpcAddress } = daemon;
   log.logger.info("Daemon started", { version: VERSION, peer: peerId, home: config.home, grpc: grpcAddress });
   const owned = stack.move();
   return { daemon, log, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Reads the configuration again; one that cannot be used is told and left. */
+function reload(daemon: Daemon, { logger }: DaemonLog): void {
+  daemon.reload().catch((error) => {
+    logger.error("The configuration was not read again; the daemon goes on as before", { error });
+  });
 }
 
 /** Tells on stdout how the daemon is reached, in the lines that programs read. */

@@ -9,6 +9,7 @@ import { CONFIG_VERBS } from "./tables/config_verbs.ts";
 import { HOME_VERBS } from "./tables/home_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import { MCP_VERBS } from "./tables/mcp_verbs.ts";
+import { TRUST_VERBS } from "./tables/trust_verbs.ts";
 import type { Verb } from "./verb.ts";
 
 const TASK_ID = ["<id>", "id of the task"] as const;
@@ -205,6 +206,7 @@ export const VERBS: readonly Verb[] = [
     json: true,
     load: () => import("./verbs/info.ts"),
   },
+  ...TRUST_VERBS,
   ...CONFIG_VERBS,
   ...HOME_VERBS,
   {

@@ -21,8 +21,11 @@ export interface Daemon extends AsyncDisposable, BridgeAddresses {
   addresses(): string[];
   /** Resolves when a client asks the daemon to stop. */
   readonly stopRequested: Promise<void>;
-  /** Goes on by the policy of `config` and with the credentials that are in the home now; other settings stay. */
-  reload(config: Config): Promise<void>;
+  /**
+   * Reads the configuration again and goes on by its policy, and with the credentials that are in the home now; other
+   * settings stay as they are. @throws CodedError `invalid_argument` when it cannot be used; nothing has changed then.
+   */
+  reload(): Promise<void>;
 }
 
 /** What a daemon works with. */
@@ -30,6 +33,8 @@ export interface DaemonDeps {
   logger: Logger;
   /** Changes what is logged while it runs. Default: nobody can. */
   logLevel?: LogLevelControl;
+  /** The configuration as it is now, to reload it. Default: as it was. Throws `invalid_argument`. */
+  loadConfig?: () => Config;
 }
 
 /**
@@ -44,7 +49,10 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
   const startedAtMs = Date.now();
   await startMetrics(core, { stack, startedAtMs });
   const stop = Promise.withResolvers<void>();
-  const server = stack.use(await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve }));
+  const reload = async () => await reloadCore(core, (deps.loadConfig ?? (() => config))());
+  const server = stack.use(
+    await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve, reload }),
+  );
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
   const bridge = await startBridge(core, stack);
   const owned = stack.move();
@@ -56,13 +64,16 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     ...(mcp !== undefined && { mcpUrl: mcp.url }),
     addresses: () => core.host.addresses(),
     stopRequested: stop.promise,
-    reload: async ({ policy }) => {
-      core.policy.reload(policy);
-      await core.cards.refreshOwn();
-      await core.wire.announceCard();
-    },
+    reload,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function reloadCore(core: DaemonCore, { policy }: Config): Promise<void> {
+  core.policy.reload(policy);
+  await core.cards.refreshOwn();
+  await core.wire.announceCard();
+  core.logger.info("Policy and credentials read again", { rules: policy.acl.length });
 }
 
 /** Counts and health over HTTP, when they are wanted. */
@@ -88,9 +99,10 @@ async function startMetrics(
 
 function startGrpc(
   core: DaemonCore,
-  { startedAtMs, requestStop, logLevel }: Pick<DaemonDeps, "logLevel"> & {
+  { startedAtMs, requestStop, reload, logLevel }: Pick<DaemonDeps, "logLevel"> & {
     startedAtMs: number;
     requestStop: () => void;
+    reload: () => Promise<void>;
   },
 ): Promise<GrpcServer> {
   const { config, logger, wire } = core;
@@ -98,8 +110,7 @@ function startGrpc(
     ...core,
     exchange: wire,
     home: config.home,
-    startedAtMs,
-    requestStop,
+    ...{ startedAtMs, requestStop, reload },
     ...(logLevel && { logLevel }),
   });
   return startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {

@@ -69,7 +69,13 @@ async function checkMode(file: FileHandle, path: string): Promise<void> {
   );
 }
 
-function parseKeyFile(content: Uint8Array, path: string): Identity {
+/** What a key file holds: a libp2p private key message. */
+export function encodeKeyFile({ seed, publicKey }: Pick<Identity, "seed" | "publicKey">): Uint8Array {
+  return Buffer.concat([LIBP2P_HEADER, seed, publicKey]);
+}
+
+/** The identity in the bytes of a key file; `path` is for errors. @throws CodedError `data_loss`. */
+export function parseKeyFile(content: Uint8Array, path: string): Identity {
   const identity = createIdentity(seedOf(content, path));
   const publicKey = content.length > SEED_BYTES ? content.subarray(-SEED_BYTES) : identity.publicKey;
   if (Buffer.compare(publicKey, identity.publicKey) === 0) return identity;
@@ -101,7 +107,7 @@ async function generateIdentity(path: string): Promise<Identity> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await writeSynced(temporary, Buffer.concat([LIBP2P_HEADER, identity.seed, identity.publicKey]));
+    await writeSynced(temporary, encodeKeyFile(identity));
     await link(temporary, path); // unlike a rename, fails when there is a file
   } catch (error) {
     const winner = errnoOf(error) === "EEXIST" ? await loadIdentity(path) : undefined;

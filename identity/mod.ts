@@ -6,6 +6,7 @@
  */
 export { createIdentity, type Identity } from "./identity.ts";
 export { CredentialFolder, type IssuedCredential } from "./credential_folder.ts";
+export { exportKey, type KeyFormat, parseKey, replaceKey, saveKey } from "./key_backup.ts";
 export { openIdentity } from "./key_file.ts";
 export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
 export {

@@ -173,6 +173,10 @@ export class DaemonClient {
     return answer.level as LogLevel;
   }
 
+  async requestReload(): Promise<void> {
+    await this.call(AdminService.method.reload, {});
+  }
+
   async updateStatus(
     taskId: string,
     { status, message }: { status: TaskStatus; message?: Message | undefined },

@@ -226,6 +226,8 @@ export interface CredentialCheck {
   readonly id?: string;
   /** DID of who issued it. */
   readonly issuer?: string;
+  /** DIDs of whom it is about; left out where that has been checked. */
+  readonly subjects?: readonly string[];
   /** Such as `AgentCapabilityCredential`. */
   readonly types?: readonly string[];
   /** What it says that the agent can do. */

@@ -280,6 +280,11 @@ export class Node implements AsyncDisposable {
     return await this.#daemon().setLogLevel(level);
   }
 
+  /** Makes the daemon read its configuration and its credentials again. Throws `invalid_argument`. */
+  async reloadDaemon(): Promise<void> {
+    await this.#daemon().requestReload();
+  }
+
   #running(): Running {
     if (this.#state.kind === "running") return this.#state.running;
     throw new AgentAnycastError(

@@ -14,7 +14,7 @@ export async function run(context: VerbContext<DaemonOptions>): Promise<number> 
   const config = loadConfig();
   if (config.mcp.stdio) return await (await import("./mcp.ts")).serveStdio(context);
   const quiet = name === "agentanycastd" && !output.isWatched;
-  await using own = await startOwnDaemon(config, { output, quiet });
+  await using own = await startOwnDaemon(loadConfig, { output, quiet });
   announce(own.daemon, output);
   await using _proxy = config.mcp.proxy.length > 0 ? await startProxy(own, config, output) : undefined;
   const ends = [untilStopped(own.daemon, signal)];

@@ -14,7 +14,7 @@ const CARD = {
 
 /** Runs a daemon and, attached to it, an agent that echoes. */
 export async function run({ output, signal, loadConfig }: VerbContext): Promise<number> {
-  await using own = await startOwnDaemon(loadConfig(), { output, quiet: false });
+  await using own = await startOwnDaemon(loadConfig, { output, quiet: false });
   await using node = await startEchoAgent(own, output); // first, so that whoever reads the address finds the agent
   announce(own.daemon, output);
   describe(own, output);

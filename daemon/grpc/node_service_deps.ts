@@ -30,4 +30,6 @@ export interface NodeServiceDeps {
   requestStop: () => void;
   /** Changes what is logged; without it nobody can. */
   logLevel?: LogLevelControl;
+  /** Reads configuration and credentials again. Throws `invalid_argument`. */
+  reload: () => Promise<void>;
 }

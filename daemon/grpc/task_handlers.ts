@@ -105,7 +105,7 @@ export function taskServerHandlers({ engine, host, exchange }: NodeServiceDeps) 
 
 /** `AdminService`. */
 export function adminHandlers(
-  { engine, host, requestStop, logLevel }: NodeServiceDeps,
+  { engine, host, requestStop, reload, logLevel }: NodeServiceDeps,
 ): RpcHandlers<typeof AdminService> {
   return {
     listTasks: async ({ direction, statuses, pageSize, pageToken }) => {
@@ -142,6 +142,10 @@ export function adminHandlers(
     },
     stopNode: () => {
       requestStop();
+      return {};
+    },
+    reload: async () => {
+      await reload();
       return {};
     },
   };

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/admin_service.proto.
  */
 export const file_agentanycast_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJMucCCgxBZG1pblNlcnZpY2USUgoJTGlzdFRhc2tzEiEuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1JlcXVlc3QaIi5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVzcG9uc2USWAoLUmVuZXdDbGFpbXMSIy5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVzcG9uc2USTwoIU3RvcE5vZGUSIC5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXF1ZXN0GiEuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVzcG9uc2USWAoLU2V0TG9nTGV2ZWwSIy5hZ2VudGFueWNhc3QudjEuU2V0TG9nTGV2ZWxSZXF1ZXN0GiQuYWdlbnRhbnljYXN0LnYxLlNldExvZ0xldmVsUmVzcG9uc2ViBnByb3RvMw", [file_agentanycast_v1_a2a_models]);
+  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJIg8KDVJlbG9hZFJlcXVlc3QiEAoOUmVsb2FkUmVzcG9uc2UysgMKDEFkbWluU2VydmljZRJSCglMaXN0VGFza3MSIS5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXNwb25zZRJYCgtSZW5ld0NsYWltcxIjLmFnZW50YW55Y2FzdC52MS5SZW5ld0NsYWltc1JlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXNwb25zZRJPCghTdG9wTm9kZRIgLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXNwb25zZRJYCgtTZXRMb2dMZXZlbBIjLmFnZW50YW55Y2FzdC52MS5TZXRMb2dMZXZlbFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuU2V0TG9nTGV2ZWxSZXNwb25zZRJJCgZSZWxvYWQSHi5hZ2VudGFueWNhc3QudjEuUmVsb2FkUmVxdWVzdBofLmFnZW50YW55Y2FzdC52MS5SZWxvYWRSZXNwb25zZWIGcHJvdG8z", [file_agentanycast_v1_a2a_models]);
 
 /**
  * See `ListTasks`.
@@ -199,6 +199,36 @@ export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__P
   messageDesc(file_agentanycast_v1_admin_service, 7);
 
 /**
+ * See `Reload`.
+ *
+ * @generated from message agentanycast.v1.ReloadRequest
+ */
+export type ReloadRequest = Message<"agentanycast.v1.ReloadRequest"> & {
+};
+
+/**
+ * Describes the message agentanycast.v1.ReloadRequest.
+ * Use `create(ReloadRequestSchema)` to create a new message.
+ */
+export const ReloadRequestSchema: GenMessage<ReloadRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 8);
+
+/**
+ * See `Reload`.
+ *
+ * @generated from message agentanycast.v1.ReloadResponse
+ */
+export type ReloadResponse = Message<"agentanycast.v1.ReloadResponse"> & {
+};
+
+/**
+ * Describes the message agentanycast.v1.ReloadResponse.
+ * Use `create(ReloadResponseSchema)` to create a new message.
+ */
+export const ReloadResponseSchema: GenMessage<ReloadResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 9);
+
+/**
  * What is asked of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
  *
  * @generated from service agentanycast.v1.AdminService
@@ -243,6 +273,17 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof SetLogLevelRequestSchema;
     output: typeof SetLogLevelResponseSchema;
+  },
+  /**
+   * Reads the configuration again and goes on by its policy, and with the credentials that are in the home now.
+   * INVALID_ARGUMENT when the configuration cannot be used: the daemon then goes on as before.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.Reload
+   */
+  reload: {
+    methodKind: "unary";
+    input: typeof ReloadRequestSchema;
+    output: typeof ReloadResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_agentanycast_v1_admin_service, 0);
