@@ -83,7 +83,10 @@ async function serveHttp({ options, output, signal, loadConfig }: VerbContext<Mc
   }
   const listen = options.listen ?? config.mcp.listen;
   const mcp = Object.freeze({ ...config.mcp, listen, enabled: true });
-  await using own = await startOwnDaemon(() => Object.freeze({ ...loadConfig(), mcp }), { output, quiet: false });
+  await using own = await startOwnDaemon(() => Object.freeze({ ...loadConfig(), mcp }), {
+    output,
+    quiet: false,
+  });
   output.print(`PEER_ID=${own.daemon.peerId}`);
   output.print(`MCP_URL=${own.daemon.mcpUrl ?? ""}`);
   await untilStopped(own.daemon, signal);

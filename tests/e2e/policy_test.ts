@@ -1,7 +1,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { createIdentity, type Identity, saveKey } from "../../identity/mod.ts";
 import { ProgramRun, runProgram } from "../cli/cli_harness.ts";
-import { tempDir } from "../support/temp_dir.ts";
+import { type TempDir, tempDir } from "../support/temp_dir.ts";
 
 const [agent, friend, stranger] = [1, 2, 3].map((n) => createIdentity(new Uint8Array(32).fill(n))) as [
   Identity,
@@ -9,64 +9,74 @@ const [agent, friend, stranger] = [1, 2, 3].map((n) => createIdentity(new Uint8A
   Identity,
 ];
 
-Deno.test("a daemon takes tasks by its policy, reads it again on SIGHUP, and writes every decision down", async () => {
-  await using dir = await tempDir();
-  const homeOf = async (name: string, identity: Identity) => {
-    await saveKey(`${dir.path}/${name}/key`, identity);
-    return `${dir.path}/${name}`;
+/** A demo agent whose daemon goes by `acl`, and the homes of two who send to it. */
+async function startAgent(dir: TempDir, ...acl: string[]) {
+  const homes = {
+    agent: `${dir.path}/agent`,
+    friend: `${dir.path}/friend`,
+    stranger: `${dir.path}/stranger`,
   };
-  const home = await homeOf("agent", agent);
-  const [friendly, strange] = [await homeOf("friend", friend), await homeOf("stranger", stranger)];
-  const audit = `${home}/logs/audit.jsonl`;
-  const rules = (...acl: string[]) =>
+  await saveKey(`${homes.agent}/key`, agent);
+  await saveKey(`${homes.friend}/key`, friend);
+  await saveKey(`${homes.stranger}/key`, stranger);
+  const audit = `${homes.agent}/logs/audit.jsonl`;
+  const setRules = (...rules: string[]) =>
     Deno.writeTextFile(
-      `${home}/config.toml`,
-      `[policy]\naudit_log_path = "${audit}"\nacl = [${acl.join(",")}]\n`,
+      `${homes.agent}/config.toml`,
+      `[policy]\naudit_log_path = "${audit}"\nacl = [${rules.join(",")}]\n`,
     );
-  const byCredential = `{ credential = { issuer = "${agent.didKey}", capability = "echo" }, allow = true }`;
-  await rules(byCredential);
-  await using demo = new ProgramRun(["demo", "--home", home, "--log-output", "stderr"]);
+  await setRules(...acl);
+  const demo = new ProgramRun(["demo", "--home", homes.agent, "--log-output", "stderr"]);
   const [, address = ""] = await demo.stdoutLine(/^LISTEN_ADDR=(.+)$/);
-  const send = (from: string) => runProgram(["send", address, "hi", "--home", from]);
+  return {
+    ...{ homes, demo, audit, setRules },
+    send: (home: string) => runProgram(["send", address, "hi", "--home", home]),
+    [Symbol.asyncDispose]: () => demo[Symbol.asyncDispose](),
+  };
+}
 
-  // Without the credential, and with one about somebody else.
-  const refused = await send(friendly);
-  deepEqual(
-    [refused.code, /the policy of this node does not allow it/.test(refused.stderr)],
-    [1, true],
-    refused.stderr,
-  );
+Deno.test("a daemon takes tasks only from those with a credential of their own", async () => {
+  await using dir = await tempDir();
+  const rule = `{ credential = { issuer = "${agent.didKey}", capability = "echo" }, allow = true }`;
+  await using started = await startAgent(dir, rule);
+  const { homes, send } = started;
+  const refused = await send(homes.friend);
+  deepEqual([refused.code, /does not allow it/.test(refused.stderr)], [1, true], refused.stderr);
   await Deno.writeTextFile(`${dir.path}/card.json`, JSON.stringify({ name: "F", skills: [] }));
-  for (const one of [friendly, strange]) {
-    equal((await runProgram(["card", "set", `${dir.path}/card.json`, "--home", one])).code, 0);
+  for (const home of [homes.friend, homes.stranger]) {
+    equal((await runProgram(["card", "set", `${dir.path}/card.json`, "--home", home])).code, 0);
   }
   const file = `${dir.path}/credential.json`;
   const issued = await runProgram([
-    ...["credential", "issue", friend.didKey, "--capability", "echo", "-o", file, "--home", home],
+    ...["credential", "issue", friend.didKey, "--capability", "echo", "-o", file, "--home", homes.agent],
   ]);
   equal(issued.code, 0, issued.stderr);
-  equal((await runProgram(["credential", "add", file, "--home", friendly])).code, 0);
-  await Deno.mkdir(`${strange}/credentials/held`, { recursive: true });
-  await Deno.copyFile(file, `${strange}/credentials/held/stolen.json`);
-  const allowed = await send(friendly);
+  equal((await runProgram(["credential", "add", file, "--home", homes.friend])).code, 0);
+  await Deno.mkdir(`${homes.stranger}/credentials/held`, { recursive: true });
+  await Deno.copyFile(file, `${homes.stranger}/credentials/held/stolen.json`);
+  const allowed = await send(homes.friend);
   equal(allowed.stdout, "Echo: hi\n", allowed.stderr);
-  equal((await send(strange)).code, 1);
+  equal((await send(homes.stranger)).code, 1);
+});
 
-  // Other rules for the running daemon; bad ones change nothing.
-  await rules(`{ source = "${stranger.didKey}", allow = true }`);
+Deno.test("a daemon reads its policy again on SIGHUP, and writes every decision down", async () => {
+  await using dir = await tempDir();
+  await using started = await startAgent(dir, `{ source = "${friend.peerId}", allow = true }`);
+  const { homes, demo, audit, setRules, send } = started;
+  deepEqual([(await send(homes.friend)).code, (await send(homes.stranger)).code], [0, 1]);
+  await setRules(`{ source = "${stranger.didKey}", allow = true }`);
   demo.kill("SIGHUP");
   await demo.stderrLine(/Policy and credentials read again/);
-  deepEqual([(await send(friendly)).code, (await send(strange)).code], [1, 0]);
-  await rules("{ allow = maybe }");
+  deepEqual([(await send(homes.friend)).code, (await send(homes.stranger)).code], [1, 0]);
+  await setRules("{ allow = maybe }");
   demo.kill("SIGHUP");
   await demo.stderrLine(/goes on as before/);
-  equal((await send(strange)).code, 0);
+  equal((await send(homes.stranger)).code, 0);
 
   const lines = (await Deno.readTextFile(audit)).trim().split("\n").map((line) => JSON.parse(line));
   deepEqual(
     lines.map(({ source, decision }) => [source === friend.peerId ? "friend" : "stranger", decision]),
     [
-      ["friend", "deny"],
       ["friend", "allow"],
       ["stranger", "deny"],
       ["friend", "deny"],
