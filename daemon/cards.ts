@@ -47,6 +47,8 @@ export class CardBook {
   #cachedBytes = 0;
   /** Peers with a card in the store, the one seen last at the end. */
   readonly #stored = new Set<string>();
+  /** The card read last: with every task of a peer it is asked for again. */
+  #read: { readonly peerId: string; readonly bytes: Uint8Array; readonly card: AgentCard } | undefined;
   #own: OwnCard | undefined;
 
   private constructor(deps: CardBookDeps) {
@@ -145,13 +147,14 @@ export class CardBook {
 
   /** The last card seen of a peer. */
   async of(peerId: string): Promise<AgentCard | undefined> {
-    const cached = this.#cached.get(peerId);
-    if (cached !== undefined) return provenBy(peerId, decodeCard(cached));
-    const stored = await this.#deps.kv.get(peerCardKey(peerId));
-    if (stored === undefined) return undefined;
-    const card = decodeCard(stored.value);
-    if (!this.#cached.has(peerId)) this.#remember(peerId, stored.value);
-    return provenBy(peerId, card);
+    if (!this.#stored.has(peerId)) return undefined;
+    const bytes = this.#cached.get(peerId) ?? (await this.#deps.kv.get(peerCardKey(peerId)))?.value;
+    if (bytes === undefined) return undefined;
+    if (this.#read?.peerId === peerId && this.#read.bytes === bytes) return this.#read.card;
+    const card = provenBy(peerId, decodeCard(bytes));
+    this.#read = { peerId, bytes, card };
+    if (!this.#cached.has(peerId)) this.#remember(peerId, bytes);
+    return card;
   }
 
   async #sign(set: AgentCard): Promise<OwnCard> {

@@ -18,6 +18,11 @@ import { Question } from "./question.ts";
 import { type ArtifactInput, sendArtifact, type SentArtifact } from "./send_artifact.ts";
 import { watchTask } from "./task_watch.ts";
 
+/** A handler that is done within this time does not say first that it works: that would double the work for a short task. */
+const QUIET_MS = 10;
+/** What came longer ago may have changed: it is asked for before the handler begins. */
+const FRESH_MS = 100;
+
 /** How a received task is connected to its daemon. */
 export interface DaemonTaskOptions {
   /** Fires when the node stops. */
@@ -33,6 +38,10 @@ export class DaemonTask implements IncomingTask {
   readonly #options: DaemonTaskOptions;
   readonly #controller = new AbortController();
   readonly #settled = new AbortController();
+  readonly #receivedAtMs = performance.now();
+  /** Runs until the handler has said something, or is told to say that it works. */
+  #quiet: ReturnType<typeof setTimeout> | undefined;
+  #hasSpoken = false;
   #task: Task;
   #claimId: string;
   #question: Question | undefined;
@@ -142,7 +151,7 @@ export class DaemonTask implements IncomingTask {
     try {
       await this.#report("input_required", question);
       this.#task = await asked.answered();
-      if (!await this.begin()) throw this.#ended("over, or another worker has it");
+      if (!await this.#sayWorking()) throw this.#ended("over, or another worker has it");
     } catch (error) {
       if (error instanceof AgentAnycastError && asked.endedAs !== undefined) throw this.#ended(asked.endedAs);
       throw error;
@@ -169,8 +178,28 @@ export class DaemonTask implements IncomingTask {
     await this.updateStatus("rejected", reason);
   }
 
-  /** Says that work begins. False when the task is over already, or somebody else has claimed it. */
+  /**
+   * Lets the work begin, and says so unless the handler soon says more than that. False when the task is over already, or
+   * somebody else has claimed it; of a task that has just come that is told later, by its signal.
+   */
   async begin(): Promise<boolean> {
+    const isFresh = performance.now() - this.#receivedAtMs < FRESH_MS;
+    if (!isFresh || this.#task.status !== "submitted") return await this.#sayWorking();
+    this.#quiet = setTimeout(() => {
+      this.#sayWorking().then((isOurs) => {
+        if (!isOurs && !this.settled) this.#ended("over, or another worker has it");
+      }).catch((error) => this.abort(error));
+    }, QUIET_MS);
+    return true;
+  }
+
+  /** The handler is through: one that has said nothing leaves the task for later, as one that it works on. */
+  async end(): Promise<void> {
+    clearTimeout(this.#quiet);
+    if (!this.#hasSpoken && !this.settled && !this.#controller.signal.aborted) await this.#sayWorking();
+  }
+
+  async #sayWorking(): Promise<boolean> {
     try {
       await this.#report("working");
       return true;
@@ -210,6 +239,8 @@ export class DaemonTask implements IncomingTask {
   /** Makes a change that leads to `status`, also over a restart of the daemon: it may have been made before the answer was lost. */
   async #change(status: TaskStatus, work: (claim: { claimId: string }) => Promise<void>): Promise<void> {
     const { reconnectMs, lifetime } = this.#options;
+    clearTimeout(this.#quiet);
+    this.#hasSpoken = true;
     await persist(async (repeated) => {
       try {
         await work({ claimId: this.#claimId });

@@ -138,8 +138,10 @@ export class IncomingTasks {
     const onStop = () => task.abort(this.#signal.reason);
     this.#signal.addEventListener("abort", onStop, { once: true });
     try {
-      if (await task.begin()) await runHandler(task, registration);
-      else this.#claims.release(task);
+      if (await task.begin()) {
+        await runHandler(task, registration);
+        await task.end();
+      } else this.#claims.release(task);
     } catch (error) {
       if (this.#signal.aborted) return;
       if (task.settled) {

@@ -92,12 +92,16 @@ export class IncomingStreams implements AsyncDisposable {
 
   /** See `ArtifactStreams.resolve`. */
   async resolve(taskId: string, artifacts: readonly Artifact[]): Promise<readonly Artifact[]> {
+    const { maxInlineBytes } = this.#options;
+    if (!this.#deps.spool.has(taskId)) {
+      return await resolveArtifacts(artifacts, { received: [], maxInlineBytes });
+    }
     const task = await this.#deps.tasks.load(taskId);
     if (task === undefined) throw new CodedError("not_found", `No task ${taskId} on this node`);
     const loaded = await this.#acquire(task);
     try {
       const received = loaded.streams.artifacts;
-      return await resolveArtifacts(artifacts, { received, maxInlineBytes: this.#options.maxInlineBytes });
+      return await resolveArtifacts(artifacts, { received, maxInlineBytes });
     } finally {
       this.#release(loaded);
     }

@@ -99,6 +99,8 @@ export interface SpoolFile {
 export interface ArtifactSpool {
   /** An empty one; one of the same task and artifact is removed. Throws `resource_exhausted` or `unavailable`. */
   create(start: StreamStart, streamId: string): Promise<SpoolFile>;
+  /** Whether there may be anything of a task, without looking on disk. */
+  has(taskId: string): boolean;
   /** What an earlier run, or this one, has left of a task; each truncated to its last whole durable chunk. */
   load(taskId: string): Promise<readonly SpoolFile[]>;
   removeTask(taskId: string): Promise<void>;

@@ -29,6 +29,8 @@ export class DiskSpool implements ArtifactSpool {
   readonly #room: SpoolRoom;
   /** What is in use. */
   readonly #files = new Map<string, DiskSpoolFile>();
+  /** Tasks that have a folder: of the others nothing has to be looked for. */
+  readonly #tasks = new Set<string>();
 
   private constructor(folder: string, bounds: SpoolBounds) {
     this.#folder = folder;
@@ -63,6 +65,7 @@ export class DiskSpool implements ArtifactSpool {
       const earlier = this.#files.get(paths.data) ?? (await this.#open(paths));
       await earlier?.remove();
       await removeAll(paths);
+      this.#tasks.add(start.taskId);
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       await syncFolder(this.#folder);
       for (const path of [paths.data, paths.index]) {
@@ -76,9 +79,14 @@ export class DiskSpool implements ArtifactSpool {
     }
   }
 
+  has(taskId: string): boolean {
+    return this.#tasks.has(taskId);
+  }
+
   async load(taskId: string): Promise<readonly SpoolFile[]> {
     const folder = this.#folderOf(taskId);
     const files: SpoolFile[] = [];
+    if (!this.has(taskId)) return files;
     try {
       for (const name of await namesIn(folder)) {
         if (!name.endsWith(SIDECAR_SUFFIX)) continue;
@@ -95,7 +103,9 @@ export class DiskSpool implements ArtifactSpool {
   async removeTask(taskId: string): Promise<void> {
     const folder = this.#folderOf(taskId);
     for (const file of await this.load(taskId)) await file.remove();
+    if (!this.has(taskId)) return;
     await removeFolder(folder);
+    this.#tasks.delete(taskId);
   }
 
   /** The artifact at `paths`, shortened to its last whole chunk; undefined when it is none, which is then removed. */
@@ -142,6 +152,7 @@ export class DiskSpool implements ArtifactSpool {
         await removeFolder(folder);
         continue;
       }
+      this.#tasks.add(taskId);
       for (const one of names.filter((one) => one.endsWith(SIDECAR_SUFFIX))) {
         this.#room.add(await sizeOf(pathsOf(folder, one.slice(0, -SIDECAR_SUFFIX.length))));
       }

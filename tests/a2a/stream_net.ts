@@ -129,6 +129,10 @@ export class MemorySpool implements ArtifactSpool {
     return file;
   }
 
+  has(taskId: string): boolean {
+    return [...this.files.values()].some(({ start }) => start.taskId === taskId);
+  }
+
   load(taskId: string): Promise<readonly SpoolFile[]> {
     const files = [...this.files.values()].filter(({ start }) => start.taskId === taskId);
     for (const file of files) this.files.set(keyOf(file.start), file.reopened());

@@ -67,7 +67,7 @@ const reaches = (net: Setup, taskId: string, status: TaskStatus) =>
 
 const statusesOf = (net: Setup) => net.daemon.called("updateTaskStatus").map(({ status }) => status);
 
-Deno.test("onTask() gives the handler everything about the task, and says working first", async () => {
+Deno.test("onTask() gives the handler everything about the task, and says no more than its end when that comes soon", async () => {
   let seen: IncomingTask | undefined;
   await using net = await setUp([(task) => {
     seen = task;
@@ -84,11 +84,45 @@ Deno.test("onTask() gives the handler everything about the task, and says workin
   assert.equal(seen?.targetSkillId, "s");
   assert.equal(seen?.senderCard?.name, "Sender");
   assert.deepEqual(seen?.metadata, { k: "v" });
-  assert.deepEqual(statusesOf(net), [TaskStatus.WORKING]);
+  assert.deepEqual(statusesOf(net), []);
   const [completion] = net.daemon.called("completeTask") as {
     artifacts: { parts: { content: unknown }[] }[];
   }[];
   assert.equal(completion?.artifacts.length, 1);
+});
+
+Deno.test("onTask() says working when the handler takes its time", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using net = await setUp([async (task) => {
+    await gate.promise;
+    await task.complete();
+  }]);
+  net.daemon.deliver({ task: taskInit("t") });
+  await reaches(net, "t", TaskStatus.WORKING);
+  gate.resolve();
+  await reaches(net, "t", TaskStatus.COMPLETED);
+  assert.deepEqual(statusesOf(net), [TaskStatus.WORKING]);
+});
+
+Deno.test("onTask() says working when the handler returns without a word", async () => {
+  await using net = await setUp([() => {}]);
+  net.daemon.deliver({ task: taskInit("t") });
+  await reaches(net, "t", TaskStatus.WORKING);
+});
+
+Deno.test("onTask() aborts the handler of a new task that turns out to be over", async () => {
+  const aborted = Promise.withResolvers<void>();
+  await using net = await setUp([async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    aborted.resolve();
+  }], {
+    updateTaskStatus: () => {
+      throw new CodedError("failed_precondition", "the task is over");
+    },
+    getTask: () => ({ task: taskInit("t", { status: TaskStatus.CANCELED }) }),
+  });
+  net.daemon.deliver({ task: taskInit("t") });
+  await aborted.promise;
 });
 
 Deno.test("onTask() fails the task with the message when the handler throws or rejects", async () => {

@@ -103,9 +103,10 @@ Deno.test("Node.stop() ends the wait for room, and the node goes on with the sam
   ]);
   const ran: string[] = [];
   await using net = await setUp([
-    [({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())), {
-      skill: "busy",
-    }],
+    [async (task) => {
+      await task.updateStatus("working");
+      await new Promise<void>((resolve) => task.signal.addEventListener("abort", () => resolve()));
+    }, { skill: "busy" }],
     [(task) => {
       ran.push(task.taskId);
       return task.complete();
@@ -120,7 +121,7 @@ Deno.test("Node.stop() ends the wait for room, and the node goes on with the sam
   await net.node.start();
   await net.daemon.until(() => net.daemon.called("subscribeIncomingTasks").length === 2);
   await net.daemon.until(() =>
-    net.daemon.called("updateTaskStatus").filter(({ taskId }) => taskId === "before").length === 2
+    net.daemon.called("completeTask").filter(({ taskId }) => taskId === "before").length === 2
   );
   assert.deepEqual(net.reports, []);
 });
