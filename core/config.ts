@@ -1,6 +1,7 @@
 import { type ConfigOf, type ConfigSources, type Resolved, resolveSettings } from "./resolve_settings.ts";
 import { BRIDGE_SETTINGS } from "./settings/bridge.ts";
 import { IDENTITY_SETTINGS } from "./settings/identity.ts";
+import { ANP_SETTINGS } from "./settings/anp.ts";
 import { ANYCAST_SETTINGS } from "./settings/anycast.ts";
 import { METRICS_SETTINGS } from "./settings/metrics.ts";
 import { NETWORK_SETTINGS } from "./settings/nat.ts";
@@ -24,6 +25,7 @@ export const DAEMON_SETTINGS = {
   outbound: OUTBOUND_SETTINGS,
   mcp: MCP_SETTINGS,
   bridge: BRIDGE_SETTINGS,
+  anp: ANP_SETTINGS,
 };
 
 /** Everything a daemon is told, resolved once (flags before environment before file before defaults) and frozen. */

@@ -17,6 +17,8 @@ export interface Daemon extends AsyncDisposable, BridgeAddresses {
   readonly grpcAddress: string;
   /** Where MCP is served over HTTP, when it is. */
   readonly mcpUrl?: string;
+  /** Where ANP is served, when it is. */
+  readonly anpUrl?: string;
   /** Multiaddrs at which peers can dial this node, each ending in `/p2p/<id>`. */
   addresses(): string[];
   /** Resolves when a client asks the daemon to stop. */
@@ -54,6 +56,7 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve, reload }),
   );
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
+  const anp = config.anp.listen === undefined ? undefined : stack.use(await openAnp(core));
   const bridge = await startBridge(core, stack);
   const owned = stack.move();
   return {
@@ -62,6 +65,7 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     grpcAddress: server.address,
     ...bridge,
     ...(mcp !== undefined && { mcpUrl: mcp.url }),
+    ...(anp !== undefined && { anpUrl: anp.url }),
     addresses: () => core.host.addresses(),
     stopRequested: stop.promise,
     reload,
@@ -121,4 +125,16 @@ function startGrpc(
 async function openMcp(core: DaemonCore): Promise<HttpServer> {
   const { startMcp } = await import("./mcp/mod.ts"); // most daemons do without
   return await startMcp(core);
+}
+
+async function openAnp(core: DaemonCore): Promise<HttpServer | undefined> {
+  const { config, trust, identity, logger } = core;
+  const { startAnp } = await import("./anp/mod.ts"); // likewise
+  return await startAnp(config.anp, {
+    ...core,
+    resolver: trust.resolver,
+    publicDocument: (pathname) => trust.publicDocument(pathname),
+    did: () => trust.dids.didWba || trust.dids.didWeb || identity.didKey,
+    logger: logger.child({ wire: "anp" }),
+  });
 }

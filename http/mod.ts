@@ -7,6 +7,14 @@
  */
 export { parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
+export { contentDigest, isContentDigest } from "./content_digest.ts";
+export {
+  readSignature,
+  type RequestSignature,
+  type RequestSigner,
+  type SignableRequest,
+  signRequest,
+} from "./message_signature.ts";
 export type { TlsFiles } from "./pinned_request.ts";
 export { createProxyTrust, type ProxyTrust, type Route } from "./proxy_trust.ts";
 export { createSafeFetch, type SafeFetch, type SafeFetchInit, type SafeFetchOptions } from "./safe_fetch.ts";
