@@ -9,9 +9,13 @@ export async function proxyMcpServer(
   options: { signal: AbortSignal },
 ): Promise<void> {
   const { node, output } = deps;
+  const { listenAddresses } = await node.info();
   let isFirst = true;
   const onCard = (card: AgentCard) => {
-    if (isFirst) output.print(`PEER_ID=${node.peerId}`);
+    if (isFirst) {
+      output.print(`PEER_ID=${node.peerId}`);
+      for (const address of listenAddresses) output.print(`LISTEN_ADDR=${address}`);
+    }
     isFirst = false;
     announceSkills(card, output);
   };
