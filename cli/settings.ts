@@ -20,7 +20,6 @@ const IGNORED_FLAGS: Readonly<Record<string, string>> = {
 
 /** Flags of other implementations for what this version cannot do. */
 const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
-  "anp-listen": "value",
   "nats-broker": "value",
 };
 

@@ -65,7 +65,7 @@ Deno.test("runCli() tells misuse as JSON on stderr when --json is given", async 
   deepEqual(JSON.parse(stderr), {
     error: {
       code: "invalid_argument",
-      message: "Name a target and a message, or --skill and a message: see `agentanycast send --help`",
+      message: "Name a target and a message, or --url or --skill and a message: see `agentanycast send --help`",
     },
   });
 });
@@ -115,8 +115,6 @@ Deno.test("runCli() prints the version under the name it was called by", async (
 });
 
 const UNAVAILABLE = [
-  ["-anp-listen=:8090"],
-  ["--otlp-endpoint=localhost:4317"],
   ["--nats-broker=nats://localhost"],
 ];
 for (const flags of UNAVAILABLE) {
