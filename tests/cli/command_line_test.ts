@@ -65,7 +65,8 @@ Deno.test("runCli() tells misuse as JSON on stderr when --json is given", async 
   deepEqual(JSON.parse(stderr), {
     error: {
       code: "invalid_argument",
-      message: "Name a target and a message, or --url or --skill and a message: see `agentanycast send --help`",
+      message:
+        "Name a target and a message, or --url or --skill and a message: see `agentanycast send --help`",
     },
   });
 });
