@@ -67,7 +67,7 @@ function annotated(setting: NamedSetting, paths: DefaultPaths): string {
     ", ",
   );
   const value = defaultOf(setting, paths);
-  const line = value === undefined || setting.arity === "table"
+  const line = value === undefined || setting.secret || setting.arity === "table"
     ? `#${key} =`
     : `#${stringify({ [key]: shownValue(setting, value) }).trimEnd()}`;
   return `# ${help}${others === "" ? "" : `\n# ${others}`}\n${line}`;
