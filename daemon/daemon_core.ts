@@ -82,7 +82,7 @@ export async function openDaemonCore(
   stack.use(artifacts);
   const cardOf: AgentNetworkDeps["cardOf"] = (peerId, options) => wire.cardOf(peerId, options);
   const policy = stack.use(openPolicy(config, { identity, trust, logger, host: () => host, cardOf }));
-  anycast = openAnycast({
+  anycast = await openAnycast({
     ...{ config, identity, host, cards, meter, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
     knownPeers: () => addresses.peers(),

@@ -1,5 +1,6 @@
 import http2 from "node:http2";
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { abortable } from "../core/abortable.ts";
 import { CodedError, type CodedErrorOptions } from "../core/errors.ts";
 import { installHttp2Guard } from "../core/http2_guard.ts";
@@ -16,17 +17,25 @@ export class ConnectionLostError extends CodedError {
   }
 }
 
+/** How a connection is made. */
+export interface ConnectionOptions {
+  /** Certificates in PEM that a `tls` address is trusted by, in place of those of the system. */
+  ca?: string | undefined;
+}
+
 /** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
 export class Http2Connection {
   readonly #address: RpcAddress;
+  readonly #options: ConnectionOptions;
   /** Sessions not closed yet; one that says goodbye may still have requests under way. */
   readonly #open = new Set<http2.ClientHttp2Session>();
   #current: Promise<http2.ClientHttp2Session> | undefined;
   #closed = false;
 
-  constructor(address: RpcAddress) {
+  constructor(address: RpcAddress, options: ConnectionOptions = {}) {
     installHttp2Guard();
     this.#address = address;
+    this.#options = options;
   }
 
   /** Begins a request, which `signal` cancels. Throws `ConnectionLostError` when nobody answers, or the reason of `signal`. */
@@ -52,7 +61,7 @@ export class Http2Connection {
   }
 
   #connect(): Promise<http2.ClientHttp2Session> {
-    const socket = openSocket(this.#address);
+    const socket = openSocket(this.#address, this.#options);
     const session = http2.connect("http://localhost", {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
@@ -81,7 +90,13 @@ export class Http2Connection {
   }
 }
 
-function openSocket(address: RpcAddress): Socket {
+function openSocket(address: RpcAddress, { ca }: ConnectionOptions): Socket {
   if (address.kind === "unix") return connect({ path: address.path });
-  return connect({ host: address.host, port: address.port, noDelay: true });
+  const { host, port } = address;
+  if (address.kind === "tcp") return connect({ host, port, noDelay: true });
+  return connectTls({
+    ...{ host, port, ALPNProtocols: ["h2"] },
+    ...isIP(host) === 0 && { servername: host },
+    ...ca !== undefined && { ca },
+  });
 }

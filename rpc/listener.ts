@@ -36,8 +36,8 @@ export function openListener(address: RpcAddress, onConnection: (socket: Socket)
         close: (graceMs) => closeServer(server, graceMs),
         cut: () => sockets.forEach((socket) => socket.destroy()),
       }));
-    if (address.kind === "tcp") server.listen({ host: address.host, port: address.port });
-    else withPrivateUmask(() => server.listen({ path: address.path }));
+    if (address.kind === "unix") withPrivateUmask(() => server.listen({ path: address.path }));
+    else server.listen({ host: address.host, port: address.port });
   });
 }
 

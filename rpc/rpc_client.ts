@@ -11,7 +11,7 @@ import http2 from "node:http2";
 import { CodedError } from "../core/errors.ts";
 import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
 import { parseRpcAddress } from "../core/rpc_address.ts";
-import { ConnectionLostError, Http2Connection } from "./http2_connection.ts";
+import { ConnectionLostError, type ConnectionOptions, Http2Connection } from "./http2_connection.ts";
 import { uploadTo } from "./rpc_upload.ts";
 
 /** How one call is made. */
@@ -52,11 +52,11 @@ export interface RpcClient extends Disposable {
 }
 
 /**
- * A client of the service at `address` (`unix:///path` or `tcp://host:port`). Connects when first used, and again after the
+ * A client of the service at `address` (`unix:///path`, `tcp://host:port` or `tls://host:port`). Connects when first used, and again after the
  * connection is lost; has no timers or retries of its own. Throws `invalid_argument` for what is no address.
  */
-export function createRpcClient(address: string): RpcClient {
-  const connection = new Http2Connection(parseRpcAddress(address));
+export function createRpcClient(address: string, options: ConnectionOptions = {}): RpcClient {
+  const connection = new Http2Connection(parseRpcAddress(address), options);
   return {
     unary: (method, request, options = {}) =>
       firstOf(call(connection, { method, send: sendOne(method, request), options })),

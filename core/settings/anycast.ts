@@ -1,10 +1,10 @@
-import { duration, flag, list, oneOf, optionalText, text } from "../setting.ts";
+import { duration, flag, list, oneOf, optionalPath, optionalText, text } from "../setting.ts";
 
 /** How agents that offer a skill are found and chosen, and whether this node's is. */
 export const ANYCAST_SETTINGS = {
   registryAddrs: list(
     [],
-    "gRPC addresses (host:port) of registries, besides the relays among the bootstrap peers",
+    "gRPC addresses (host:port, tls://host:port) of registries, besides the relays among the bootstrap peers",
     {
       env: "AGENTANYCAST_REGISTRY_ADDRS",
     },
@@ -12,6 +12,9 @@ export const ANYCAST_SETTINGS = {
   registryAddr: optionalText("one more of them, as configurations of the existing network have it", {
     ...{ env: null, flag: null },
   }),
+  registryCa: optionalPath(
+    "PEM file with the certificates that registries at tls://host:port are trusted by",
+  ),
   autoRegister: flag(true, "register the own agent with relays and registries"),
   routingStrategy: oneOf(
     ["random", "round-robin", "least-latency", "least-loaded", "sticky"],

@@ -1,7 +1,7 @@
 import type { Engine, RouteFinder } from "../../a2a/mod.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
-import { CodedError } from "../../core/errors.ts";
+import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { NodeMeter } from "../../core/node_metrics.ts";
 import { parseRpcAddress } from "../../core/rpc_address.ts";
@@ -73,14 +73,15 @@ interface Registry {
   isOnThisMachine(): boolean;
 }
 
-/** Anycast over `host`. Throws `invalid_argument` for the address of a registry that is none. */
-export function openAnycast(deps: AnycastDeps): Anycast {
+/** Anycast over `host`. Throws `invalid_argument` for the address of a registry that is none, or a `registry_ca` that is not there. */
+export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
   const { config, host, cards, logger, engine } = deps;
+  const ca = await readCertificates(config.anycast.registryCa);
   const registries = [
     ...relaysOf(config).filter((peerId) => peerId !== host.peerId).map((peerId) =>
       relayRegistry(host, peerId)
     ),
-    ...registryAddresses(config).map(grpcRegistry),
+    ...registryAddresses(config).map((address) => grpcRegistry(address, ca)),
   ];
   const providers: DiscoveryProvider[] = [
     createCardProvider({ peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
@@ -194,13 +195,25 @@ function relayRegistry(host: P2pHost, peerId: string): Registry {
   };
 }
 
-function grpcRegistry(given: string): Registry {
+async function readCertificates(path: string | undefined): Promise<string | undefined> {
+  try {
+    return path === undefined ? undefined : await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new CodedError(
+      "invalid_argument",
+      `The certificates of registries cannot be read: ${errorMessage(cause)}; see anycast.registry_ca`,
+      { cause },
+    );
+  }
+}
+
+function grpcRegistry(given: string, ca: string | undefined): Registry {
   const address = parseRpcAddress(given);
   const isNear = address.kind === "unix" || /^(localhost|127\.|::1$)/.test(address.host);
   return {
     name: `registry ${given}`,
     peerId: undefined,
-    client: new RegistryClient({ calls: createRpcClient(given) }),
+    client: new RegistryClient({ calls: createRpcClient(given, { ca }) }),
     isOnThisMachine: () => isNear,
   };
 }
