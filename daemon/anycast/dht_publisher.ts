@@ -12,7 +12,7 @@ export interface DhtPublisherDeps {
   identity: Identity;
   /** What is to be published now; undefined for nothing. */
   facts(): RegistryFacts | undefined;
-  /** Dials peers that were met before, so that an empty table gets some. */
+  /** Dials peers that may take part, so that an empty table gets some. */
   rejoin(signal: AbortSignal): Promise<void>;
   clock: Clock;
   logger: Logger;

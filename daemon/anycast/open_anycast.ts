@@ -61,7 +61,7 @@ export interface Anycast extends AsyncDisposable {
   peerConnected(peerId: string): void;
 }
 
-/** Peers dialed at once to get back into the DHT. */
+/** Peers met before, and agents of registries, that are dialed at once to get into the DHT. */
 const MAX_REJOINED = 8;
 
 /** A registry that this node knows. */
@@ -116,7 +116,7 @@ export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
       engine().sendTask({ ...task, peerId: "", route: { skillId, tags } }),
     start() {
       if (!config.anycast.autoRegister) return;
-      const publishers = host.dht === undefined ? [] : [createDhtPublisher(host.dht, deps)];
+      const publishers = host.dht === undefined ? [] : [createDhtPublisher(host.dht, deps, directory)];
       running = Promise.all(
         [...registrars.map(({ registrar }) => registrar), ...publishers].map((one) => one.run(stop.signal)),
       );
@@ -157,13 +157,17 @@ function isExistingDht({ anycast: { dhtProtocol } }: Config): boolean {
 function createDhtPublisher(
   dht: Dht,
   { identity, host, cards, knownPeers, logger }: AnycastDeps,
+  directory: Directory,
 ): DhtPublisher {
   return new DhtPublisher({
     ...{ dht, identity, logger },
     facts: () => ownFacts(cards.own, host.addresses()),
     clock: systemClock,
     async rejoin(signal) {
-      const peers = knownPeers().filter((peerId) => !host.isConnected(peerId)).slice(0, MAX_REJOINED);
+      const { agents } = await directory.discover({ limit: MAX_REJOINED }, { signal });
+      await Promise.all(agents.map(({ peerId, addresses }) => host.remember(peerId, addresses)));
+      const peers = [...knownPeers().slice(0, MAX_REJOINED), ...agents.map(({ peerId }) => peerId)]
+        .filter((peerId) => !host.isConnected(peerId));
       await Promise.allSettled(peers.map((peerId) => host.connect(peerId, [], { signal })));
     },
   });
