@@ -31,4 +31,6 @@ export interface AgentCard {
   readonly verifiableCredentials: readonly string[];
   /** When the key of `peerId` signed it, in milliseconds since the Unix epoch; 0 for a card that it has not signed. */
   readonly signedAtMs: number;
+  /** Whether its node opens payloads that are sealed for it. Default false. */
+  readonly opensSealed?: boolean;
 }

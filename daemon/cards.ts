@@ -188,6 +188,7 @@ export class CardBook {
       peerId,
       didKey,
       signedAtMs: 0,
+      opensSealed: true,
     };
   }
 

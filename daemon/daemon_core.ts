@@ -66,8 +66,9 @@ export async function openDaemonCore(
     meter,
     logger: logger.child({ wire: "artifacts" }),
   });
-  const wire = new PeerWire({ cards, artifacts, logger: logger.child({ wire: "p2p" }) }, {
+  const wire = new PeerWire({ cards, artifacts, identity, logger: logger.child({ wire: "p2p" }) }, {
     fastLane: config.enableFastLane,
+    sealing: config.policy.encryption,
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
   const onPeer = (peer: PeerConnection) => {
@@ -106,8 +107,7 @@ export async function openDaemonCore(
   stack.use(anycast).start();
   await stack.use(remote).start();
   const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
-  const { streams } = artifacts;
-  return { ...own, config, logger, host, wire, engine, streams, network, policy };
+  return { ...own, config, logger, host, wire, engine, streams: artifacts.streams, network, policy };
 }
 
 function countConnection(meter: NodeMeter, { direction, transport }: PeerConnection): void {

@@ -59,3 +59,4 @@ export {
 export { parseDateTime, toDateTime } from "./vc/date_time.ts";
 export { issueCredential, type Issuer, issueStatusList, type NewCredential } from "./vc/issue_credential.ts";
 export { MIN_STATUS_ENTRIES, setStatus, statusAt, type StatusEntry } from "./vc/status_list.ts";
+export { BOX_OVERHEAD_BYTES, PayloadBox } from "./payload_box.ts";

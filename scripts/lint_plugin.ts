@@ -49,6 +49,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@modelcontextprotocol/*": ["mcp", "relay"],
   "zod": ["mcp", "relay"],
   "canonicalize": ["identity"],
+  "tweetnacl": ["identity"],
   "@dnsquery/dns-packet": ["http"],
   "ipaddr.js": ["http", "p2p"],
   "prom-client": ["http"],

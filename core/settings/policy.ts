@@ -1,4 +1,4 @@
-import { count, optionalPath, table } from "../setting.ts";
+import { count, oneOf, optionalPath, table } from "../setting.ts";
 
 /** Who a rule is about, what it is about, and what it says. Of several, the first that fits decides. */
 export interface AclRule {
@@ -104,6 +104,11 @@ export const POLICY_SETTINGS = {
       },
     },
   }),
+  encryption: oneOf(
+    ["off", "prefer", "require"],
+    "off",
+    "seal what is sent from node to node once more: never, for peers that can open it, or always and take nothing else",
+  ),
   auditLogPath: optionalPath("file to which every decision is written, one JSON object per line"),
   auditMaxBytes: count(10 * 1024 * 1024, "size at which a new audit file begins"),
   auditKeep: count(5, "how many older audit files are kept"),

@@ -33,6 +33,7 @@ export function toCard(card: AgentCard): pb.AgentCard {
       didWeb: card.didWeb,
       didDns: card.didDns,
       verifiableCredentials: [...card.verifiableCredentials],
+      opensSealed: card.opensSealed ?? false,
       ...card.signedAtMs === 0 ? {} : { signedAt: timestampFromMs(card.signedAtMs) },
     },
   });
@@ -55,6 +56,7 @@ export function fromCard(card: pb.AgentCard): AgentCard {
     didDns: p2p?.didDns ?? "",
     verifiableCredentials: p2p?.verifiableCredentials ?? [],
     signedAtMs: 0,
+    ...p2p?.opensSealed && { opensSealed: true },
   };
 }
 

@@ -14,7 +14,9 @@ const LIMITS: ShapeLimits = { maxFields: 200_000, maxDepth: 64 };
 /** What a peer sends: something for the engine, or the 1.0 acknowledgement of an envelope. */
 export type DecodedEnvelope =
   | { readonly kind: "envelope"; readonly envelope: Envelope }
-  | { readonly kind: "ack"; readonly acknowledgedEnvelopeId: string };
+  | { readonly kind: "ack"; readonly acknowledgedEnvelopeId: string }
+  /** An envelope that only its receiver can open. */
+  | { readonly kind: "sealed"; readonly envelopeId: string; readonly sealed: Uint8Array };
 
 /**
  * The bytes of an envelope as they travel between peers. What it answers can be sent, and {@link decodeEnvelope} takes it.
@@ -36,6 +38,11 @@ export function encodeEnvelope({ envelopeId, timestampMs, trace, body }: Envelop
   }
   checkShape(pb.A2AEnvelopeSchema, bytes, LIMITS);
   return bytes;
+}
+
+/** The bytes of a sealed envelope. */
+export function encodeSealed(envelopeId: string, sealed: Uint8Array): Uint8Array {
+  return toBinary(pb.A2AEnvelopeSchema, create(pb.A2AEnvelopeSchema, { envelopeId, sealed }));
 }
 
 /** The acknowledgement of an envelope, for peers that speak 1.0. */
@@ -79,6 +86,7 @@ export function encodeRejection(taskId: string, reason: string): Uint8Array {
  */
 export function decodeEnvelope(bytes: Uint8Array): DecodedEnvelope | undefined {
   const wire = decodeWithin(pb.A2AEnvelopeSchema, bytes, LIMITS);
+  if (wire.sealed.length > 0) return { kind: "sealed", envelopeId: wire.envelopeId, sealed: wire.sealed };
   if (wire.payload.case === "ack") return { kind: "ack", ...acknowledged(wire.payload.value) };
   const body = fromPayload(wire.payload);
   if (body === undefined) return undefined;

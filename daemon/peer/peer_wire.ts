@@ -1,4 +1,4 @@
-import type { AgentCard, Answer, Engine } from "../../a2a/mod.ts";
+import type { AgentCard, Answer, Engine, EnvelopeTransport } from "../../a2a/mod.ts";
 import type { Clock } from "../../core/clock.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -9,10 +9,12 @@ import {
   type P2pHandlers,
   type P2pHost,
 } from "../../p2p/mod.ts";
+import type { Identity } from "../../identity/mod.ts";
 import type { CardBook } from "../cards.ts";
 import { decodeEnvelope, encodeAck, encodeRejection } from "../convert/envelope.ts";
 import { createEnvelopeTransport, type WireTransport } from "./envelope_transport.ts";
 import { serveLane } from "./lane_receiver.ts";
+import { type ArrivedEnvelope, type OpenedEnvelope, Sealing, type SealingMode } from "./sealing.ts";
 
 /** How long a peer may take to answer with its card, in milliseconds. */
 const CARD_TIMEOUT_MS = 5000;
@@ -22,11 +24,15 @@ export interface PeerWireDeps {
   logger: Logger;
   /** Takes the streams of artifacts that peers open; without it none are taken. */
   artifacts?: { onChannel(channel: FrameChannel): Promise<void> };
+  /** Whose key opens and makes sealed envelopes; without it none are taken. */
+  identity?: Identity;
 }
 
 export interface PeerWireOptions {
   /** Whether envelopes go by `/agentanycast/a2a/2.0` with peers that speak it, both ways. Default true. */
   fastLane?: boolean;
+  /** Which envelopes are sealed for the peer. Default `off`. */
+  sealing?: SealingMode;
   /** Default the wall clock. */
   clock?: Clock;
 }
@@ -44,6 +50,7 @@ export class PeerWire implements AsyncDisposable {
   readonly #cards: CardBook;
   readonly #logger: Logger;
   readonly #artifacts: PeerWireDeps["artifacts"];
+  readonly #sealing: Sealing | undefined;
   readonly #options: PeerWireOptions;
   readonly #served = Promise.withResolvers<Served>();
   #transport: WireTransport | undefined;
@@ -52,10 +59,12 @@ export class PeerWire implements AsyncDisposable {
   readonly #asked = new Set<string>();
   readonly #stop = new AbortController();
 
-  constructor({ cards, logger, artifacts }: PeerWireDeps, options: PeerWireOptions = {}) {
+  constructor({ cards, logger, artifacts, identity }: PeerWireDeps, options: PeerWireOptions = {}) {
     this.#cards = cards;
     this.#logger = logger;
     this.#artifacts = artifacts;
+    this.#sealing = identity &&
+      new Sealing(options.sealing ?? "off", { identity, cardOf: (peerId) => this.cardOf(peerId) });
     this.#options = options;
     this.channelProtocols = [
       ...(options.fastLane ?? true) ? [LANE_PROTOCOL] : [],
@@ -94,8 +103,10 @@ export class PeerWire implements AsyncDisposable {
   };
 
   /** The engine's way to other engines over `host`; it is the wire's, which closes it. To be called once. */
-  openTransport(host: P2pHost): WireTransport {
-    return this.#transport = createEnvelopeTransport(host, { ...this.#options, logger: this.#logger });
+  openTransport(host: P2pHost): EnvelopeTransport {
+    const transport = createEnvelopeTransport(host, { ...this.#options, logger: this.#logger });
+    this.#transport = transport;
+    return this.#sealing?.wrap(transport) ?? transport;
   }
 
   /** Opens the wire. */
@@ -154,18 +165,19 @@ export class PeerWire implements AsyncDisposable {
       return this.#logger.debug("Envelope of a type this version does not take", { peer: peerId });
     }
     if (decoded.kind === "ack") return this.#transport?.onAck(peerId, decoded.acknowledgedEnvelopeId);
-    const { envelope } = decoded;
-    const answer = await engine.receive(peerId, envelope);
+    const opened = this.#open(peerId, decoded);
+    const answer = await this.#answerTo(engine, peerId, opened);
     if (answer.outcome !== "taken") this.#logNotTaken(peerId, answer);
     if (answer.outcome === "busy") return;
+    const { envelopeId } = decoded.kind === "envelope" ? decoded.envelope : decoded;
+    const body = opened.envelope?.body;
     const { signal } = this.#stop;
-    const { body } = envelope;
     try {
       // An ACK does not say that the task is refused, and once it is there the peer does not ask again.
-      if (answer.outcome === "refused" && body.type === "send_task") {
+      if (answer.outcome === "refused" && body?.type === "send_task") {
         await host.sendA2aFrame(peerId, encodeRejection(body.taskId, answer.reason), { signal });
       }
-      await host.sendA2aFrame(peerId, encodeAck(envelope.envelopeId), { signal });
+      await host.sendA2aFrame(peerId, encodeAck(envelopeId), { signal });
     } catch (error) {
       // The peer sends it again, and is then told again.
       this.#logger.debug("Envelope not answered", { peer: peerId, error });
@@ -195,9 +207,23 @@ export class PeerWire implements AsyncDisposable {
     } catch (error) {
       return { outcome: "refused", reason: errorMessage(error) };
     }
-    return decoded?.kind === "envelope"
-      ? engine.receive(peerId, decoded.envelope)
-      : { outcome: "refused", reason: "an envelope of this type is not taken" };
+    if (decoded === undefined || decoded.kind === "ack") {
+      return { outcome: "refused", reason: "an envelope of this type is not taken" };
+    }
+    return this.#answerTo(engine, peerId, this.#open(peerId, decoded));
+  }
+
+  #answerTo(engine: Served["engine"], peerId: string, opened: OpenedEnvelope): Answer | Promise<Answer> {
+    return opened.refusal === undefined
+      ? engine.receive(peerId, opened.envelope)
+      : { outcome: "refused", reason: opened.refusal };
+  }
+
+  #open(peerId: string, arrived: ArrivedEnvelope): OpenedEnvelope {
+    if (this.#sealing !== undefined) return this.#sealing.open(peerId, arrived);
+    return arrived.kind === "envelope"
+      ? { envelope: arrived.envelope }
+      : { refusal: "this node does not open sealed payloads" };
   }
 
   #logNotTaken(peer: string, { outcome, reason }: Exclude<Answer, { outcome: "taken" }>): void {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Answer, Envelope } from "../../../a2a/mod.ts";
+import type { Answer, Envelope, EnvelopeTransport } from "../../../a2a/mod.ts";
 import { createLogger, silentLogger } from "../../../core/log.ts";
 import { CardBook } from "../../../daemon/cards.ts";
-import { PeerWire, type PeerWireOptions, type WireTransport } from "../../../daemon/peer/mod.ts";
+import { PeerWire, type PeerWireOptions } from "../../../daemon/peer/mod.ts";
 import { A2AEnvelopeSchema, EnvelopeType } from "../../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { createIdentity } from "../../../identity/mod.ts";
 import { createMemoryKvStore } from "../../../kv/mod.ts";
@@ -34,7 +34,7 @@ function encode(envelopeId: string, taskId = "t"): { envelopeId: string; bytes: 
 interface Node extends AsyncDisposable {
   host: P2pHost;
   wire: PeerWire;
-  transport: WireTransport;
+  transport: EnvelopeTransport;
   received: string[];
   /** Resolves when the log has a line with that text. */
   untilLogged(text: string): Promise<void>;
