@@ -63,8 +63,8 @@ export interface EngineOptions extends Partial<CaretakerOptions> {
   /** How long an undelivered envelope is kept, in milliseconds; 0 is without limit. Default 24 h. */
   envelopeTtlMs?: number;
   /**
-   * Received tasks that may be unfinished at once, of all peers (default 10,000) and of one (default 1,000, with 256 MiB of
-   * messages); more are not taken until there is room. How long a worker's claim lasts without renewal, default 30 s.
+   * Received tasks that may be unfinished at once, of all peers (default 10,000, with 1 GiB of messages) and of one (default
+   * 1,000, with 256 MiB); more are not taken until there is room. How long a worker's claim lasts without renewal, default 30 s.
    */
   offers?: Partial<OfferLimits>;
   delivery?: DeliveryOptions;
@@ -78,6 +78,7 @@ export interface OfferedTask {
   readonly leaseMs: number;
 }
 
+const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** How long a peer has for answering what is not kept. */
 const TELL_TIMEOUT_MS = 10_000;
@@ -121,7 +122,8 @@ export class Engine implements AsyncDisposable {
     this.#offers = new Offers({ clock, logger, onLapsed: (taskId) => this.#offerAgain(taskId) }, {
       total: 10_000,
       perPeer: 1_000,
-      bytesPerPeer: 256 * 1024 * 1024,
+      bytesPerPeer: 256 * MIB,
+      bytesTotal: 1024 * MIB,
       leaseMs: 30_000,
       ...options.offers,
     });

@@ -12,6 +12,8 @@ export interface OfferLimits {
   perPeer: number;
   /** Most bytes of messages in those of one peer. */
   bytesPerPeer: number;
+  /** Most bytes of messages in all. */
+  bytesTotal: number;
   /** How long a claim lasts without renewal, in milliseconds. */
   leaseMs: number;
 }
@@ -65,6 +67,8 @@ export class Offers {
   /** In the order in which they came. */
   readonly #open = new Map<string, OpenTask>();
   readonly #byPeer = new Map<string, { readonly count: number; readonly bytes: number }>();
+  /** Of messages in all. */
+  #bytes = 0;
   readonly #subscribers = new Set<Subscriber>();
   /** The task of each peer that was refused for want of room and comes before its others. */
   readonly #turns = new Map<string, { readonly taskId: string; readonly untilMs: number }>();
@@ -120,10 +124,11 @@ export class Offers {
       throw new CodedError("resource_exhausted", "an earlier task of this peer waits for room");
     }
     this.#turns.delete(peerId);
-    const { total, perPeer, bytesPerPeer } = this.#limits;
+    const { total, perPeer, bytesPerPeer, bytesTotal } = this.#limits;
     const ofPeer = this.#byPeer.get(peerId) ?? { count: 0, bytes: 0 };
-    // A lone task of a peer is small enough, whatever the bound.
-    const fits = ofPeer.count === 0 || ofPeer.bytes + bytes <= bytesPerPeer;
+    // A lone task of a peer is small enough, whatever the bound; so is a lone one of all.
+    const fits = (ofPeer.count === 0 || ofPeer.bytes + bytes <= bytesPerPeer) &&
+      (this.#open.size === 0 || this.#bytes + bytes <= bytesTotal);
     if (this.#open.size < total && ofPeer.count < perPeer && fits) {
       return this.#keep(taskId, { peerId, awaitsAgent: false, working: false, bytes });
     }
@@ -132,7 +137,8 @@ export class Offers {
     this.#turns.set(peerId, { taskId, untilMs: nowMs + TURN_MS });
     throw new CodedError(
       "resource_exhausted",
-      `${ofPeer.count} received tasks of this peer (${ofPeer.bytes} bytes) and ${this.#open.size} in all are unfinished`,
+      `${ofPeer.count} received tasks of this peer (${ofPeer.bytes} bytes) and ${this.#open.size} (${this.#bytes} bytes) ` +
+        "in all are unfinished",
     );
   }
 
@@ -257,6 +263,7 @@ export class Offers {
 
   #count(peerId: string, by: { count: number; bytes: number }): void {
     const { count, bytes } = this.#byPeer.get(peerId) ?? { count: 0, bytes: 0 };
+    this.#bytes += by.bytes;
     if (count + by.count > 0) this.#byPeer.set(peerId, { count: count + by.count, bytes: bytes + by.bytes });
     else this.#byPeer.delete(peerId);
   }

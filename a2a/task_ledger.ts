@@ -41,6 +41,8 @@ export interface TaskLedgerDeps {
 
 /** The last moment a timestamp of the wire can name. */
 const NEVER_MS = Date.UTC(9999, 11, 31);
+/** How long a peer that may have a task is told that it is over, should it be away that long: as long as ended tasks are kept. */
+const CALLED_OFF_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 /** When a task is looked at again whose last step ended nobody knows how. */
 const LOOK_AGAIN_MS = 1_000;
 /** Such tasks remembered; what happened to others is found after the next start. */
@@ -201,7 +203,9 @@ export class TaskLedger {
   ): OutboxEntry {
     const { clock, encode } = this.#deps;
     const nowMs = clock.now();
-    const keptMs = Math.min(ttlMs, this.#envelopeTtlMs === 0 ? Infinity : this.#envelopeTtlMs);
+    const isCalledOff = body.type === "cancel" && isTerminal(task.status);
+    const usualMs = this.#envelopeTtlMs === 0 ? Infinity : this.#envelopeTtlMs;
+    const keptMs = Math.min(ttlMs, isCalledOff ? Math.max(CALLED_OFF_TTL_MS, usualMs) : usualMs);
     const envelopeId = crypto.randomUUID();
     const bytes = encode({ envelopeId, timestampMs: nowMs, trace: task.trace, body });
     return {

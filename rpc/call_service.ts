@@ -18,25 +18,27 @@ const FRAME_ROOM_BYTES = 1024;
 const MAX_FRAMES = 8_192;
 /** More than any client asks for; keeps the sum a small number. */
 const MAX_CREDIT = 2 ** 31;
-/** Unary calls at work on one stream, and bytes of their requests; one may be larger. More wait to be read. */
+/** Unary calls at work on one stream. More wait to be read. */
 const MAX_UNARY_AT_WORK = 128;
-const MAX_UNARY_BYTES = 64 * 1024 * 1024;
 
 export interface CallServiceOptions {
   /** Most calls at work on one stream; one more is answered `resource_exhausted`. Default 4,096. */
   maxCalls?: number;
+  /** Most bytes of the requests of unary calls at work on one stream; a lone one may be larger. More wait to be read. Default 64 MiB. */
+  maxUnaryBytes?: number;
 }
 
 /** `CallService`: the unary and server-streaming methods of `services`, run by the same handlers over one stream. */
 export function createCallService(
   { services, logger }: { services: readonly RpcService[]; logger: Logger },
-  { maxCalls = 4_096 }: CallServiceOptions = {},
+  { maxCalls = 4_096, maxUnaryBytes = 64 * 1024 * 1024 }: CallServiceOptions = {},
 ): RpcService {
   const methods = new Map(
     services.flatMap((service) => service.methods.map((method) => [method.definition.path, method] as const)),
   );
   const service = createRpcService(CallService, {
-    calls: (requests, context) => new CallSession({ methods, logger, context, maxCalls }).run(requests),
+    calls: (requests, context) =>
+      new CallSession({ methods, logger, context, maxCalls, maxUnaryBytes }).run(requests),
   });
   return { ...service, methods: service.methods.map(withFrameLimit) };
 }
@@ -71,6 +73,7 @@ interface CallSessionDeps {
   readonly logger: Logger;
   readonly context: RpcContext;
   readonly maxCalls: number;
+  readonly maxUnaryBytes: number;
 }
 
 /** The calls of one stream. */
@@ -138,7 +141,7 @@ class CallSession {
   #isFullFor(bytes: number): boolean {
     if (this.#stopping !== undefined) return false;
     return this.#unaryAtWork >= MAX_UNARY_AT_WORK ||
-      (this.#unaryAtWork > 0 && this.#unaryBytes + bytes > MAX_UNARY_BYTES);
+      (this.#unaryAtWork > 0 && this.#unaryBytes + bytes > this.#deps.maxUnaryBytes);
   }
 
   #accept(frame: CallRequestFrame): void {

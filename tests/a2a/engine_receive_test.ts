@@ -278,6 +278,18 @@ Deno.test("receive() keeps no more messages of a peer than its bounds", async ()
   assert.deepEqual(outcomes, ["taken", "refused"]);
 });
 
+Deno.test("receive() keeps no more messages of all peers than its bounds", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b", { offers: { bytesTotal: 1_000_000 } });
+  const receiveLarge = async (peerId: string) => {
+    const message = textMessage("x".repeat(600_000), "agent");
+    return (await receiveFrom(b, peerId, sendTaskBody(`of-${peerId}`, { message }))).outcome;
+  };
+  assert.deepEqual([await receiveLarge("c"), await receiveLarge("d")], ["taken", "busy"]);
+  await b.engine.completeTask("of-c", { artifacts: [] });
+  assert.deepEqual([await receiveLarge("d"), await receiveLarge("e")], ["taken", "busy"]);
+});
+
 Deno.test("receive() refuses progress that has a large record written over and over", async () => {
   await using net = new EngineNet();
   const [a] = [await net.start("a"), await net.start("b")];

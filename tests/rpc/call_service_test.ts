@@ -4,7 +4,7 @@ import { Channel } from "../../core/channel.ts";
 import { CodedError } from "../../core/errors.ts";
 import { parseRpcAddress } from "../../core/rpc_address.ts";
 import { createLogger, silentLogger } from "../../core/log.ts";
-import { createCallService } from "../../rpc/call_service.ts";
+import { type CallServiceOptions, createCallService } from "../../rpc/call_service.ts";
 import { createHealthService } from "../../rpc/health.ts";
 import { createRpcService, type RpcHandlers } from "../../rpc/rpc_service.ts";
 import { startGrpcServer } from "../../rpc/server.ts";
@@ -31,18 +31,17 @@ const truncated = new Uint8Array([0x0a, 5, 0x61]);
 type Handlers = Partial<RpcHandlers<typeof NodeService>>;
 type Frame = MessageInitShape<typeof CallRequestFrameSchema>;
 
-interface Options {
-  maxCalls?: number;
+interface Options extends CallServiceOptions {
   signal?: AbortSignal;
   metadata?: ReadonlyMap<string, string>;
   log?: string[];
 }
 
 /** One stream of a CallService whose other side is the test. */
-function openCalls(handlers: Handlers, { maxCalls, signal, metadata, log }: Options = {}) {
+function openCalls(handlers: Handlers, { signal, metadata, log, ...options }: Options = {}) {
   const logger = log === undefined ? silentLogger : createLogger({ write: (line) => void log.push(line) });
   const services = [createRpcService(NodeService, handlers), createHealthService([])];
-  const service = createCallService({ services, logger }, maxCalls === undefined ? {} : { maxCalls });
+  const service = createCallService({ services, logger }, options);
   const { definition, handle } = service.methods[0]!;
   const requests = new Channel<unknown>(10_000);
   const context = {
@@ -92,6 +91,33 @@ Deno.test("createCallService() starts unary calls in order and answers those tha
   ]);
   slow.resolve();
   assert.deepEqual((await next()).map(taskIn), ["slow"]);
+});
+
+Deno.test("createCallService() reads no further while unary calls hold as many bytes as they may, but begins a lone one", async () => {
+  const started: string[] = [];
+  const gates = new Map<string, () => void>();
+  const { send, next } = openCalls({
+    getTask: async ({ taskId }) => {
+      started.push(taskId.slice(0, 1));
+      await new Promise<void>((resolve) => gates.set(taskId.slice(0, 1), resolve));
+      return { task: { taskId } };
+    },
+  }, { maxUnaryBytes: 1_000 });
+  const sizes = { a: 600, b: 600, c: 300, d: 5_000, e: 1 };
+  for (const [index, [name, size]] of Object.entries(sizes).entries()) {
+    send({ callId: index + 1, method: GET, message: ask(name.repeat(size)) });
+  }
+  await settle();
+  assert.deepEqual(started, ["a"]);
+  const steps = [["a", "abc"], ["b", "abc"], ["c", "abcd"], ["d", "abcde"]] as const;
+  for (const [answered, begun] of steps) {
+    gates.get(answered)?.();
+    await next();
+    await settle();
+    assert.equal(started.join(""), begun);
+  }
+  gates.get("e")?.();
+  assert.equal((await next()).length, 1);
 });
 
 Deno.test("createCallService() takes an id again after its call has ended", async () => {

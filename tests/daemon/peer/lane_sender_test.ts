@@ -274,3 +274,32 @@ Deno.test("LaneSender answers pings and ignores what later versions send", async
   await lane.peer.send({ kind: "ping", id: 42n });
   assert.equal((await lane.peer.expect("pong")).id, 42n);
 });
+
+Deno.test("LaneSender answers no further ping while the receiver does not read its pong", async () => {
+  await using lane = await openLane();
+  lane.near.stalled = true;
+  const before = lane.near.sent.length;
+  for (let id = 0n; id < 100n; id++) await lane.peer.send({ kind: "ping", id });
+  await settle();
+  assert.equal(lane.near.sent.length - before, 1);
+  lane.near.stalled = false;
+  for (let id = 0n; id < 100n; id++) assert.equal((await lane.peer.expect("pong")).id, id);
+});
+
+for (const [asked, window] of [[0, 1], [7, 7], [256, 256], [100_000, 256]] as const) {
+  Deno.test(`LaneSender.window is ${window} when the receiver takes ${asked} envelopes`, async () => {
+    await using lane = await openLane({ maxUnansweredEnvelopes: asked });
+    assert.equal(lane.sender.window, window);
+    const sends = Array.from({ length: window + 1 }, () => lane.send(1));
+    let received = 0;
+    while (received < window) received += (await lane.peer.expect("envelopes")).envelopes.length;
+    assert.equal(received, window);
+    await settle();
+    const sent = lane.near.sent.length;
+    await lane.take(1);
+    await lane.peer.expect("envelopes");
+    assert.equal(lane.near.sent.length, sent + 1);
+    await lane.sender.close();
+    assert.equal((await Promise.allSettled(sends)).filter(({ status }) => status === "fulfilled").length, 1);
+  });
+}
