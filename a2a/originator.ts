@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { NO_TRACE } from "../core/tracer.ts";
 import { CodedError } from "../core/errors.ts";
+import { orderedId } from "../core/ordered_id.ts";
 import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, Message, Task, TaskRoute, TaskStatus, TraceContext } from "./model.ts";
 import type { AdmitSend, EnvelopeTransport, StoredTask } from "./ports.ts";
@@ -59,7 +60,7 @@ export class Originator {
     if (peerId === transport.peerId) {
       throw new CodedError("invalid_argument", "Cannot send a task to this node itself: name another peer");
     }
-    const taskId = checkId("task id", request.taskId || crypto.randomUUID());
+    const taskId = checkId("task id", request.taskId || orderedId());
     checkId("context id", request.contextId || taskId);
     checkMessage(message);
     return await ledger.run(taskId, async () => {

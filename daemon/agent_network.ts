@@ -2,6 +2,7 @@ import { NO_TRACE, silentTracer, traced, type Tracer } from "../core/tracer.ts";
 import type { AgentCard, Engine, SendTask, Task } from "../a2a/mod.ts";
 import { CodedError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
+import { orderedId } from "../core/ordered_id.ts";
 import type { P2pHost } from "../p2p/mod.ts";
 import type { DiscoverQuery, Discovery } from "./anycast/model.ts";
 import type { CardBook } from "./cards.ts";
@@ -129,7 +130,7 @@ export class AgentNetwork {
   /** A task of a caller for this node's own agent. */
   async #take(caller: CallerId, request: Omit<SendTask, "peerId">): Promise<Task> {
     const { engine } = this.#deps;
-    const { taskId = crypto.randomUUID(), contextId = "", targetSkillId = "", metadata = {} } = request;
+    const { taskId = orderedId(), contextId = "", targetSkillId = "", metadata = {} } = request;
     const answer = await engine.receive(caller, {
       envelopeId: crypto.randomUUID(),
       timestampMs: Date.now(),

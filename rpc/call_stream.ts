@@ -269,7 +269,7 @@ export class CallStream implements Disposable {
     this.#outbox.push(frame);
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#flushing = false;
       this.#flush();
     });

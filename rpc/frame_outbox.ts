@@ -51,6 +51,8 @@ export class FrameOutbox implements AsyncIterator<Batch> {
       }
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = undefined;
+      // What becomes ready in the same turn goes along: a message of its own costs more than its frame.
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     return { done: false, value: { frames: this.#take() } };
   }

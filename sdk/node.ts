@@ -1,5 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { errorMessage } from "../core/errors.ts";
+import { orderedId } from "../core/ordered_id.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask, toMessage, toWireMessage } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
@@ -412,7 +413,7 @@ export class Node implements AsyncDisposable {
 /** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
 function toSendRequest(input: MessageInput, options: SendTaskOptions) {
   const deadline = toDeadline(options);
-  const { taskId = crypto.randomUUID() } = options;
+  const { taskId = orderedId() } = options;
   return {
     target: toTarget(options),
     message: toWireMessage({ messageId: taskId, ...toMessage(input, "user") }),

@@ -1,4 +1,5 @@
 import { CodedError, toCodedError } from "../../core/errors.ts";
+import { orderedId } from "../../core/ordered_id.ts";
 import type { SendTaskOptions, TaskHandle } from "../../sdk/mod.ts";
 import { toCall } from "../call_text.ts";
 import { startDeadline } from "../deadline.ts";
@@ -90,7 +91,7 @@ async function sendToUrl(context: Context, text: string, url: string): Promise<n
 async function sendToSkill(context: Context, text: string): Promise<number> {
   const { options, signal, logger } = context;
   const { skill = "", tag: skillTags = {} } = options;
-  const { targetSkill: _same, taskId = crypto.randomUUID(), ...request } = toRequest(options);
+  const { targetSkill: _same, taskId = orderedId(), ...request } = toRequest(options);
   await using session = await openSession(context.loadConfig(), { logger, signal });
   const handle = await findWithPatience(
     session,

@@ -127,7 +127,7 @@ class LaneReceiver {
     if (this.#writing) return;
     this.#writing = true;
     // Answers of one tick go together.
-    queueMicrotask(() => this.#writeAnswers());
+    setImmediate(() => this.#writeAnswers());
   }
 
   #writeAnswers(): void {
