@@ -1,4 +1,5 @@
 import { CodedError } from "../core/errors.ts";
+import { remembering } from "../core/remembering.ts";
 import { decodeKey, encodeKey, peerIdFromPublicKey, publicKeyFromPeerId, shorten } from "./peer_id.ts";
 
 /** A did:key is this, then base58btc (multibase `z`) of the key with its multicodec. https://w3c-ccg.github.io/did-key-spec/ */
@@ -8,9 +9,10 @@ const DID_KEY_PREFIX = "did:key:z";
 const ED25519_MULTICODEC = Uint8Array.of(0xed, 0x01);
 
 /** The `did:key:z6Mk…` of a peer id. Throws `invalid_argument` for what is no Ed25519 peer id. */
-export function toDidKey(peerId: string): string {
-  return `did:key:${toMultibaseKey(publicKeyFromPeerId(peerId))}`;
-}
+export const toDidKey: (peerId: string) => string = remembering(
+  (peerId) => `did:key:${toMultibaseKey(publicKeyFromPeerId(peerId))}`,
+  { max: 1_000 },
+);
 
 /** Whether `text` is a did:key that {@link fromDidKey} takes. */
 export function isDidKey(text: string): boolean {
