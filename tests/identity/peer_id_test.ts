@@ -148,6 +148,7 @@ Deno.test("peer_id.ts and did_key.ts load nothing that only a server has", async
   );
   assert.deepEqual(local.map((url) => url.split("/").slice(-2).join("/")).sort(), [
     "core/errors.ts",
+    "core/remembering.ts",
     "identity/did_key.ts",
     "identity/peer_id.ts",
   ]);
