@@ -4,17 +4,19 @@ import type { Logger } from "../core/log.ts";
 import { isRelayed } from "./address_kind.ts";
 import { withDeadline } from "./deadline.ts";
 
-/** How long the old way stays open beside the better one, for what is under way on it. */
+/** How long the other ways stay open beside the best one, for what is under way on them. */
 const GRACE_MS = 3_000;
-/** How long its end may take. */
+/** How long their end may take. */
 const CLOSE_MS = 2_000;
 
 /** What keeping the best way works with. */
 export interface PathKeeperDeps {
   libp2p: Libp2p;
-  /** The connection that new streams of a peer are opened on. */
-  connectionTo(peerId: string): Connection | undefined;
-  /** A better way to a peer is there: what can move should; the old way ends soon. */
+  /** The open connections of a peer, the best first; its other side has the same order. */
+  connectionsTo(peerId: string): readonly Connection[];
+  /** Whether all connections of a peer are needed: to a relay there may be one over TCP and one over QUIC. */
+  needsAll(peerId: string): boolean;
+  /** A better way to a peer is there: what can move should; the others end soon. */
   onBetterPath(peerId: string): void;
   inBackground(work: Promise<void>): void;
   signal: AbortSignal;
@@ -22,39 +24,50 @@ export interface PathKeeperDeps {
   logger: Logger;
 }
 
-/** Leaves one way to each peer: when a direct connection appears beside relayed ones, these end after a grace. */
+/** Leaves one way to each peer: when several are there, the best one stays and the others end after a grace. */
 export class PathKeeper {
   readonly #deps: PathKeeperDeps;
+  readonly #settling = new Set<string>();
 
   constructor(deps: PathKeeperDeps) {
     this.#deps = deps;
     deps.libp2p.addEventListener("connection:open", ({ detail }) => {
+      const peerId = detail.remotePeer.toString();
       if (isRelayed(detail.remoteAddr) || deps.signal.aborted) return;
-      deps.inBackground(this.#settle(detail));
+      if (this.#settling.has(peerId) || deps.needsAll(peerId)) return;
+      this.#settling.add(peerId);
+      deps.inBackground(this.#settle(peerId).finally(() => this.#settling.delete(peerId)));
     });
   }
 
   /** Never rejects. */
-  async #settle(opened: Connection): Promise<void> {
-    const { libp2p, clock, signal, logger, onBetterPath } = this.#deps;
+  async #settle(peerId: string): Promise<void> {
+    const { clock, signal, logger, onBetterPath, connectionsTo } = this.#deps;
     // libp2p's own book has the connection after this event.
     await Promise.resolve();
-    const peerId = opened.remotePeer.toString();
-    const relayed = () =>
-      libp2p.getConnections(opened.remotePeer).filter((one) =>
-        one.status === "open" && isRelayed(one.remoteAddr)
-      );
-    if (relayed().length === 0) return;
-    logger.info("Direct connection to a peer", { peer: peerId, address: opened.remoteAddr.toString() });
+    const [first, ...others] = connectionsTo(peerId);
+    if (first === undefined || others.length === 0) return;
+    if (others.some(({ remoteAddr }) => isRelayed(remoteAddr))) {
+      logger.info("Direct connection to a peer", { peer: peerId, address: first.remoteAddr.toString() });
+    }
     onBetterPath(peerId);
     try {
       await clock.sleep(GRACE_MS, signal);
+      // Dials of both sides may have met; only now the best of them is known to both.
+      if (connectionsTo(peerId)[0] !== first) {
+        onBetterPath(peerId);
+        await clock.sleep(GRACE_MS, signal);
+      }
     } catch {
       return; // The host is closing, and with it every connection.
     }
-    if (this.#deps.connectionTo(peerId)?.status !== "open" || opened.status !== "open") return;
-    await Promise.all(relayed().map((connection) => end(connection)));
+    await Promise.all(connectionsTo(peerId).slice(1).filter(isWorse).map(end));
   }
+}
+
+/** Two relayed connections are no worse than one: they may use different relays. */
+function isWorse({ remoteAddr, direction }: Connection): boolean {
+  return isRelayed(remoteAddr) || direction === "outbound";
 }
 
 async function end(connection: Connection): Promise<void> {

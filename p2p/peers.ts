@@ -83,11 +83,23 @@ export class PeerTable {
     }
   }
 
-  /** The open connection to use for `peerId`: a direct one before a relayed one. */
+  /** The open connection to use for `peerId`; both sides of several agree on which it is. */
   connectionTo(peerId: string): Connection | undefined {
-    const open = this.#deps.libp2p.getConnections()
-      .filter((connection) => connection.status === "open" && connection.remotePeer.toString() === peerId);
-    return open.find(({ remoteAddr }) => !isRelayed(remoteAddr)) ?? open[0];
+    return this.connectionsTo(peerId)[0];
+  }
+
+  /**
+   * The open connections of `peerId`, the best first: direct ones before relayed ones, of these what the side with the smaller
+   * id has opened, of these the oldest.
+   */
+  connectionsTo(peerId: string): Connection[] {
+    const { libp2p } = this.#deps;
+    const smaller = libp2p.peerId.toString() < peerId ? "outbound" : "inbound";
+    const rank = ({ remoteAddr, direction }: Connection) =>
+      (isRelayed(remoteAddr) ? 2 : 0) + (direction === smaller ? 0 : 1);
+    return libp2p.getConnections()
+      .filter((connection) => connection.status === "open" && connection.remotePeer.toString() === peerId)
+      .sort((a, b) => rank(a) - rank(b) || a.timeline.open - b.timeline.open);
   }
 
   get(peerId: string): PeerConnection | undefined {

@@ -47,8 +47,9 @@ export class Reach {
     const clock = systemClock;
     this.#deps = deps;
     this.observed = new ObservedAddresses(libp2p);
-    const connectionTo = peers.connectionTo.bind(peers);
-    new PathKeeper({ libp2p, connectionTo, onBetterPath, inBackground, signal, clock, logger });
+    const connectionsTo = peers.connectionsTo.bind(peers);
+    const needsAll = (peerId: string) => this.relays?.isRelay(peerId) ?? false;
+    new PathKeeper({ libp2p, connectionsTo, needsAll, onBetterPath, inBackground, signal, clock, logger });
     this.relays = !options.relayClient ? undefined : new RelayClient({
       ...{ node, peers, ping, clock, logger },
       lookThrough: (relayId, until) => this.#connectOverQuic(relayId, until),

@@ -1,4 +1,5 @@
 import { CODE_P2P_CIRCUIT, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { abortable } from "../core/abortable.ts";
 import type { Clock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -64,6 +65,7 @@ interface Relay {
 export class RelayClient {
   readonly #deps: RelayClientDeps;
   readonly #relays = new Map<string, Relay>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: RelayClientDeps) {
     this.#deps = deps;
@@ -144,9 +146,11 @@ export class RelayClient {
   async #reserve(relayId: string, signal: AbortSignal): Promise<boolean> {
     const id = toPeerId(relayId);
     try {
-      await withDeadline(
-        { timeoutMs: RESERVE_TIMEOUT_MS, signal },
-        () => this.#store.addRelay(id, "configured"),
+      await this.#inTurn(() =>
+        withDeadline(
+          { timeoutMs: RESERVE_TIMEOUT_MS, signal },
+          (deadline) => abortable(this.#store.addRelay(id, "configured"), deadline),
+        )
       );
     } catch (error) {
       if (signal.aborted) throw error;
@@ -163,6 +167,15 @@ export class RelayClient {
       addresses: this.#addressesAt(relayId, kept.addrs),
     });
     return true;
+  }
+
+  /** One after the other: libp2p forgets the requests that wait for one that is granted. */
+  #inTurn(work: () => Promise<unknown>): Promise<unknown> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {
+      // Whoever asked is told; the next one has its turn all the same.
+    });
+    return turn;
   }
 
   /** Our addresses at a relay: those that the relay tells of itself, and the one at which we reached it. */

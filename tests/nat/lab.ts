@@ -1,0 +1,170 @@
+/** How a host of the laboratory is connected to the network that all share. */
+export const NAT_KINDS = [
+  "open",
+  "full-cone",
+  "port-restricted",
+  "symmetric",
+  "firewall",
+  "udp-blocked",
+] as const;
+
+/** One of {@link NAT_KINDS}. */
+export type NatKind = (typeof NAT_KINDS)[number];
+
+/** A host: a network namespace of its own. */
+export interface LabHost {
+  readonly kind: NatKind;
+  /** Its own address, which others can reach only where `kind` lets them. */
+  readonly address: string;
+  /** The command that runs `command` on it. */
+  command(command: readonly string[]): string[];
+  /** Cuts it off from everything, or joins it again. */
+  setLink(state: "up" | "down"): Promise<void>;
+}
+
+/** Network namespaces: one network, hosts on it, and hosts behind routers of their own. */
+export interface Lab extends AsyncDisposable {
+  /** Adds a host; behind a router unless it is `open`. */
+  addHost(kind: NatKind): Promise<LabHost>;
+}
+
+/** What each kind of router does, in nftables. `wan` leads to the shared network, `lan` to the host at 192.168.7.2. */
+const RULES: Readonly<Record<NatKind, string>> = {
+  "open": "",
+  // Every packet for the router is the host's, and the host keeps its ports.
+  "full-cone": `
+    table ip lab {
+      chain before { type nat hook prerouting priority dstnat; iifname "wan" dnat to 192.168.7.2; }
+      chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade persistent; }
+    }`,
+  // One mapping for all destinations, open for answers alone. What is not asked for leaves no trace in the router.
+  "port-restricted": `
+    table ip lab {
+      chain into { type filter hook input priority filter; iifname "wan" ct state new drop; }
+      chain through { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+      chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+    }`,
+  // Another port for every destination.
+  "symmetric": `
+    table ip lab {
+      chain into { type filter hook input priority filter; iifname "wan" ct state new drop; }
+      chain through { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+      chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade fully-random; }
+    }`,
+  "firewall": `
+    table ip lab {
+      chain through { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+    }`,
+  "udp-blocked": `
+    table ip lab {
+      chain through {
+        type filter hook forward priority filter;
+        iifname "wan" ct state new drop;
+        meta l4proto udp drop;
+      }
+      chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+    }`,
+};
+
+/** Why no laboratory can be made here, or undefined when one can. */
+export async function labObstacle(): Promise<string | undefined> {
+  try {
+    await using lab = await startLab();
+    await lab.addHost("port-restricted");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.split("\n")[0] : String(error);
+  }
+}
+
+/** Makes a laboratory. Needs `ip` (iproute2), `nft` (nftables) and the right to make network namespaces. */
+export async function startLab(): Promise<Lab> {
+  const id = crypto.randomUUID().slice(0, 6);
+  const wan = `aal${id}`;
+  await using stack = new AsyncDisposableStack();
+  await ip(`netns add ${wan}`);
+  stack.defer(() => ip(`netns del ${wan}`));
+  await ip(`-n ${wan} link add wan type bridge`);
+  await ip(`-n ${wan} link set wan up`);
+  let hosts = 0;
+  const owned = stack.move();
+  return {
+    async addHost(kind) {
+      const number = ++hosts;
+      const names = { wan, host: `aah${id}-${number}`, router: `aar${id}-${number}` };
+      // Addresses of the Internet: what is done with private ones is another matter. They never leave the namespaces.
+      const outside = `5.5.${number >> 8}.${number & 255}`;
+      const inside = kind === "firewall" ? `5.6.${number}.2` : "192.168.7.2";
+      await addNamespace(owned, names.host);
+      if (kind === "open") {
+        await attach(names.host, { port: `h${number}`, wan, address: `${outside}/8` });
+      } else {
+        await addNamespace(owned, names.router);
+        await addRouter(kind, names, { number, outside, inside });
+      }
+      return {
+        kind,
+        address: kind === "open" ? outside : inside,
+        command: (command) => ["ip", "netns", "exec", names.host, ...command],
+        setLink: async (state) => await ip(`-n ${names.host} link set wan ${state}`),
+      };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function addNamespace(stack: AsyncDisposableStack, name: string): Promise<void> {
+  await ip(`netns add ${name}`);
+  stack.defer(() => ip(`netns del ${name}`));
+  await ip(`-n ${name} link set lo up`);
+}
+
+/** Gives a namespace a leg on the shared network, called `wan`. */
+async function attach(
+  name: string,
+  { port, wan, address }: { port: string; wan: string; address: string },
+): Promise<void> {
+  await ip(`-n ${wan} link add ${port} type veth peer name wan netns ${name}`);
+  await ip(`-n ${wan} link set ${port} master wan up`);
+  await ip(`-n ${name} addr add ${address} dev wan`);
+  await ip(`-n ${name} link set wan up`);
+}
+
+async function addRouter(
+  kind: NatKind,
+  names: { wan: string; host: string; router: string },
+  { number, outside, inside }: { number: number; outside: string; inside: string },
+): Promise<void> {
+  const gateway = inside.replace(/\.2$/, ".1");
+  await attach(names.router, { port: `r${number}`, wan: names.wan, address: `${outside}/16` });
+  await ip(`-n ${names.router} link add lan type veth peer name wan netns ${names.host}`);
+  await ip(`-n ${names.router} addr add ${gateway}/24 dev lan`);
+  await ip(`-n ${names.router} link set lan up`);
+  await ip(`-n ${names.host} addr add ${inside}/24 dev wan`);
+  await ip(`-n ${names.host} link set wan up`);
+  await ip(`-n ${names.host} route add default via ${gateway}`);
+  // Hosts behind a mere firewall have addresses of their own, which everybody finds at the router.
+  await ip(`-n ${names.router} route add 5.6.0.0/16 dev wan`);
+  await run(["ip", "netns", "exec", names.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+  await run(["ip", "netns", "exec", names.router, "nft", "-f", "-"], RULES[kind]);
+  if (kind !== "firewall") return;
+  // It answers for its host's address on the shared network.
+  await run([
+    ...["ip", "netns", "exec", names.router],
+    ...["sh", "-c", `echo 1 > /proc/sys/net/ipv4/conf/wan/proxy_arp`],
+  ]);
+}
+
+async function ip(args: string): Promise<void> {
+  await run(["ip", ...args.split(" ")]);
+}
+
+async function run(command: readonly string[], input = ""): Promise<void> {
+  const [file = "", ...args] = command;
+  const child = new Deno.Command(file, { args, stdin: "piped", stdout: "null", stderr: "piped" }).spawn();
+  const writer = child.stdin.getWriter();
+  if (input !== "") await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { success, stderr } = await child.output();
+  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+}

@@ -1,0 +1,168 @@
+import { join } from "node:path";
+import { Node } from "../../sdk/mod.ts";
+import { RunningProgram } from "../support/program.ts";
+import { tempDir } from "../support/temp_dir.ts";
+import { type Lab, type LabHost, type NatKind, startLab } from "./lab.ts";
+
+const ROOT = join(import.meta.dirname ?? ".", "..", "..");
+const PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
+const RELAY_PROGRAM = [Deno.execPath(), "run", "-A", join(import.meta.dirname ?? ".", "relay_program.ts")];
+/** A task that has not come back after this time counts as not delivered. */
+const TASK_TIMEOUT_MS = 20_000;
+const LOOK_MS = 50;
+
+/** What two hosts reached. Times are milliseconds from the call that sent the first task. */
+export interface Cell {
+  from: NatKind;
+  to: NatKind;
+  delivered: boolean;
+  /** Until the first task was back; undefined when it was not. */
+  firstTaskMs: number | undefined;
+  /** How the connection ended up. */
+  path: "direct" | "relayed" | "none";
+  transport: string;
+  /** Until the connection was direct. */
+  directMs: number | undefined;
+}
+
+/** What is run. */
+export interface MatrixOptions {
+  pairs: readonly (readonly [NatKind, NatKind])[];
+  /** How long to wait for a direct connection, in milliseconds. */
+  directTimeoutMs: number;
+  onCell?: (cell: Cell) => void;
+  /** Folder for the daemons' homes. Default a temporary one. */
+  folder?: string;
+}
+
+/**
+ * Real daemons on hosts behind NATs of each kind, and two relays. Each pair meets for the first time, by peer id alone: the
+ * first sends a task, then the way of their connection is watched.
+ */
+export async function runMatrix(options: MatrixOptions): Promise<Cell[]> {
+  await using lab = await startLab();
+  await using dir = await tempDir();
+  await using bench = await Bench.start(lab, options.folder ?? dir.path);
+  const cells: Cell[] = [];
+  for (const [from, to] of options.pairs) {
+    const cell = await bench.meet(from, to, options.directTimeoutMs);
+    options.onCell?.(cell);
+    cells.push(cell);
+  }
+  return cells;
+}
+
+interface Agent {
+  host: LabHost;
+  peerId: string;
+  program: RunningProgram;
+}
+
+/** The daemons of a laboratory: started when they are first needed, one per kind and side. */
+export class Bench implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  readonly #agents = new Map<string, Promise<Agent>>();
+  readonly #nodes = new Map<string, Promise<Node>>();
+
+  private constructor(readonly lab: Lab, readonly folder: string, readonly relays: readonly string[]) {}
+
+  /** Starts two relays. */
+  static async start(lab: Lab, folder: string): Promise<Bench> {
+    await using stack = new AsyncDisposableStack();
+    const relays: string[] = [];
+    for (const seed of ["1", "2"]) {
+      const host = await lab.addHost("open");
+      const command = host.command([...RELAY_PROGRAM, host.address, "4001", seed]);
+      const relay = stack.use(new RunningProgram(command));
+      relays.push(await relay.value("RELAY_ADDR"));
+    }
+    const bench = new Bench(lab, folder, relays);
+    bench.#stack.use(stack.move());
+    return bench;
+  }
+
+  /** An echoing agent behind a NAT of `kind`. */
+  agent(kind: NatKind): Promise<Agent> {
+    return this.#once(this.#agents, kind, () => this.#start(kind, "demo"));
+  }
+
+  /** A node that sends from behind a NAT of `kind`. */
+  sender(kind: NatKind): Promise<Node> {
+    return this.#once(this.#nodes, kind, async () => {
+      await this.#start(kind, "daemon");
+      const node = new Node({ daemonAddr: `unix://${join(this.#home(kind, "daemon"), "daemon.sock")}` });
+      await node.start();
+      this.#stack.use(node);
+      return node;
+    });
+  }
+
+  /** Has a pair meet; see {@link Cell}. */
+  async meet(from: NatKind, to: NatKind, directTimeoutMs: number): Promise<Cell> {
+    const { peerId } = await this.agent(to);
+    const node = await this.sender(from);
+    await this.#untilReachable(node);
+    const startMs = performance.now();
+    let firstTaskMs: number | undefined;
+    try {
+      const handle = await node.sendTask("lab", { peerId });
+      await handle.wait({ timeoutMs: TASK_TIMEOUT_MS });
+      firstTaskMs = performance.now() - startMs;
+    } catch (error) {
+      if (Deno.env.get("LAB_VERBOSE")) console.error(`${from} -> ${to}:`, error);
+    }
+    const end = await this.#watchPath(node, { peerId, startMs, directTimeoutMs });
+    return { from, to, delivered: firstTaskMs !== undefined, firstTaskMs, ...end };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+
+  async #watchPath(
+    node: Node,
+    { peerId, startMs, directTimeoutMs }: { peerId: string; startMs: number; directTimeoutMs: number },
+  ): Promise<Pick<Cell, "path" | "transport" | "directMs">> {
+    while (true) {
+      const peer = (await node.listPeers()).find((one) => one.peerId === peerId);
+      const address = peer?.addresses[0] ?? "";
+      const transport = address.includes("/quic-v1") ? "quic" : address.includes("/tcp/") ? "tcp" : "";
+      const sinceMs = performance.now() - startMs;
+      if (peer?.connection === "direct") return { path: "direct", transport, directMs: sinceMs };
+      if (sinceMs > directTimeoutMs) {
+        return { path: peer === undefined ? "none" : "relayed", transport, directMs: undefined };
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** Both relays have to know the node, else the first cell would measure its start. */
+  async #untilReachable(node: Node): Promise<void> {
+    const relayIds = this.relays.map((relay) => relay.split("/").at(-1));
+    for (;;) {
+      const peers = (await node.listPeers()).map(({ peerId }) => peerId);
+      if (relayIds.every((id) => id !== undefined && peers.includes(id))) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  async #start(kind: NatKind, verb: "daemon" | "demo"): Promise<Agent> {
+    const host = await this.lab.addHost(kind);
+    const relays = this.relays.flatMap((relay) => ["--relay", relay]);
+    const home = this.#home(kind, verb);
+    const command = [...PROGRAM, verb, "--home", home, "--enable-mdns=false", "--log-level=debug", ...relays];
+    const program = this.#stack.use(new RunningProgram(host.command(command)));
+    const peerId = await program.value("PEER_ID");
+    return { host, peerId, program };
+  }
+
+  #home(kind: NatKind, verb: string): string {
+    return join(this.folder, `${kind}-${verb}`);
+  }
+
+  #once<T>(map: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+    const found = map.get(key) ?? make();
+    map.set(key, found);
+    return found;
+  }
+}
