@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { systemClock } from "../../core/clock.ts";
 import { Node } from "../../sdk/mod.ts";
 import { RunningProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -132,7 +133,7 @@ export class Bench implements AsyncDisposable {
       if (sinceMs > directTimeoutMs) {
         return { path: peer === undefined ? "none" : "relayed", transport, directMs: undefined };
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await systemClock.sleep(LOOK_MS);
     }
   }
 
@@ -142,7 +143,7 @@ export class Bench implements AsyncDisposable {
     for (;;) {
       const peers = (await node.listPeers()).map(({ peerId }) => peerId);
       if (relayIds.every((id) => id !== undefined && peers.includes(id))) return;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await systemClock.sleep(LOOK_MS);
     }
   }
 
