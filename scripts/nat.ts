@@ -7,7 +7,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { labObstacle, NAT_KINDS, type NatKind } from "../tests/nat/lab.ts";
-import { type Cell, runMatrix } from "../tests/nat/matrix.ts";
+import { type Cell, runMatrix } from "./nat_matrix.ts";
 
 const USAGE = `Sends tasks between real daemons behind NATs of each kind and shows which way they took.
 

@@ -1,7 +1,7 @@
 // Real daemons behind NATs made from network namespaces; all pairs of them: `deno task nat`.
 import assert from "node:assert/strict";
 import { labObstacle } from "./lab.ts";
-import { runMatrix } from "./matrix.ts";
+import { runMatrix } from "../../scripts/nat_matrix.ts";
 
 const obstacle = await labObstacle();
 if (obstacle !== undefined) console.log(`note: the NAT laboratory is skipped: ${obstacle}`);

@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { systemClock } from "../../core/clock.ts";
-import { Node } from "../../sdk/mod.ts";
-import { RunningProgram } from "../support/program.ts";
-import { tempDir } from "../support/temp_dir.ts";
-import { type Lab, type LabHost, type NatKind, startLab } from "./lab.ts";
+import { systemClock } from "../core/clock.ts";
+import { Node } from "../sdk/mod.ts";
+import { RunningProgram } from "../tests/support/program.ts";
+import { tempDir } from "../tests/support/temp_dir.ts";
+import { type Lab, type LabHost, type NatKind, startLab } from "../tests/nat/lab.ts";
 
-const ROOT = join(import.meta.dirname ?? ".", "..", "..");
+const ROOT = join(import.meta.dirname ?? ".", "..");
 const PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
-const RELAY_PROGRAM = [Deno.execPath(), "run", "-A", join(import.meta.dirname ?? ".", "relay_program.ts")];
+const RELAY_PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "tests/nat/relay_program.ts")];
 /** A task that has not come back after this time counts as not delivered. */
 const TASK_TIMEOUT_MS = 20_000;
 const LOOK_MS = 50;
