@@ -1,7 +1,7 @@
 /**
  * Makes the one-file executables.
  *
- *     deno task compile [--target NAME | --all] [--mode auto|deno|pack] [--out DIR] [--json]
+ *     deno task compile [--target NAME | --all] [--mode auto|deno|pack] [--out DIR] [--mcpb] [--json]
  *
  * The program is bundled once; then there are two kinds of executable:
  *
@@ -12,13 +12,15 @@
  * `--mode auto` (the default) tries the first kind and falls back to the second, `deno` fails instead, `pack` makes
  * the second. An executable for the host is kept only after it ran. Without `--target` the file is `DIR/agentanycast`
  * (default `dist`), else `DIR/agentanycast-<os>-<arch>`; `DIR/SHA256SUMS` lists all of them. Stderr tells what was made;
+ * `--mcpb` also makes a one-click bundle for assistants of each (`.mcpb`), with the official tool.
  * `--json` prints it as one line on stdout. Exit code: 0 all made, 1 something failed, 2 wrong use.
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { CodedError, errorMessage } from "../core/errors.ts";
-import { type Bundle, bundleProgram, readProgram } from "./compile/bundle.ts";
+import { type Bundle, bundleProgram, type Program, readProgram } from "./compile/bundle.ts";
 import { sha256File, writeChecksums } from "./compile/checksums.ts";
+import { packMcpBundle } from "./compile/mcp_bundle.ts";
 import { compileOfficial } from "./compile/official.ts";
 import { packProgram } from "./compile/pack.ts";
 import { smokeRun } from "./compile/smoke.ts";
@@ -38,6 +40,8 @@ export interface Artifact {
   bytes: number;
   seconds: number;
   sha256: string;
+  /** The bundle for assistants, when it was made. */
+  mcpb?: string;
 }
 
 export interface BuildOptions {
@@ -95,6 +99,8 @@ async function tryOut(bundle: Bundle, { target, file, work }: BuildOptions): Pro
 
 interface Order {
   targets: readonly Target[];
+  /** Whether bundles for assistants are made too. */
+  mcpb: boolean;
   /** Whether files are named after their target. */
   asset: boolean;
   mode: Mode;
@@ -110,6 +116,7 @@ function parseOrder(args: string[]): Order {
       all: { type: "boolean", default: false },
       mode: { type: "string", default: "auto" },
       out: { type: "string", default: "dist" },
+      mcpb: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
   });
@@ -133,12 +140,13 @@ function parseOrder(args: string[]): Order {
     targets,
     asset,
     mode,
+    mcpb: values.mcpb,
     out: resolve(values.out),
     json: values.json,
   };
 }
 
-async function fill({ targets, asset, mode, out, json }: Order): Promise<boolean> {
+async function fill({ targets, asset, mode, mcpb, out, json }: Order): Promise<boolean> {
   const program = await readProgram(NAME, join(import.meta.dirname ?? ".", "..", "deno.json"));
   const artifacts: Artifact[] = [];
   const failures: { target: string; reason: string }[] = [];
@@ -150,6 +158,7 @@ async function fill({ targets, asset, mode, out, json }: Order): Promise<boolean
       const file = join(out, asset ? assetName(NAME, target) : `${NAME}${target.suffix}`);
       try {
         const artifact = await buildExecutable(bundle, { target, file, mode, work, note: tell });
+        if (mcpb) artifact.mcpb = await makeMcpBundle(artifact, { program, target, work });
         artifacts.push(artifact);
         tell(`${artifact.file}: ${artifact.kind}, ${artifact.bytes} bytes, ${artifact.seconds} s`);
       } catch (error) {
@@ -164,6 +173,17 @@ async function fill({ targets, asset, mode, out, json }: Order): Promise<boolean
   const report = { version: program.version, deno: Deno.version.deno, artifacts, failures };
   if (json) await Deno.stdout.write(new TextEncoder().encode(`${JSON.stringify(report)}\n`));
   return failures.length === 0;
+}
+
+/** The one-click bundle beside an executable; answers its path. */
+async function makeMcpBundle(
+  { file: executable }: Artifact,
+  { program, target, work }: { program: Program; target: Target; work: string },
+): Promise<string> {
+  const file = `${executable.replace(/\.exe$/, "")}.mcpb`;
+  await packMcpBundle({ program, executable, target }, { file, work });
+  tell(`${file}: bundle for assistants`);
+  return file;
 }
 
 function tell(line: string): void {
