@@ -27,6 +27,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   identity: "who this node is: show, back up or change its key",
   credential: "issue, verify and keep verifiable credentials",
   policy: "try the policy out, or read it again",
+  federation: "look at what relays share",
 };
 
 /** The parser of the whole command line. It throws commander's `CommanderError` for help, version and misuse. */

@@ -29,8 +29,11 @@ export interface DaemonLog extends Disposable {
   readonly control: LogLevelControl;
 }
 
+/** What of a configuration the log depends on. */
+export type LogConfig = Pick<Config, "home" | "logLevel" | "logFormat" | "logOutput">;
+
 /** Opens the log that `config` asks for. A log file that cannot be written is told once on stderr and done without. */
-export function openDaemonLog(config: Config, { note, quiet = false }: DaemonLogOptions): DaemonLog {
+export function openDaemonLog(config: LogConfig, { note, quiet = false }: DaemonLogOptions): DaemonLog {
   const stack = new DisposableStack();
   const loggers: Logger[] = [];
   const { logFormat: format, logOutput } = config;

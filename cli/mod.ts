@@ -10,6 +10,7 @@ import { reportError } from "./errors.ts";
 import { EXIT_OK } from "./exit_codes.ts";
 import { normalizeGoFlags } from "./go_flags.ts";
 import { Output, type StandardStreams } from "./output.ts";
+import { relayFlags } from "./relay_settings.ts";
 import { daemonFlags, toConfig } from "./settings.ts";
 import type { ProgramName } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -70,6 +71,8 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
 /** The arguments as this command line knows them. Called `agentanycastd`, flags alone are those of the daemon. */
 function toVerbArguments(argv: readonly string[], name: ProgramName): string[] {
   const [first = "", ...rest] = argv;
+  const isRelay = first === "relay" && (rest.length === 0 || rest[0]?.startsWith("-"));
+  if (isRelay) return ["relay", ...normalizeGoFlags(rest, relayFlags())];
   if (first === "daemon") return ["daemon", ...normalizeGoFlags(rest, daemonFlags())];
   if (name === "agentanycastd" && (first === "" || first.startsWith("-"))) {
     return ["daemon", ...normalizeGoFlags(argv, daemonFlags())];

@@ -104,7 +104,8 @@ function refuseUnavailable(options: Options): void {
   throw new CodedError("invalid_argument", `--${asked} is not available in version ${VERSION}: leave it out`);
 }
 
-function flagOf({ called }: NamedSetting): string {
+/** The flag of a setting that has one, without its dashes. */
+export function flagOf({ called }: NamedSetting): string {
   return called.flag ?? "";
 }
 
@@ -112,7 +113,8 @@ function isGlobal(setting: NamedSetting): boolean {
   return GLOBAL_FLAGS.includes(flagOf(setting));
 }
 
-function toOption(setting: NamedSetting): Option {
+/** The option of the command line for a setting. */
+export function toOption(setting: NamedSetting): Option {
   const { arity, help } = setting;
   const isList = arity === "list";
   const option = new Option(
@@ -127,6 +129,7 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-function toOptionName(flag: string): string {
+/** The name by which the parser gives the value of a flag. */
+export function toOptionName(flag: string): string {
   return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -10,6 +10,7 @@ import { HOME_VERBS } from "./tables/home_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import { MCP_VERBS } from "./tables/mcp_verbs.ts";
 import { TRUST_VERBS } from "./tables/trust_verbs.ts";
+import { RELAY_VERBS } from "./tables/relay_verbs.ts";
 import type { Verb } from "./verb.ts";
 
 const TASK_ID = ["<id>", "id of the task"] as const;
@@ -207,6 +208,7 @@ export const VERBS: readonly Verb[] = [
     load: () => import("./verbs/info.ts"),
   },
   ...TRUST_VERBS,
+  ...RELAY_VERBS,
   ...CONFIG_VERBS,
   ...HOME_VERBS,
   {

@@ -13,7 +13,7 @@ import { type Anycast, dhtOptions, openAnycast } from "./anycast/open_anycast.ts
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
-import { makeHome } from "./home.ts";
+import { makeHome } from "../core/home.ts";
 import {
   measureCommits,
   type NodeMetrics,

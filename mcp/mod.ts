@@ -24,3 +24,4 @@ export {
 } from "./network/network_service.ts";
 export { type ProxyDeps, type ProxyNode, runMcpProxy } from "./proxy/run_proxy.ts";
 export { type ServerAddress, toServerAddress } from "./proxy/server_address.ts";
+export { quoteUntrusted, safeLine, safeText } from "./network/safe_text.ts";

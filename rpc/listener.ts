@@ -1,9 +1,25 @@
 import { createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
+import { createServer as createTlsServer } from "node:tls";
 import type { RpcAddress } from "../core/rpc_address.ts";
 
 /** Connections open at once; further ones are closed as they come. */
 const MAX_CONNECTIONS = 1_024;
+
+/** Longest time for a TLS handshake. */
+const HANDSHAKE_MS = 10_000;
+
+/** PEM texts of a server that is spoken to over TLS. */
+export interface TlsIdentity {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** How a listener listens. */
+export interface ListenerOptions {
+  /** Default: without TLS. */
+  readonly tls?: TlsIdentity;
+}
 
 /** A listening socket and the connections it accepted, which it can cut. */
 export interface Listener {
@@ -19,14 +35,21 @@ export interface Listener {
  * Listens on `address` and hands each connection to `onConnection`. A Unix socket is made for this user only (0600). The gRPC
  * library could listen by itself, but then nobody could cut a connection that does not end by itself.
  */
-export function openListener(address: RpcAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
+export function openListener(
+  address: RpcAddress,
+  onConnection: (socket: Socket) => void,
+  { tls }: ListenerOptions = {},
+): Promise<Listener> {
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const take = (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
     onConnection(socket);
-  });
+  };
+  const server = tls === undefined
+    ? createServer(take)
+    : createTlsServer({ ...tls, ALPNProtocols: ["h2"], handshakeTimeout: HANDSHAKE_MS }, take);
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
     server.once("error", reject);

@@ -8,7 +8,7 @@ import { formatRpcAddress, parseRpcAddress, type RpcAddress } from "../core/rpc_
 import { prepareAddress, removeSocket } from "./address.ts";
 import { OpenCalls } from "./calls.ts";
 import { createHealthService } from "./health.ts";
-import { type Listener, openListener } from "./listener.ts";
+import { type Listener, type ListenerOptions, openListener, type TlsIdentity } from "./listener.ts";
 import type { RpcService } from "./rpc_service.ts";
 
 /** Calls one connection may have open; more wait at the client. */
@@ -26,6 +26,8 @@ export interface GrpcServerOptions {
   drainMs?: number;
   /** Allows TCP addresses that other machines can reach. Default false. */
   allowRemote?: boolean;
+  /** Default: without TLS. */
+  tls?: TlsIdentity;
 }
 
 /** A running server. Disposing it stops it: streams end with CANCELLED, other calls get the drain time. */
@@ -62,7 +64,8 @@ export async function startGrpcServer(
     server.addService(toDefinition(service), calls.implement(service));
   }
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  const listener = await listen(address, (socket) => injector.injectConnection(socket));
+  const { tls } = options;
+  const listener = await listen(address, (socket) => injector.injectConnection(socket), tls && { tls });
   let stopped: Promise<void> | undefined;
   return {
     address: formatRpcAddress(listener.address),
@@ -75,9 +78,13 @@ function toDefinition(service: RpcService): grpc.ServiceDefinition {
   return Object.fromEntries(service.methods.map(({ definition }) => [definition.path, definition]));
 }
 
-async function listen(address: RpcAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
+async function listen(
+  address: RpcAddress,
+  onConnection: (socket: Socket) => void,
+  options: ListenerOptions = {},
+): Promise<Listener> {
   try {
-    return await openListener(address, onConnection);
+    return await openListener(address, onConnection, options);
   } catch (cause) {
     throw new CodedError(
       "failed_precondition",

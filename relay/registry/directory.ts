@@ -4,7 +4,7 @@ import type { RegistryPage, RegistryQuery } from "../../registry/mod.ts";
 import { ChangeLog } from "./change_log.ts";
 import { better, type Entry, sizeOf } from "./entry.ts";
 import { EntryTable } from "./entry_table.ts";
-import { findPage } from "./find_page.ts";
+import { findAll, type FindDeps, findPage } from "./find_page.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 import { type Withdrawal, Withdrawals } from "./withdrawals.ts";
 
@@ -163,14 +163,14 @@ export class Directory {
   }
 
   /** A peer has no connection any more: it has a part of its lease to come back. */
-  onDisconnected(peerId: string): void {
+  readonly onDisconnected = (peerId: string): void => {
     const entry = this.here.get(peerId);
     if (entry === undefined) return;
     const nowMs = this.#clock.now();
     const graceMs = nowMs + Math.ceil(this.#options.ttlMs * GRACE_SHARE);
     // Of one that never renewed in any other way, nothing is left of its lease: the connection has stood for it.
     this.here.put({ ...entry, expiresAtMs: Math.min(graceMs, entry.recordExpiresAtMs), lastSeenMs: nowMs });
-  }
+  };
 
   /** Registrations here that hold no more. */
   lapsed(nowMs: number): Entry[] {
@@ -201,7 +201,16 @@ export class Directory {
 
   /** A page of what holds and fits `query`, ordered by peer id. */
   find(query: RegistryQuery): RegistryPage {
-    return findPage({ tables: [this.here, this.elsewhere], get: (peerId) => this.get(peerId) }, query);
+    return findPage(this.#finding, query);
+  }
+
+  /** All that hold and fit `query`, ordered by peer id. Nothing may change meanwhile. */
+  findAll(query: RegistryQuery): Generator<Entry> {
+    return findAll(this.#finding, query);
+  }
+
+  get #finding(): FindDeps {
+    return { tables: [this.here, this.elsewhere], get: (peerId) => this.get(peerId) };
   }
 
   /** All skills on offer, by id. */

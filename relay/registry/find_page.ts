@@ -27,18 +27,24 @@ export interface FindDeps {
  * The page of `query`: its order does not change, so that a page token, which is the last peer id, leads on whatever has
  * changed meanwhile. Throws `invalid_argument` for a query that is too long.
  */
-export function findPage({ tables, get }: FindDeps, query: RegistryQuery): RegistryPage {
-  checkQuery(query);
+export function findPage(deps: FindDeps, query: RegistryQuery): RegistryPage {
   const limit = pageSize(query.limit);
-  const matches = createMatcher(query);
   const agents: Entry[] = [];
-  for (const peerId of mergeAfter(candidates(tables, query), query.pageToken ?? "")) {
-    const entry = get(peerId);
-    if (entry === undefined || !matches(entry)) continue;
+  for (const entry of findAll(deps, query)) {
     if (agents.length === limit) return { agents, nextPageToken: agents.at(-1)?.peerId ?? "" };
     agents.push(entry);
   }
   return { agents, nextPageToken: "" };
+}
+
+/** All that fit `query` behind its page token, ordered by peer id. Nothing may change meanwhile. Throws as {@link findPage}. */
+export function* findAll({ tables, get }: FindDeps, query: RegistryQuery): Generator<Entry> {
+  checkQuery(query);
+  const matches = createMatcher(query);
+  for (const peerId of mergeAfter(candidates(tables, query), query.pageToken ?? "")) {
+    const entry = get(peerId);
+    if (entry !== undefined && matches(entry)) yield entry;
+  }
 }
 
 function pageSize(limit = 0): number {

@@ -1,5 +1,5 @@
-import { CodedError, errorMessage } from "../core/errors.ts";
-import type { Logger } from "../core/log.ts";
+import { CodedError, errorMessage } from "./errors.ts";
+import type { Logger } from "./log.ts";
 
 /** Bits of a file mode that give rights to the group and to others. */
 const NOT_OWNER_BITS = 0o077;
