@@ -229,7 +229,10 @@ export const VERBS: readonly Verb[] = [
   {
     path: "help",
     summary: "explain a verb, or the exit codes",
-    arguments: [["[verb]", "the verb, or exit-codes"], ["[subverb]", "its second word"]],
+    arguments: [["[verb]", "the verb, or exit-codes"], ["[subverb]", "its second word"], [
+      "[subsubverb]",
+      "its third word",
+    ]],
     examples: ["help send", "help task get", "help exit-codes"],
     load: () => import("./verbs/help.ts"),
   },
