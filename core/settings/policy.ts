@@ -55,55 +55,65 @@ const DIRECTIONS = ["inbound", "outbound", "both"] as const;
 
 /** `[policy]`: who may do what, how fast, and where it is written down. */
 export const POLICY_SETTINGS = {
-  acl: table<readonly AclRule[]>([], parseAcl, "who may send which tasks: the first rule that fits decides", {
-    type: "array",
-    items: {
+  acl: table<readonly AclRule[]>(
+    [],
+    parseAcl,
+    "who may send which tasks, as [[policy.acl]]: the first rule that fits decides (docs/trust.md)",
+    {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["allow"],
+        additionalProperties: false,
+        properties: {
+          direction: { enum: DIRECTIONS },
+          source: { type: "string" },
+          target: { type: "string" },
+          skill: { type: "string" },
+          credential: {
+            type: "object",
+            required: ["issuer"],
+            additionalProperties: false,
+            properties: {
+              issuer: { type: "string" },
+              type: { type: "string" },
+              capability: { type: "string" },
+            },
+          },
+          allow: { type: "boolean" },
+        },
+      },
+    },
+  ),
+  rateLimit: table<RateLimitTable>(
+    NO_LIMITS,
+    parseRateLimit,
+    "how many tasks everybody may send, as [policy.rate_limit] (docs/trust.md)",
+    {
       type: "object",
-      required: ["allow"],
       additionalProperties: false,
       properties: {
-        direction: { enum: DIRECTIONS },
-        source: { type: "string" },
-        target: { type: "string" },
-        skill: { type: "string" },
-        credential: {
-          type: "object",
-          required: ["issuer"],
-          additionalProperties: false,
-          properties: {
-            issuer: { type: "string" },
-            type: { type: "string" },
-            capability: { type: "string" },
-          },
-        },
-        allow: { type: "boolean" },
-      },
-    },
-  }),
-  rateLimit: table<RateLimitTable>(NO_LIMITS, parseRateLimit, "how many tasks everybody may send", {
-    type: "object",
-    additionalProperties: false,
-    properties: {
-      default_rps: { type: "number", minimum: 0 },
-      burst: { type: "integer", minimum: 1 },
-      max_tasks: { type: "integer", minimum: 0 },
-      total_rps: { type: "number", minimum: 0 },
-      overrides: {
-        type: "array",
-        items: {
-          type: "object",
-          required: ["source"],
-          additionalProperties: false,
-          properties: {
-            source: { type: "string" },
-            rps: { type: "number", minimum: 0 },
-            burst: { type: "integer", minimum: 1 },
-            max_tasks: { type: "integer", minimum: 0 },
+        default_rps: { type: "number", minimum: 0 },
+        burst: { type: "integer", minimum: 1 },
+        max_tasks: { type: "integer", minimum: 0 },
+        total_rps: { type: "number", minimum: 0 },
+        overrides: {
+          type: "array",
+          items: {
+            type: "object",
+            required: ["source"],
+            additionalProperties: false,
+            properties: {
+              source: { type: "string" },
+              rps: { type: "number", minimum: 0 },
+              burst: { type: "integer", minimum: 1 },
+              max_tasks: { type: "integer", minimum: 0 },
+            },
           },
         },
       },
     },
-  }),
+  ),
   encryption: oneOf(
     ["off", "prefer", "require"],
     "off",
