@@ -195,7 +195,8 @@ export type RouteOutcome = "taken" | "busy" | "refused" | "unreachable";
 
 /** Finds agents for tasks that name a skill instead of a peer. */
 export interface RouteFinder {
-  find(query: RouteQuery, options: { signal: AbortSignal }): Promise<Candidates>;
+  /** @param options.isTurn a task goes to the first of them; else it is only asked who there is, and nobody's turn. */
+  find(query: RouteQuery, options: { signal: AbortSignal; isTurn: boolean }): Promise<Candidates>;
   /** Says what became of a try, for later choices. */
   note(peerId: string, outcome: RouteOutcome): void;
 }

@@ -111,7 +111,7 @@ export class Router {
         `Cannot look for more agents at once: ${MAX_PLACING} tasks wait for one; try again later`,
       );
     }
-    const { peerIds, unasked } = await this.#find(query, CHECK_MS);
+    const { peerIds, unasked } = await this.#find(query, { timeoutMs: CHECK_MS, isTurn: false });
     if (peerIds.length === 0 && unasked === "") throw new CodedError("not_found", noneOffers(query));
   }
 
@@ -139,7 +139,10 @@ export class Router {
     const busy = this.#busy.get(task.taskId) ?? new Set();
     if (busy.has(task.peerId)) return false; // it has come back to it: it may wait there
     this.#busy.set(task.taskId, busy.add(task.peerId));
-    const { peerIds } = await this.#find({ ...route, contextId: task.contextId }, CHECK_MS);
+    const { peerIds } = await this.#find({ ...route, contextId: task.contextId }, {
+      timeoutMs: CHECK_MS,
+      isTurn: false,
+    });
     const { allowed } = await this.#judge(task, this.#untried(peerIds, route));
     return allowed.some((peerId) => !busy.has(peerId));
   }
@@ -224,7 +227,10 @@ export class Router {
       const record = (await ledger.load(taskId))?.record;
       if (record === undefined || !isUnplaced(record)) return;
       const { route, task } = record;
-      const found = await this.#find({ ...route, contextId: task.contextId }, this.#options.findTimeoutMs);
+      const found = await this.#find({ ...route, contextId: task.contextId }, {
+        timeoutMs: this.#options.findTimeoutMs,
+        isTurn: true,
+      });
       const busy = this.#busy.get(taskId);
       const { allowed, denied } = await this.#judge(task, this.#untried(found.peerIds, route));
       const left = allowed.filter((peerId) => pauseMs > FIRST_PAUSE_MS || busy?.has(peerId) !== true);
@@ -311,7 +317,10 @@ export class Router {
   }
 
   /** What the finder says within `timeoutMs`; what keeps it from saying anything is told as `unasked`. */
-  async #find(query: RouteQuery, timeoutMs: number): Promise<Candidates> {
+  async #find(
+    query: RouteQuery,
+    { timeoutMs, isTurn }: { timeoutMs: number; isTurn: boolean },
+  ): Promise<Candidates> {
     const { finder, clock, stop } = this.#deps;
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, stop]);
@@ -319,7 +328,8 @@ export class Router {
       throw new CodedError("deadline_exceeded", `looking for agents took more than ${timeoutMs / 1000} s`);
     });
     try {
-      const found = finder?.find(query, { signal }) ?? { peerIds: [], unasked: "nobody can be asked" };
+      const found = finder?.find(query, { signal, isTurn }) ??
+        { peerIds: [], unasked: "nobody can be asked" };
       return await Promise.race([found, late]);
     } catch (error) {
       return { peerIds: [], unasked: errorMessage(error) };

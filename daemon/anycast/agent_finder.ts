@@ -34,7 +34,7 @@ export class AgentFinder implements RouteFinder {
 
   async find(
     { skillId, tags, contextId }: RouteQuery,
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; isTurn: boolean },
   ): Promise<Candidates> {
     const { directory, chooser, remember, onLookup } = this.#deps;
     const { agents, failures } = await directory.discover(
@@ -45,7 +45,8 @@ export class AgentFinder implements RouteFinder {
     await Promise.all(
       agents.map(({ peerId, addresses }) => addresses.length > 0 && remember(peerId, addresses)),
     );
-    const ordered = await chooser.order(agents.map(({ peerId }) => peerId), { skillId, contextId });
+    const peerIds = agents.map(({ peerId }) => peerId);
+    const ordered = options.isTurn ? await chooser.order(peerIds, { skillId, contextId }) : peerIds;
     const byPeer = new Map(agents.map((agent) => [agent.peerId, agent]));
     const rank = (peerId: string) => this.#rank(byPeer.get(peerId));
     return {

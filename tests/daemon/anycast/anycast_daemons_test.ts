@@ -16,8 +16,9 @@ async function startAgent(skills: readonly { id: string; tags?: readonly string[
   };
 }
 
-async function startSender() {
-  const node = await startTestDaemon({ flags: { "anycast-find-timeout": "5s" } });
+async function startSender(strategy = "random") {
+  const flags = { "anycast-find-timeout": "5s", "anycast-routing-strategy": strategy };
+  const node = await startTestDaemon({ flags });
   const sdk = new Node({ daemonAddr: node.daemon.grpcAddress });
   await sdk.start();
   return {
@@ -74,4 +75,28 @@ Deno.test("sendTask() to a skill goes past agents that refuse, to the one that t
   assert.equal(seen.filter((name) => name === "second").length, 6);
   assert.equal(seen.includes("third"), false);
   await assert.rejects(sender.sdk.sendTask("Hello", { skill: "dance" }), { name: "SkillNotFoundError" });
+});
+
+Deno.test("sendTask() to a skill shares the work by the strategy, each task with one agent", async () => {
+  await using first = await startAgent([{ id: "echo" }]);
+  await using second = await startAgent([{ id: "echo" }]);
+  const seen: string[] = [];
+  for (const [name, { sdk }] of Object.entries({ first, second })) {
+    sdk.onTask(async (task) => {
+      seen.push(name);
+      await task.complete("done");
+    });
+  }
+  await using turns = await startSender("round-robin");
+  for (const { node } of [first, second]) await turns.connect(node);
+  for (let i = 0; i < 4; i++) await (await turns.sdk.sendTask("x", { skill: "echo" })).wait();
+  assert.deepEqual([...seen.slice(0, 2)].sort(), ["first", "second"]);
+  assert.deepEqual([seen[2], seen[3]], [seen[0], seen[1]]);
+  seen.length = 0;
+  await using sticky = await startSender("sticky");
+  for (const { node } of [first, second]) await sticky.connect(node);
+  for (let i = 0; i < 4; i++) {
+    await (await sticky.sdk.sendTask("x", { skill: "echo", contextId: "talk" })).wait();
+  }
+  assert.equal(new Set(seen).size, 1);
 });

@@ -126,7 +126,10 @@ Deno.test("find() puts those that failed and those that are not proven behind th
     remember: (...given) => Promise.resolve(void remembered.push(given)),
   });
   const find = () =>
-    finder.find({ skillId: "s", tags: {}, contextId: "c" }, { signal: new AbortController().signal });
+    finder.find({ skillId: "s", tags: {}, contextId: "c" }, {
+      signal: new AbortController().signal,
+      isTurn: true,
+    });
   const { peerIds, unasked } = await find();
   assert.deepEqual(peerIds, ["p2", "p3", "p4", "p1"]);
   assert.equal(unasked, "relay r could not be asked: down");
