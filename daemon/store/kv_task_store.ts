@@ -36,11 +36,13 @@ import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 import { indexOperations, readCallerTasks, unindexOperations } from "./caller_index.ts";
 import { RecordCache } from "./record_cache.ts";
 import { decodeOutboxEntry, decodeTaskRecord, encodeOutboxEntry, encodeTaskRecord } from "./task_codec.ts";
-import { toListed } from "./task_listing.ts";
+import { inGroups, toListed } from "./task_listing.ts";
 
 const MAX_PAGE_SIZE = 1000;
 /** Tasks looked at for one page; what matches less often comes in several pages, of which some may be empty. */
 const MAX_LOOKED = 1000;
+/** Records that a listing reads at once. */
+const READ_TOGETHER = 32;
 /** Bytes of envelopes read at once; one may be larger. */
 const MAX_OUTBOX_BYTES = 16 * 1024 * 1024;
 const EMPTY = new Uint8Array();
@@ -83,7 +85,8 @@ export class KvTaskStore implements TaskStore {
     // A step that was committed while this was read is newer; after one that failed or a removal, this is not to be kept.
     const newer = this.#cache.get(taskId);
     if (newer !== undefined || !isLatest) return newer ?? found.stored;
-    return this.#cache.put(found.stored, found.bytes);
+    const isOver = isTerminal(found.stored.record.task.status);
+    return this.#cache.put(found.stored, found.bytes, { isOver });
   }
 
   async commit(step: TaskStep): Promise<StoredTask | undefined> {
@@ -110,7 +113,7 @@ export class KvTaskStore implements TaskStore {
       this.#cache.drop(taskId);
     });
     if (committed === undefined) return undefined;
-    return this.#cache.put({ record, revision: committed }, value.length);
+    return this.#cache.put({ record, revision: committed }, value.length, { isOver: isTerminal(status) });
   }
 
   async list(query: TaskQuery): Promise<TaskPage> {
@@ -122,14 +125,17 @@ export class KvTaskStore implements TaskStore {
     const after = pageToken ? [...prefix, ...parsePageToken(pageToken)] : undefined;
     let last: KvKey | undefined;
     let looked = 0;
-    for await (const key of this.#keys(prefix, { reverse: true, ...(after && { after }) })) {
-      if (last !== undefined && (tasks.length === limit || looked === MAX_LOOKED)) {
-        return { tasks, nextPageToken: last.slice(1).join(".") };
+    const keys = this.#keys(prefix, { reverse: true, ...(after && { after }) });
+    for await (const group of inGroups(keys, Math.min(limit, READ_TOGETHER))) {
+      const records = await Promise.all(group.map((key) => this.#readable(key)));
+      for (const [index, record] of records.entries()) {
+        if (last !== undefined && (tasks.length === limit || looked === MAX_LOOKED)) {
+          return { tasks, nextPageToken: last.slice(1).join(".") };
+        }
+        last = group[index];
+        looked++;
+        if (record !== undefined && matches(record.task, query)) tasks.push(toListed(record.task));
       }
-      last = key;
-      looked++;
-      const task = (await this.#readable(key))?.task;
-      if (task !== undefined && matches(task, query)) tasks.push(toListed(task));
     }
     return { tasks, nextPageToken: "" };
   }

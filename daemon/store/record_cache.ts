@@ -1,13 +1,16 @@
 import type { StoredTask } from "../../a2a/mod.ts";
 
-const MAX_RECORDS = 10_000;
 const MAX_BYTES = 24 * 1024 * 1024;
-/** What a record takes in memory beside its content, about. */
-const OVERHEAD_BYTES = 1024;
+/** What a record takes in memory beside its content, about: a small one has some 40 objects. */
+const OVERHEAD_BYTES = 4096;
+/** Records of ended tasks that are kept, for those who are just being told of the end. */
+const MAX_OVER = 256;
 
 /** The records used last, so that a task's next step does not read what its last one wrote. */
 export class RecordCache {
   readonly #records = new Map<string, { stored: StoredTask; bytes: number }>();
+  /** Those of ended tasks, the newest last. */
+  readonly #over = new Set<string>();
   /** The last read of each record that nothing has overtaken so far. */
   readonly #reads = new Map<string, symbol>();
   #bytes = 0;
@@ -17,14 +20,17 @@ export class RecordCache {
   }
 
   /** @param bytes encoded size of the record. */
-  put(stored: StoredTask, bytes: number): StoredTask {
+  put(stored: StoredTask, bytes: number, { isOver = false } = {}): StoredTask {
     const { taskId } = stored.record.task;
     this.drop(taskId);
     const size = bytes + OVERHEAD_BYTES;
     this.#records.set(taskId, { stored, bytes: size });
     this.#bytes += size;
+    if (isOver) this.#over.add(taskId);
+    const [oldestOver] = this.#over;
+    if (oldestOver !== undefined && this.#over.size > MAX_OVER) this.#evict(oldestOver);
     for (const oldest of this.#records.keys()) {
-      if (this.#records.size <= MAX_RECORDS && this.#bytes <= MAX_BYTES) break;
+      if (this.#bytes <= MAX_BYTES) break;
       this.#evict(oldest);
     }
     return stored;
@@ -51,5 +57,6 @@ export class RecordCache {
   #evict(taskId: string): void {
     this.#bytes -= this.#records.get(taskId)?.bytes ?? 0;
     this.#records.delete(taskId);
+    this.#over.delete(taskId);
   }
 }

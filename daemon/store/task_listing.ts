@@ -15,3 +15,14 @@ export function toListed(task: Task): Task {
   }));
   return { ...task, messages, artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [] })) };
 }
+
+/** What `items` gives, in groups of `size`; the last one may be smaller. */
+export async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let group: T[] = [];
+  for await (const item of items) {
+    if (group.push(item) < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}
