@@ -5,6 +5,7 @@ import { type Identity, signA2aCard } from "../../identity/mod.ts";
 import type { AgentNetwork } from "../agent_network.ts";
 import type { A2aCall, A2aTarget } from "./a2a_call.ts";
 import { a2aError } from "./a2a_error.ts";
+import { IDEMPOTENT_SEND } from "./idempotent_send.ts";
 import { type CardPlace, toCardJson, toMergedCardJson } from "./card_json.ts";
 import { USUAL_INPUT_MODES } from "./message_in.ts";
 
@@ -135,7 +136,7 @@ export class AgentCards {
         ...(card.verifiableCredentials.length > 0 && { verifiableCredentials: card.verifiableCredentials }),
       },
     };
-    const plain = toCardJson(card, { ...place, extensions: [extension] });
+    const plain = toCardJson(card, { ...place, extensions: [...place.extensions, extension] });
     const content = version === "1.0" ? plain : toMergedCardJson(plain, place);
     return { ...content, signatures: [{ ...signA2aCard(content, identity) }] };
   }
@@ -160,7 +161,7 @@ export class AgentCards {
       url: origin + pathOf(target),
       schemes: this.#deps.schemes,
       ...(grpcAddress !== undefined && { grpcAddress }),
-      extensions: [],
+      extensions: [ONCE],
     };
   }
 
@@ -203,6 +204,8 @@ export class AgentCards {
     return served;
   }
 }
+
+const ONCE = { uri: IDEMPOTENT_SEND, description: "A message of the same id and content is taken once." };
 
 /** What A2A calls the way through the network of peers, as a binding and as an extension. */
 export const P2P_BINDING = "urn:agentanycast:a2a-p2p:2";

@@ -97,3 +97,8 @@ function checkStatus({ origin }: URL, status: number): void {
     });
   }
 }
+
+/** Whether a document is an Agent Description of ANP, in the shape of ANP-07 or of the existing network. */
+export function isAgentDescription({ type, ...json }: JsonObject): boolean {
+  return type === "AgentDescription" || /(^|:)AgentDescription$/.test(String(json["@type"] ?? ""));
+}

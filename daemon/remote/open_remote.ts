@@ -3,7 +3,7 @@ import type { Config } from "../../core/config.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { readOriginCredentials } from "../../core/origin_credentials.ts";
-import { createSafeFetch, type SafeFetch, type TlsFiles } from "../../http/mod.ts";
+import { createSafeFetch, type RequestSigner, type SafeFetch, type TlsFiles } from "../../http/mod.ts";
 import type { KvStore } from "../../kv/mod.ts";
 import type { TargetSender } from "../agent_network.ts";
 import type { TransportRoute } from "../routed_transport.ts";
@@ -27,6 +27,8 @@ export interface Remote extends AsyncDisposable {
 export interface RemoteDeps {
   readonly kv: KvStore;
   readonly logger: Logger;
+  /** The DID of this node, for agents that want to know who calls. */
+  readonly signer: RequestSigner;
   /** Asked for once tasks are sent: the engine is made with the route of this. */
   readonly engine: () => Pick<Engine, "receive" | "getTask" | "sendTask">;
 }
@@ -35,7 +37,9 @@ export interface RemoteDeps {
 export async function openRemote(config: Config, deps: RemoteDeps): Promise<Remote> {
   const logger = deps.logger.child({ wire: "outbound" });
   const safeFetch = await openFetch(config.outbound);
-  const agents = new RemoteAgents({ safeFetch }, { answerTimeoutMs: config.outbound.answerTimeoutMs });
+  const agents = new RemoteAgents({ safeFetch, signer: deps.signer }, {
+    answerTimeoutMs: config.outbound.answerTimeoutMs,
+  });
   const records = new RemoteTasks({ kv: deps.kv, logger });
   const transport = new UrlTransport({ engine: deps.engine, records, agents, logger });
   return {

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import { abortable } from "../../core/abortable.ts";
-import type { SafeFetch } from "../../http/mod.ts";
-import { findCard } from "./card_lookup.ts";
+import type { RequestSigner, SafeFetch } from "../../http/mod.ts";
+import { findCard, isAgentDescription } from "./card_lookup.ts";
 import type { CallOptions, RemoteAgent, RemoteCard } from "./remote_agent.ts";
 
 /** How long what was found at a URL counts, in milliseconds: an agent, and that there is none to speak to. */
@@ -21,6 +21,8 @@ export type RemoteLookup =
 
 export interface RemoteAgentsDeps {
   readonly safeFetch: SafeFetch;
+  /** The DID of this node, for agents that want to know who calls. */
+  readonly signer: RequestSigner;
   readonly clock?: Clock;
 }
 
@@ -91,8 +93,13 @@ export class RemoteAgents {
 
   async #open(url: URL): Promise<RemoteLookup> {
     const { safeFetch } = this.#deps;
-    const card = await findCard(url, { safeFetch }, { signal: this.#stop.signal });
+    const { signal } = this.#stop;
+    const card = await findCard(url, { safeFetch }, { signal });
     // Loaded when the first task for a URL comes: most nodes have none.
+    if (card !== undefined && isAgentDescription(card.json)) {
+      const { openAnpAgent } = await import("./anp/open_anp_agent.ts");
+      return { kind: "agent", ...await openAnpAgent(card, this.#deps, { ...this.#options, signal }) };
+    }
     const { openAgent } = await import("./a2a/open_agent.ts");
     return { kind: "agent", ...await openAgent(url, card, { safeFetch, ...this.#options }) };
   }

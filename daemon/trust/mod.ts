@@ -5,4 +5,4 @@
  * @module
  */
 export { CardChecker, type CheckedCard, type CheckedDid } from "./card_checker.ts";
-export { openTrust, type OwnDids, ownIssuer, type Trust } from "./trust.ts";
+export { openTrust, type OwnDids, ownIssuer, ownSigner, type Trust } from "./trust.ts";

@@ -15,7 +15,9 @@ import {
   type Issuer,
   issueStatusList,
   parseDid,
+  signBytes,
 } from "../../identity/mod.ts";
+import type { RequestSigner } from "../../http/mod.ts";
 import type { CardAdditions } from "../cards.ts";
 import { CardChecker } from "./card_checker.ts";
 import { openDidNetwork } from "./did_network.ts";
@@ -87,6 +89,14 @@ export function openTrust(config: Config, deps: TrustDeps): Trust {
 /** Credentials of this node are by its did:key, whatever other names it has: it needs nobody to be verified. */
 export function ownIssuer(identity: Identity): Issuer {
   return { identity };
+}
+
+/** Signs requests of this node by its most public name: the did:wba, else the did:web, else the did:key. */
+export function ownSigner(identity: Identity, { didWba, didWeb }: OwnDids): RequestSigner {
+  const { didKey } = identity;
+  const did = didWba || didWeb;
+  const keyId = did === "" ? `${didKey}#${didKey.slice("did:key:".length)}` : `${did}#key-1`;
+  return { keyId, sign: (bytes) => signBytes(identity, bytes) };
 }
 
 function ownDids({ didWeb = "", didWba = "", didDnsDomain, statusListUrl }: Config["identity"]): OwnDids {

@@ -6,7 +6,8 @@ import { UrlTransport } from "../../daemon/remote/url_transport.ts";
 import { routeTransports } from "../../daemon/routed_transport.ts";
 import { KvTaskStore } from "../../daemon/store/kv_task_store.ts";
 import { RemoteTasks } from "../../daemon/store/remote_tasks.ts";
-import { createSafeFetch } from "../../http/mod.ts";
+import { createSafeFetch, type RequestSigner } from "../../http/mod.ts";
+import { createIdentity, signBytes } from "../../identity/mod.ts";
 import { createMemoryKvStore, type KvStore } from "../../kv/mod.ts";
 
 /** An engine whose only others are agents behind URLs. */
@@ -35,7 +36,10 @@ export async function startUrlRig(options: { kv?: KvStore; answerTimeoutMs?: num
   const logger = createLogger({ level: "warn", write: (line) => logged.push(line) });
   const safeFetch = stack.use(createSafeFetch({ allow: ["127.0.0.0/8"], setting: "outbound.allow" }));
   const { answerTimeoutMs } = options;
-  const agents = new RemoteAgents({ safeFetch }, answerTimeoutMs === undefined ? {} : { answerTimeoutMs });
+  const agents = new RemoteAgents(
+    { safeFetch, signer: URL_RIG_SIGNER },
+    answerTimeoutMs === undefined ? {} : { answerTimeoutMs },
+  );
   const records = new RemoteTasks({ kv, logger });
   const transport = new UrlTransport({
     engine: () => engine,
@@ -81,6 +85,13 @@ export async function startUrlRig(options: { kv?: KvStore; answerTimeoutMs?: num
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+const IDENTITY = createIdentity(new Uint8Array(32).fill(5));
+/** Who the node of a rig is. */
+export const URL_RIG_SIGNER: RequestSigner = {
+  keyId: `${IDENTITY.didKey}#${IDENTITY.didKey.slice("did:key:".length)}`,
+  sign: (bytes) => signBytes(IDENTITY, bytes),
+};
 
 const nobody = {
   peerId: "nobody",

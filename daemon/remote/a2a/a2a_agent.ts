@@ -8,13 +8,11 @@ import {
 } from "@a2a-js/sdk/client";
 import { CodedError } from "../../../core/errors.ts";
 import type { SafeFetch } from "../../../http/mod.ts";
+import { IDEMPOTENT_SEND } from "../../a2a_api/idempotent_send.ts";
 import type { CallOptions, RemoteAgent, RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
 import { isUnknownCall, toRemoteError } from "./a2a_error.ts";
 import { createAgentFetch } from "./agent_fetch.ts";
 import { fromSendResult, fromStreamResponse, fromTask, toSendRequest } from "./convert.ts";
-
-/** An agent that lists this in its capabilities takes a message of the same id once, however often it is sent. */
-export const IDEMPOTENT_SEND_EXTENSION = "https://agentanycast.org/extensions/idempotent-send/v1";
 
 /** How long a call may take that an agent answers from what it knows, in milliseconds. */
 const QUICK_MS = 30_000;
@@ -118,7 +116,7 @@ class A2aAgent implements RemoteAgent {
   constructor({ capabilities }: AgentCard, face: AgentInterface, transports: Transports) {
     this.#transports = transports;
     this.#streams = capabilities?.streaming === true;
-    this.isIdempotent = capabilities?.extensions?.some(({ uri }) => uri === IDEMPOTENT_SEND_EXTENSION) ??
+    this.isIdempotent = capabilities?.extensions?.some(({ uri }) => uri === IDEMPOTENT_SEND) ??
       false;
     this.description = `A2A ${face.protocolVersion || "0.3"} ${bindingOf(face)} at ${face.url}`;
     this.subscribe = this.#streams ? (id, options) => this.#subscribe(id, options) : undefined;
