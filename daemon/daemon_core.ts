@@ -26,7 +26,7 @@ import { openRemote } from "./remote/open_remote.ts";
 import { type ReachOptions, toReachOptions } from "./reach.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openPolicy, type Policy } from "./policy/mod.ts";
-import { openTrust, ownSigner, type Trust } from "./trust/mod.ts";
+import { openTrust, type Trust } from "./trust/mod.ts";
 import { PeerAddresses } from "./store/peer_addresses.ts";
 import { PeerWire } from "./peer/mod.ts";
 import { KvTaskStore } from "./store/kv_task_store.ts";
@@ -88,8 +88,7 @@ export async function openDaemonCore(
     engine: () => engine,
     knownPeers: () => addresses.peers(),
   });
-  const signer = ownSigner(identity, trust.dids);
-  const remote = await openRemote(config, { kv, logger, signer, engine: () => engine });
+  const remote = await openRemote(config, { ...own, logger, engine: () => engine });
   const engine: Engine = stack.use(
     new Engine({
       store,

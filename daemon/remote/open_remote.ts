@@ -3,10 +3,12 @@ import type { Config } from "../../core/config.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { readOriginCredentials } from "../../core/origin_credentials.ts";
-import { createSafeFetch, type RequestSigner, type SafeFetch, type TlsFiles } from "../../http/mod.ts";
+import { createSafeFetch, type SafeFetch, type TlsFiles } from "../../http/mod.ts";
+import type { Identity } from "../../identity/mod.ts";
 import type { KvStore } from "../../kv/mod.ts";
 import type { TargetSender } from "../agent_network.ts";
 import type { TransportRoute } from "../routed_transport.ts";
+import { ownSigner, type Trust } from "../trust/mod.ts";
 import { RemoteTasks } from "../store/remote_tasks.ts";
 import type { RemoteCard } from "./remote_agent.ts";
 import { isAgentUrl, parseAgentUrl, RemoteAgents } from "./remote_agents.ts";
@@ -27,8 +29,9 @@ export interface Remote extends AsyncDisposable {
 export interface RemoteDeps {
   readonly kv: KvStore;
   readonly logger: Logger;
-  /** The DID of this node, for agents that want to know who calls. */
-  readonly signer: RequestSigner;
+  /** Who this node is, for agents that want to know who calls. */
+  readonly identity: Identity;
+  readonly trust: Pick<Trust, "dids">;
   /** Asked for once tasks are sent: the engine is made with the route of this. */
   readonly engine: () => Pick<Engine, "receive" | "getTask" | "sendTask">;
 }
@@ -37,7 +40,7 @@ export interface RemoteDeps {
 export async function openRemote(config: Config, deps: RemoteDeps): Promise<Remote> {
   const logger = deps.logger.child({ wire: "outbound" });
   const safeFetch = await openFetch(config.outbound);
-  const agents = new RemoteAgents({ safeFetch, signer: deps.signer }, {
+  const agents = new RemoteAgents({ safeFetch, signer: ownSigner(deps.identity, deps.trust.dids) }, {
     answerTimeoutMs: config.outbound.answerTimeoutMs,
   });
   const records = new RemoteTasks({ kv: deps.kv, logger });
