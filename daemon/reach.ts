@@ -5,7 +5,15 @@ import type { P2pHostOptions } from "../p2p/mod.ts";
 /** The part of a host's options that says how it is reached. */
 export type ReachOptions = Pick<
   P2pHostOptions,
-  "listen" | "bootstrapPeers" | "relayClient" | "holePunching" | "quic" | "limits"
+  | "announce"
+  | "access"
+  | "proxy"
+  | "listen"
+  | "bootstrapPeers"
+  | "relayClient"
+  | "holePunching"
+  | "quic"
+  | "limits"
 >;
 
 /** How `config` wants the host to listen and to be reached. @throws CodedError `invalid_argument` for what cannot work. */
@@ -18,6 +26,9 @@ export function toReachOptions(config: Config): ReachOptions {
     relayClient: config.enableRelayClient,
     holePunching: config.enableHolePunching,
     quic,
+    announce: config.network.announceAddrs,
+    access: { allow: config.network.allow, deny: config.network.deny },
+    proxy: config.network.proxy,
     limits: { maxConnections: config.network.maxConnections },
   };
 }

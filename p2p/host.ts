@@ -10,6 +10,7 @@ import type { DhtOptions } from "./dht_services.ts";
 import { Dialer } from "./dialer.ts";
 import type { FrameChannel } from "./frame_channel.ts";
 import { type FrameHandlers, InboundStreams } from "./inbound.ts";
+import { Gater, type GaterOptions } from "./gater.ts";
 import { createLibp2pLogger } from "./libp2p_logger.ts";
 import { createLibp2pNode, type Libp2pNode } from "./libp2p_node.ts";
 import { type P2pLimits, resolveLimits } from "./limits.ts";
@@ -17,6 +18,7 @@ import { MdnsDiscovery, type MdnsOptions } from "./mdns.ts";
 import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
 import { type PeerTarget, toAnnounced, toPeerAddress } from "./peer_address.ts";
+import { parseProxy } from "./proxy.ts";
 import { Reach, type ReachOptions } from "./reach.ts";
 import type { RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
@@ -51,8 +53,12 @@ export interface P2pHostOptions {
   relayClient?: boolean;
   /** Whether relayed connections are turned into direct ones where NATs allow it. Default true. */
   holePunching?: boolean;
-  /** Whether QUIC is spoken. Default true. */
+  /** Whether QUIC is spoken; never with a proxy. Default true. */
   quic?: boolean;
+  /** Who may connect and be dialed. Default everybody. */
+  access?: GaterOptions;
+  /** `http://`, `https://` or `socks5://[user:password@]host:port`: TCP peers are dialed through it, and nothing beside it. */
+  proxy?: string | undefined;
   /** Relays for others within these limits, the defaults for those not given. Default: relays for nobody. */
   relayServer?: Partial<RelayLimits>;
   /** Multiaddrs that peers are told beside those that are listened on, such as that of a port forwarded here. Default none. */
@@ -126,6 +132,8 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     agentVersion: options.agentVersion,
     limits,
     quic: options.quic ?? true,
+    gater: new Gater(options.access),
+    proxy: options.proxy === undefined ? undefined : parseProxy(options.proxy),
     dht: options.dht,
     logger: createLibp2pLogger(deps.logger),
     alsoAnnounced: (): Multiaddr[] =>

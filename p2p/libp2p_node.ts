@@ -1,27 +1,20 @@
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
-import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { type Identify, identify } from "@libp2p/identify";
-import type {
-  AbortOptions,
-  ComponentLogger,
-  Connection,
-  Libp2p,
-  PeerId,
-  PrivateKey,
-} from "@libp2p/interface";
+import type { AbortOptions, ComponentLogger, Connection, Libp2p, PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
-import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { CODE_P2P, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
-import { isRelayed, kindOf } from "./address_kind.ts";
+import { kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
+import { Gater } from "./gater.ts";
 import type { P2pLimits } from "./limits.ts";
-import { quic } from "./quic/quic_transport.ts";
+import type { Proxy } from "./proxy.ts";
+import { createTransports, type ReservationStore } from "./transports.ts";
 
 /** Inbound connections that may be in the middle of their handshake. */
 const MAX_PENDING_INBOUND = 64;
@@ -58,20 +51,16 @@ export interface Libp2pNodeOptions {
   agentVersion: string;
   limits: P2pLimits;
   logger: ComponentLogger;
-  /** Whether QUIC is spoken. Default true. */
+  /** Whether QUIC is spoken; never with a proxy. Default true. */
   quic?: boolean;
+  /** Who may connect and be dialed. Default everybody. */
+  gater?: Gater;
+  /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
+  proxy?: Proxy | undefined;
   /** Addresses that peers are told beside those we listen on. Default none. */
   alsoAnnounced?(): readonly Multiaddr[];
   /** Takes part in the DHT. Default: not. */
   dht?: DhtOptions | undefined;
-}
-
-/** The part of libp2p's book of reservations that we use; it renews a reservation in time while its connection lasts. */
-export interface ReservationStore {
-  addRelay(relay: PeerId, type: "configured"): Promise<unknown>;
-  hasReservation(relay: PeerId): boolean;
-  /** `expire` is in seconds since the epoch. */
-  getReservation(relay: PeerId): { expire: bigint; addrs: Uint8Array[] } | undefined;
 }
 
 /** What we use of libp2p's inner parts; the last two only to stop their timers. */
@@ -96,6 +85,7 @@ interface Internals {
 /** Creates the node: TCP, Noise, Yamux, identify. It dials once it is started and listens when told to. */
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2pNode> {
   silenceLockChannel();
+  const { gater = new Gater() } = options;
   const captured: { internals?: Internals; reservations?: ReservationStore } = {};
   const privateKey = await generateKeyPairFromSeed("Ed25519", options.seed);
   const dht = options.dht && (await import("./dht_services.ts")).createDhtServices(options.dht);
@@ -105,15 +95,8 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
-    transports: [
-      tcp(),
-      ...options.quic ?? true ? [quic(options.seed)] : [],
-      (components) => {
-        const transport = circuitRelayTransport()(components as unknown as CircuitRelayComponents);
-        captured.reservations = adapt(transport as unknown as CircuitRelayTransport);
-        return transport;
-      },
-    ],
+    transports: createTransports(options, (reservations) => captured.reservations = reservations),
+    connectionGater: gater.toConnectionGater(),
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({
       maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
@@ -139,9 +122,14 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     libp2p,
     privateKey,
     listen: (address) => listen(internals, address),
-    // The dial queue of libp2p tries one address after the other; it is needed where a name stands for several addresses.
-    dial: (address, signal) =>
-      kindOf(address) === undefined ? libp2p.dial(address, signal) : transportManager.dial(address, signal),
+    dial: async (address, options) => {
+      const peerId = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value ?? "";
+      if (!gater.permits(peerId, address)) throw new Error("this node's configuration does not allow it");
+      // libp2p's own queue tries one address after the other; it is needed where a name stands for several addresses.
+      return await (kindOf(address) === undefined
+        ? libp2p.dial(address, options)
+        : transportManager.dial(address, options));
+    },
     canDial: (address) => transportManager.dialTransportForMultiaddr(address) !== undefined,
     reservations,
     dht: dht?.dht(),
@@ -161,22 +149,6 @@ function connectionOptions(limits: P2pLimits) {
     dialTimeout: limits.dialTimeoutMs,
     addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
   };
-}
-
-type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];
-interface CircuitRelayTransport {
-  dialFilter(addresses: Multiaddr[]): Multiaddr[];
-  readonly reservationStore: ReservationStore & { relayFilter: { has(): boolean; add(): void } };
-}
-
-/** Makes libp2p's relay transport fit for relays that come and go, and that are reached over our own QUIC. */
-function adapt(transport: CircuitRelayTransport): ReservationStore {
-  transport.dialFilter = (addresses) =>
-    addresses.filter((address) => isRelayed(address) && kindOf(address) !== undefined);
-  const { reservationStore } = transport;
-  // It would never ask a relay again that it could not reach once.
-  reservationStore.relayFilter = { has: () => false, add: () => {} };
-  return reservationStore;
 }
 
 async function listen({ transportManager, addressManager }: Internals, address: string): Promise<void> {

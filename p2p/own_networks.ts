@@ -5,6 +5,11 @@ export function isOnOwnNetwork(ip: string): boolean {
   return Deno.networkInterfaces().some(({ cidr }) => isWithin(ip, cidr));
 }
 
+/** Whether `text` is an IP address or a range of them. */
+export function isCidr(text: string): boolean {
+  return ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
+}
+
 /** Whether `ip` is within `cidr`, such as `192.0.2.0/24`; an address alone is within itself. Neither needs to be well-formed. */
 export function isWithin(ip: string, cidr: string): boolean {
   try {

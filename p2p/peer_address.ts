@@ -33,6 +33,16 @@ export function parsePeerTarget(text: string): PeerTarget {
   return { peerId, addresses: [address.toString()] };
 }
 
+/** Whether `text` is a peer id. */
+export function isPeerId(text: string): boolean {
+  try {
+    peerIdFromString(text);
+    return true;
+  } catch {
+    return false; // The library has no other way to ask.
+  }
+}
+
 /** The peer id that `text` writes down. Throws `invalid_argument`. */
 export function toPeerId(text: string): PeerId {
   try {

@@ -5,9 +5,10 @@ import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { isDialable, isRelayed, throughRelay } from "./address_kind.ts";
 import { withDeadline } from "./deadline.ts";
-import type { Libp2pNode, ReservationStore } from "./libp2p_node.ts";
+import type { Libp2pNode } from "./libp2p_node.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
+import type { ReservationStore } from "./transports.ts";
 
 /** How often a relay is asked for a sign of life and its reservation is looked at. */
 const CHECK_MS = 3_000;

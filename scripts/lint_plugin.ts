@@ -44,6 +44,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@libp2p/*": ["p2p"],
   "@multiformats/*": ["p2p"],
   "multicast-dns": ["p2p"],
+  "ws": ["p2p"],
   "multiformats": ["identity", "p2p"],
   "@grpc/grpc-js": ["rpc"],
   "@modelcontextprotocol/*": ["mcp", "relay"],

@@ -1,4 +1,4 @@
-import { count, flag } from "../setting.ts";
+import { count, flag, list, secret } from "../setting.ts";
 
 /** How this node is reached and how it reaches others; these stand outside of any section. */
 export const REACH_SETTINGS = {
@@ -14,5 +14,11 @@ export const REACH_SETTINGS = {
 
 /** `[network]`: bounds and exceptions of the connections to other nodes. */
 export const NETWORK_SETTINGS = {
+  announceAddrs: list([], "multiaddrs that peers are told besides those found out, such as a forwarded port"),
+  allow: list([], "peer ids, addresses and ranges that alone may connect and be dialed; none means all"),
+  deny: list([], "peer ids, addresses and ranges that may neither connect nor be dialed"),
+  proxy: secret(
+    "http://, https:// or socks5://[user:password@]host:port through which alone peers are dialed",
+  ),
   maxConnections: count(300, "most connections; beyond it the idle ones are closed and new ones refused"),
 };

@@ -1,0 +1,101 @@
+import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
+import type { PeerId, Transport } from "@libp2p/interface";
+import { tcp } from "@libp2p/tcp";
+import { webSockets } from "@libp2p/websockets";
+import type { Multiaddr } from "@multiformats/multiaddr";
+import type { Socket } from "node:net";
+import { WebSocket as WsWebSocket } from "ws";
+import { isRelayed, kindOf } from "./address_kind.ts";
+import { connectThrough, type Proxy } from "./proxy.ts";
+import { quic } from "./quic/quic_transport.ts";
+
+/** What decides on the transports. */
+export interface TransportOptions {
+  /** 32-byte Ed25519 seed of the node. */
+  seed: Uint8Array;
+  /** Whether QUIC is spoken; never with a proxy. Default true. */
+  quic?: boolean;
+  /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
+  proxy?: Proxy | undefined;
+}
+
+/** The part of libp2p's book of reservations that we use; it renews a reservation in time while its connection lasts. */
+export interface ReservationStore {
+  addRelay(relay: PeerId, type: "configured"): Promise<unknown>;
+  hasReservation(relay: PeerId): boolean;
+  /** `expire` is in seconds since the epoch. */
+  getReservation(relay: PeerId): { expire: bigint; addrs: Uint8Array[] } | undefined;
+}
+
+type TransportFactory = (components: Components) => Transport;
+type Components =
+  & Parameters<ReturnType<typeof tcp>>[0]
+  & Parameters<ReturnType<typeof quic>>[0]
+  & Parameters<ReturnType<typeof webSockets>>[0]
+  & CircuitRelayComponents;
+
+/** The transports of a node. `onReservations` is given the book of its relays when libp2p makes it. */
+export function createTransports(
+  { seed, quic: speaksQuic = true, proxy }: TransportOptions,
+  onReservations: (store: ReservationStore) => void,
+): TransportFactory[] {
+  return [
+    (components) => {
+      const transport = tcp()(components);
+      if (proxy !== undefined) dialThrough(proxy, transport as unknown as TcpTransport);
+      return transport;
+    },
+    ...proxy === undefined ? [dialingWebSockets] : [],
+    ...proxy === undefined && speaksQuic ? [quic(seed)] : [],
+    (components) => {
+      const transport = circuitRelayTransport()(components);
+      onReservations(adapt(transport as unknown as CircuitRelayTransport));
+      return transport;
+    },
+  ];
+}
+
+/** The part of libp2p's TCP transport that opens a socket. */
+interface TcpTransport {
+  _connect(address: Multiaddr, options: { signal: AbortSignal }): Promise<Socket>;
+}
+
+function dialThrough(proxy: Proxy, transport: TcpTransport): void {
+  transport._connect = (address, { signal }) => {
+    const { host, port } = kindOf(address) ?? { host: "", port: 0 };
+    return connectThrough(proxy, { host, port, signal });
+  };
+}
+
+/** WebSockets that dial with the `ws` package: Deno's own answer only after 44 ms. */
+function dialingWebSockets(components: Parameters<ReturnType<typeof webSockets>>[0]) {
+  const transport = webSockets()(components);
+  const dial = transport.dial.bind(transport);
+  transport.dial = (address, options) => {
+    // libp2p takes the global one, at the moment of the dial and no later.
+    const own = globalThis.WebSocket;
+    globalThis.WebSocket = WsWebSocket as unknown as typeof WebSocket;
+    try {
+      return dial(address, options);
+    } finally {
+      globalThis.WebSocket = own;
+    }
+  };
+  return transport;
+}
+
+type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];
+interface CircuitRelayTransport {
+  dialFilter(addresses: Multiaddr[]): Multiaddr[];
+  readonly reservationStore: ReservationStore & { relayFilter: { has(): boolean; add(): void } };
+}
+
+/** Makes libp2p's relay transport fit for relays that come and go, and that are reached over our own QUIC. */
+function adapt(transport: CircuitRelayTransport): ReservationStore {
+  transport.dialFilter = (addresses) =>
+    addresses.filter((address) => isRelayed(address) && kindOf(address) !== undefined);
+  const { reservationStore } = transport;
+  // It would never ask a relay again that it could not reach once.
+  reservationStore.relayFilter = { has: () => false, add: () => {} };
+  return reservationStore;
+}
