@@ -3,11 +3,13 @@ import { MCP_CLIENTS } from "../mcp_clients.ts";
 import type { Verb } from "../verb.ts";
 
 function addTransport(command: Command): void {
-  command
-    .addOption(
-      new Option("--transport <kind>", "how clients reach it").choices(["stdio", "http"]).default("stdio"),
-    )
-    .option("--listen <host:port>", "where it is served over HTTP (default: the setting mcp.listen)");
+  const transport = new Option("--transport <kind>", "how clients reach it").choices(["stdio", "http"]);
+  const listen = new Option(
+    "--listen <host:port>",
+    "where it is served over HTTP (default: the setting mcp.listen)",
+  );
+  listen.attributeName = () => "mcpListen"; // the setting; elsewhere --listen is where peers are listened for
+  command.addOption(transport.default("stdio")).addOption(listen);
 }
 
 function addPlace(command: Command): void {

@@ -19,7 +19,6 @@ import type { VerbContext } from "../verb.ts";
 
 export interface McpOptions {
   readonly transport?: "stdio" | "http";
-  readonly listen?: string;
 }
 
 /** How long the client has for its first questions before the network starts, in milliseconds: starting takes the processor. */
@@ -72,7 +71,7 @@ async function startNetwork(
 }
 
 /** Runs a daemon that serves MCP over HTTP, until it is told to stop. */
-async function serveHttp({ options, output, signal, loadConfig }: VerbContext<McpOptions>): Promise<number> {
+async function serveHttp({ output, signal, loadConfig }: VerbContext<McpOptions>): Promise<number> {
   const config = loadConfig();
   if (await isAnswered(config.grpcListen)) {
     throw new CodedError(
@@ -81,8 +80,7 @@ async function serveHttp({ options, output, signal, loadConfig }: VerbContext<Mc
         `${config.configPath}, or with --mcp-listen`,
     );
   }
-  const listen = options.listen ?? config.mcp.listen;
-  const mcp = Object.freeze({ ...config.mcp, listen, enabled: true });
+  const mcp = Object.freeze({ ...config.mcp, enabled: true });
   await using own = await startOwnDaemon(() => Object.freeze({ ...loadConfig(), mcp }), {
     output,
     quiet: false,

@@ -10,13 +10,16 @@ const MAX_DATA_LENGTH = 20_000;
 const MAX_ARTIFACTS = 100;
 const MAX_PARTS = 100;
 
+/** Any JSON object, in the spelling that all clients take. */
+export const anyObject = z.record(z.string(), z.unknown()).meta({ additionalProperties: true });
+
 const partSchema = z.object({
   kind: z.enum(["text", "data", "url", "file"]),
   media_type: z.string().optional(),
   filename: z.string().optional(),
   size_bytes: z.number().int().optional().describe("of a file or text"),
   url: z.string().optional(),
-  data: z.record(z.string(), z.unknown()).optional(),
+  data: anyObject.optional(),
 });
 
 /** A task as tools answer it. */

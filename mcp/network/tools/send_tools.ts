@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { JsonObject, Message, Part } from "../../../sdk/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
 import type { OutgoingTask, Target } from "../access.ts";
-import { taskViewSchema } from "../task_view.ts";
+import { anyObject, taskViewSchema } from "../task_view.ts";
 import { defineTool, type ToolDeps } from "../tool.ts";
 import type { ToolAnswer, ToolCall } from "../tool_call.ts";
 import { MODES, toTarget } from "./target.ts";
@@ -28,7 +28,7 @@ export const waitFields = {
 
 const messageFields = {
   message: z.string().max(MAX_TEXT).describe("what the agent is to do, in words"),
-  data: z.record(z.string(), z.unknown()).optional().describe("structured input, as the skill's schema says"),
+  data: anyObject.optional().describe("structured input, as the skill's schema says"),
   files: z.array(fileSchema).max(20).optional(),
   context_id: z.string().max(200).optional().describe("conversation to go on with, from an earlier task"),
   metadata: z.record(z.string(), z.string().max(4_000)).optional(),
