@@ -1,5 +1,4 @@
-import { join } from "node:path";
-import { findNode } from "../../interop/node_runtime.ts";
+import { findNpmProgram } from "../../interop/npm_program.ts";
 import { RunningFixture } from "./running_fixture.ts";
 
 const PACKAGE = "@modelcontextprotocol/conformance";
@@ -25,18 +24,9 @@ export type Suite = { readonly run: (revision: Revision) => Promise<ScenarioResu
 
 /** The official conformance suite over the fixture server; got from npm once and kept in the user's cache. */
 export async function findSuite(): Promise<Suite> {
-  const node = await findNode();
-  if ("missing" in node) return node;
-  const cache = Deno.env.get("XDG_CACHE_HOME") || join(Deno.env.get("HOME") ?? "/tmp", ".cache");
-  const folder = join(cache, "agentanycast-tests", `mcp-conformance-${VERSION}`);
-  const program = join(folder, "node_modules", PACKAGE, "dist/index.js");
-  if (!await exists(program)) {
-    const { success, stderr } = await new Deno.Command("npm", {
-      args: ["install", "--no-audit", "--no-fund", "--prefix", folder, `${PACKAGE}@${VERSION}`],
-    }).output();
-    if (!success) return { missing: `npm cannot install ${PACKAGE}: ${new TextDecoder().decode(stderr)}` };
-  }
-  return { run: (revision) => runSuite([node.path, program], revision) };
+  const found = await findNpmProgram(PACKAGE, VERSION, "dist/index.js");
+  if ("missing" in found) return found;
+  return { run: (revision) => runSuite(found.command, revision) };
 }
 
 async function runSuite(command: readonly string[], revision: Revision): Promise<ScenarioResult[]> {
@@ -66,8 +56,4 @@ function parseSummary(text: string): ScenarioResult[] {
     failed: Number(failed),
     required: !extra.has(name),
   }));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
