@@ -87,6 +87,7 @@ export async function startRelay(
     }),
   );
   const servers = stack.use(await startServers({ ...parts, prometheus }, { config, mayMove, tls }));
+  stack.defer(() => parts.feed[Symbol.dispose]()); // before the servers, which would wait for its readers
   stack.use(parts.federation);
   parts.federation.start();
   const owned = stack.move();

@@ -9,7 +9,7 @@ const MAX_BEHIND = 1_000;
 /** A comment this often keeps proxies from cutting a silent stream, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Changes of the registry as server-sent events (`registered`, `updated`, `removed`). Disposing it ends the streams. */
+/** Changes of the registry as server-sent events (`registered`, `updated`, `removed`). Disposing it, again too, ends the streams. */
 export class EventFeed implements Disposable {
   readonly #directory: Directory;
   readonly #readers = new Set<Channel<string>>();
