@@ -1,4 +1,5 @@
 import { startAgentAnycast } from "./agentanycast.ts";
+import { startBridge } from "./bridge.ts";
 import type { ContenderEntry } from "./contender.ts";
 import { startEngine } from "./engine.ts";
 import { startHttpA2a } from "./http_a2a.ts";
@@ -13,6 +14,8 @@ export function roundTripContenders(command: readonly string[]): readonly Conten
     { name: "engine", start: () => startEngine({ fastLane: true }) },
     { name: "engine-1.0", start: () => startEngine({ fastLane: false }) },
     { name: "http-a2a", start: startHttpA2a },
+    { name: "bridge", start: () => startBridge(command, "local") },
+    { name: "bridge-remote", start: () => startBridge(command, "remote") },
     { name: "nats", start: startNats, missing: missingNats },
     { name: "tcp", start: startRawTcp },
   ];

@@ -1,5 +1,5 @@
 import { Role } from "@a2a-js/sdk";
-import { ClientFactory } from "@a2a-js/sdk/client";
+import { type Client, ClientFactory } from "@a2a-js/sdk/client";
 import type { Contender } from "./contender.ts";
 import { echoCard } from "./http_a2a_card.ts";
 import { startHelper } from "./programs.ts";
@@ -12,31 +12,29 @@ export async function startHttpA2a(): Promise<Contender> {
   const owned = stack.move();
   return {
     pids: [pid],
-    async roundTrip(text) {
-      const part = {
-        content: { $case: "text" as const, value: text },
-        metadata: undefined,
-        filename: "",
-        mediaType: "",
-      };
-      const task = await client.sendMessage({
-        tenant: "",
-        message: {
-          messageId: crypto.randomUUID(),
-          contextId: "",
-          taskId: "",
-          role: Role.ROLE_USER,
-          parts: [part],
-          metadata: undefined,
-          extensions: [],
-          referenceTaskIds: [],
-        },
-        configuration: undefined,
-        metadata: undefined,
-      });
-      const content = "artifacts" in task ? task.artifacts[0]?.parts[0]?.content : undefined;
-      return content?.$case === "text" ? content.value : "";
-    },
+    roundTrip: (text) => sendText(client, text),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Sends a text as a message and answers the text of the task's first result. */
+export async function sendText(client: Client, text: string): Promise<string> {
+  const content = { $case: "text" as const, value: text };
+  const task = await client.sendMessage({
+    tenant: "",
+    message: {
+      messageId: crypto.randomUUID(),
+      contextId: "",
+      taskId: "",
+      role: Role.ROLE_USER,
+      parts: [{ content, metadata: undefined, filename: "", mediaType: "" }],
+      metadata: undefined,
+      extensions: [],
+      referenceTaskIds: [],
+    },
+    configuration: undefined,
+    metadata: undefined,
+  });
+  const answer = "artifacts" in task ? task.artifacts[0]?.parts[0]?.content : undefined;
+  return answer?.$case === "text" ? answer.value : "";
 }

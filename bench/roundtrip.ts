@@ -32,6 +32,8 @@ Contenders:
   engine      two engines with store and network, without gRPC and SDK
   engine-1.0  the same with the framing of the existing network
   http-a2a    @a2a-js/sdk over plain HTTP: nothing encrypted, nothing on disk
+  bridge      the client of @a2a-js/sdk through the bridge of a daemon to its agent, everything on disk
+  bridge-remote  the same to an agent of another daemon, over libp2p
   nats        request and reply through a NATS server: nothing encrypted, nothing on disk. Needs nats-server on the
               PATH (Debian: apt-get install nats-server); it is left out otherwise
   tcp         bytes over TCP

@@ -13,12 +13,18 @@ export interface TestDaemon extends AsyncDisposable {
 
 /** Starts one; `home` continues an earlier one, `toml` is its configuration file. mDNS is off unless `flags` say otherwise. */
 export async function startTestDaemon(
-  options: { home?: string; flags?: Readonly<Record<string, string>>; toml?: string } = {},
+  options: {
+    home?: string;
+    flags?: Readonly<Record<string, string>>;
+    env?: Readonly<Record<string, string>>;
+    toml?: string;
+  } = {},
 ): Promise<TestDaemon> {
   await using stack = new AsyncDisposableStack();
   const home = options.home ?? stack.use(await tempDir()).path;
   const flags = { home, listen: "/ip4/127.0.0.1/tcp/0", "enable-mdns": "false", ...options.flags };
-  const config = resolveConfig({ flags, env: {}, userHome: home, readFile: () => options.toml });
+  const env = options.env ?? {};
+  const config = resolveConfig({ flags, env, userHome: home, readFile: () => options.toml });
   const daemon = stack.use(await startDaemon(config, { logger: silentLogger }));
   const rpc = stack.use(createRpcClient(daemon.grpcAddress));
   const owned = stack.move();
