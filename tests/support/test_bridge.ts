@@ -93,7 +93,7 @@ export async function ask(url: string, init: RequestInit): Promise<Answer> {
 }
 
 /** Parameters that send a text in A2A 1.0. */
-export function message(text: string, more: Json = {}, configuration?: Json): Json {
+export function message(text: string, more?: Json, configuration?: Json): Json {
   return {
     message: { role: "ROLE_USER", messageId: crypto.randomUUID(), parts: [{ text }], ...more },
     ...(configuration !== undefined && { configuration }),

@@ -3,16 +3,19 @@ import { Buffer } from "node:buffer";
 import { verifyAgentCardSignature } from "@a2a-js/sdk";
 import { startBridgeAgent } from "../../support/bridge_agent.ts";
 import { type Json, message, startTestBridge } from "../../support/test_bridge.ts";
+import { bridgeSteps } from "../../support/bridge_steps.ts";
 import { startTestDaemon } from "../../support/test_daemon.ts";
 import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 
 const V1 = { "a2a-version": "1.0" };
 
-Deno.test("the bridge tells of its agent where clients look for it", async (t) => {
-  await using bridge = await startTestBridge({ flags: { "bridge-grpc-listen": "127.0.0.1:0" } });
-  const { get, url } = bridge;
+const documents = bridgeSteps("the bridge tells of its agent where clients look for it", (bridge) => bridge, {
+  flags: { "bridge-grpc-listen": "127.0.0.1:0" },
+});
 
-  await t.step("the card of A2A 1.0 has every interface, and nothing of 0.3 for who wants 1.0", async () => {
+documents.step(
+  "the card of A2A 1.0 has every interface, and nothing of 0.3 for who wants 1.0",
+  async ({ get, url }) => {
     const { json } = await get("/.well-known/agent-card.json", V1);
     const known = new Set(
       json.supportedInterfaces.map((one: Json) => `${one.protocolBinding} ${one.protocolVersion}`),
@@ -25,54 +28,57 @@ Deno.test("the bridge tells of its agent where clients look for it", async (t) =
     assert.deepEqual(json.capabilities, { streaming: true, pushNotifications: true });
     assert.deepEqual(json.skills[0].tags, ["test", "echo"]);
     assert.equal("url" in json, false);
-  });
+  },
+);
 
-  await t.step("without a word about the version it is understood by clients of both", async () => {
+documents.step(
+  "without a word about the version it is understood by clients of both",
+  async ({ get, url }) => {
     for (const path of ["agent-card.json", "agent.json"]) {
       const { json } = await get(`/.well-known/${path}`);
       assert.deepEqual([json.protocolVersion, json.url, json.preferredTransport], ["0.3.0", url, "JSONRPC"]);
       assert.equal(json.supportedInterfaces.length, 6);
     }
-  });
+  },
+);
 
-  await t.step("the official SDK verifies the signature of both", async () => {
-    const { keys } = (await get("/.well-known/jwks.json")).json;
-    const asked: string[] = [];
-    const verify = verifyAgentCardSignature((kid, jku) => {
-      asked.push(String(jku));
-      return Promise.resolve(keys.find((key: Json) => key.kid === kid));
-    });
-    const card = (await get("/.well-known/agent-card.json", V1)).json;
-    await verify(card);
-    await verify((await get("/.well-known/agent-card.json")).json);
-    assert.equal(asked[0], `${url}/.well-known/jwks.json`);
-    const header = JSON.parse(Buffer.from(card.signatures[0].protected, "base64url").toString());
-    assert.deepEqual([header.alg, header.typ], ["EdDSA", "JOSE"]);
-    const debug = console.debug;
-    console.debug = () => {}; // the SDK tells why
-    await assert.rejects(verify({ ...card, name: "Somebody else" })).finally(() => console.debug = debug);
+documents.step("the official SDK verifies the signature of both", async ({ get, url }) => {
+  const { keys } = (await get("/.well-known/jwks.json")).json;
+  const asked: string[] = [];
+  const verify = verifyAgentCardSignature((kid, jku) => {
+    asked.push(String(jku));
+    return Promise.resolve(keys.find((key: Json) => key.kid === kid));
   });
+  const card = (await get("/.well-known/agent-card.json", V1)).json;
+  await verify(card);
+  await verify((await get("/.well-known/agent-card.json")).json);
+  assert.equal(asked[0], `${url}/.well-known/jwks.json`);
+  const header = JSON.parse(Buffer.from(card.signatures[0].protected, "base64url").toString());
+  assert.deepEqual([header.alg, header.typ], ["EdDSA", "JOSE"]);
+  const debug = console.debug;
+  console.debug = () => {}; // the SDK tells why
+  await assert.rejects(verify({ ...card, name: "Somebody else" })).finally(() => console.debug = debug);
+});
 
-  await t.step("clients need not fetch what they have", async () => {
-    const { headers } = await get("/.well-known/agent-card.json");
-    assert.match(headers.get("cache-control") ?? "", /max-age=\d+/);
-    const etag = headers.get("etag") ?? "";
-    const modified = headers.get("last-modified") ?? "";
-    assert.equal((await get("/.well-known/agent-card.json", { "if-none-match": etag })).status, 304);
-    assert.equal((await get("/.well-known/agent-card.json", { "if-modified-since": modified })).status, 304);
-    assert.equal((await get("/.well-known/agent-card.json", { "if-none-match": '"other"' })).status, 200);
-  });
+documents.step("clients need not fetch what they have", async ({ get }) => {
+  const { headers } = await get("/.well-known/agent-card.json");
+  assert.match(headers.get("cache-control") ?? "", /max-age=\d+/);
+  const etag = headers.get("etag") ?? "";
+  const modified = headers.get("last-modified") ?? "";
+  assert.equal((await get("/.well-known/agent-card.json", { "if-none-match": etag })).status, 304);
+  assert.equal((await get("/.well-known/agent-card.json", { "if-modified-since": modified })).status, 304);
+  assert.equal((await get("/.well-known/agent-card.json", { "if-none-match": '"other"' })).status, 200);
+});
 
-  await t.step("the other documents", async () => {
-    const flat = (await get("/.well-known/a2a-agent-card")).json;
-    assert.deepEqual([flat.name, flat.skills[0].id, flat.url], ["Bridge Test Agent", "echo", url]);
-    const catalog = (await get("/.well-known/ai-catalog.json")).json;
-    assert.equal(catalog.specVersion, "1.0");
-    assert.equal(catalog.entries[0].url, `${url}/.well-known/agent-card.json`);
-    const did = (await get("/.well-known/did.json")).json;
-    assert.equal(did.id, `did:web:${encodeURIComponent(new URL(url).host)}`);
-    assert.deepEqual(did.alsoKnownAs, [bridge.node.daemon.didKey]);
-  });
+documents.step("the other documents", async ({ get, url, node }) => {
+  const flat = (await get("/.well-known/a2a-agent-card")).json;
+  assert.deepEqual([flat.name, flat.skills[0].id, flat.url], ["Bridge Test Agent", "echo", url]);
+  const catalog = (await get("/.well-known/ai-catalog.json")).json;
+  assert.equal(catalog.specVersion, "1.0");
+  assert.equal(catalog.entries[0].url, `${url}/.well-known/agent-card.json`);
+  const did = (await get("/.well-known/did.json")).json;
+  assert.equal(did.id, `did:web:${encodeURIComponent(new URL(url).host)}`);
+  assert.deepEqual(did.alsoKnownAs, [node.daemon.didKey]);
 });
 
 Deno.test("the bridge leads to the agents of the network", async () => {
