@@ -29,6 +29,10 @@ processes that take part (Linux only). Figures are medians over ${ROUNDS} rounds
 Contenders:
   sdk         SDK to SDK through two daemons, everything on disk before it is acknowledged
   sdk-1.0     the same with enable_fast_lane = false: the framing of the existing network
+  sdk-policy  sdk with 50 rules, limits and an audit log in both daemons
+  sdk-sealed  sdk with every envelope sealed once more
+  sdk-metrics sdk with metrics in both daemons
+  sdk-traced  sdk with every task traced, over OTLP
   engine      two engines with store and network, without gRPC and SDK
   engine-1.0  the same with the framing of the existing network
   http-a2a    @a2a-js/sdk over plain HTTP: nothing encrypted, nothing on disk
