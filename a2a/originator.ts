@@ -122,6 +122,20 @@ export class Originator {
   }
 
   async #create(taskId: string, request: SendTask): Promise<StoredTask | undefined> {
+    const { sent } = this.#deps.ledger;
+    const { caller } = request;
+    // Counted before it is judged: many that come at once see each other.
+    const isNew = caller !== undefined && sent.add(caller, taskId);
+    let created: StoredTask | undefined;
+    try {
+      created = await this.#write(taskId, request);
+    } finally {
+      if (isNew && created === undefined) sent.remove(caller, taskId);
+    }
+    return created;
+  }
+
+  async #write(taskId: string, request: SendTask): Promise<StoredTask | undefined> {
     const { ledger, clock } = this.#deps;
     const { peerId, metadata = {}, deadlineMs = 0, trace = NO_TRACE, caller } = request;
     const route = request.route && { ...request.route, refusals: [] };
@@ -157,8 +171,10 @@ export class Originator {
     taskId: string,
     { peerId, caller = LOCAL_CALLER, targetSkillId = "" }: SendTask,
   ): Promise<void> {
+    const { admitSend, ledger: { sent } } = this.#deps;
     const skillId = targetSkillId;
-    const refusal = await this.#deps.admitSend({ caller, peerId, taskId, skillId, isChoice: false });
+    const openTasks = Math.max(0, sent.countOf(caller) - 1);
+    const refusal = await admitSend({ caller, peerId, taskId, skillId, openTasks, isChoice: false });
     if (refusal === undefined) return;
     throw new CodedError(refusal.code, `Cannot send the task to ${peerId || skillId}: ${refusal.reason}`);
   }

@@ -139,6 +139,8 @@ export interface SendRequest {
   readonly taskId: string;
   /** Empty when the choice is left to the agent. */
   readonly skillId: string;
+  /** Unfinished tasks that the caller has sent through this node; without this one. 0 for programs of this node. */
+  readonly openTasks: number;
   /** Whether it was admitted already, for whoever offers the skill, and this is one who does. */
   readonly isChoice: boolean;
 }

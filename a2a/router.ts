@@ -257,7 +257,10 @@ export class Router {
     const allowed: string[] = [];
     let denied = "";
     for (const peerId of peerIds) {
-      const refusal = await this.#deps.admitSend({ caller, peerId, taskId, skillId, isChoice: true });
+      const refusal = await this.#deps.admitSend({
+        ...{ caller, peerId, taskId, skillId },
+        ...{ openTasks: 0, isChoice: true },
+      });
       if (refusal === undefined) allowed.push(peerId);
       else denied = `it may not be sent to ${peerId}: ${refusal.reason}`;
     }

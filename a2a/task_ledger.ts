@@ -7,6 +7,7 @@ import type { Delivery, OutboxPlace } from "./delivery.ts";
 import type { EnvelopeBody, OutboxEntry, OutboxLane, TaskRecord } from "./model.ts";
 import type { Offers } from "./offers.ts";
 import type { EngineObserver, EnvelopeEncoder, OutboxKey, StoredTask, TaskStep, TaskStore } from "./ports.ts";
+import { SentTasks } from "./sent_tasks.ts";
 import { isTerminal } from "./state_machine.ts";
 import { amendedRecord, changedRecord, type RecordChange } from "./task_record.ts";
 import type { TaskWatch } from "./task_watch.ts";
@@ -53,6 +54,8 @@ const MAX_UNSURE = 10_000;
  * told of it.
  */
 export class TaskLedger {
+  /** What callers of this node have under way through it. */
+  readonly sent = new SentTasks();
   readonly #deps: TaskLedgerDeps;
   readonly #envelopeTtlMs: number;
   readonly #locks = new KeyedLock();
@@ -75,6 +78,7 @@ export class TaskLedger {
   resume(record: TaskRecord): void {
     this.#deps.offers.update(record);
     this.#deps.agenda.plan(record.task.taskId, this.#deps.dueOf(record));
+    this.sent.onRecord(record);
     this.#deps.onRecord(record);
   }
 
@@ -192,6 +196,7 @@ export class TaskLedger {
     offers.update(record);
     if (isTerminal(status)) agenda.drop(taskId);
     else agenda.plan(taskId, dueOf(record));
+    this.sent.onRecord(record);
     onRecord(record);
     watch.notify(taskId);
   }

@@ -76,7 +76,9 @@ export class Policy implements Disposable {
     const source = basicParty(caller);
     const denied = await this.#judgeSend(request, source);
     const isCounted = !request.isChoice && denied.decision === "allow";
-    const decision = isCounted ? this.#limit(source, { isNew: true, openTasks: 0 }) ?? denied : denied;
+    const decision = isCounted
+      ? this.#limit(source, { isNew: true, openTasks: request.openTasks }) ?? denied
+      : denied;
     return this.#conclude(facts, decision);
   };
 

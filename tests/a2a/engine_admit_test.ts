@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { TaskRequest } from "../../a2a/mod.ts";
+import type { SendRequest, TaskRequest } from "../../a2a/mod.ts";
 import { EngineNet, receiveFrom, sendTaskBody, textMessage } from "../support/engine_net.ts";
 
 const denied = (reason: string) => ({ code: "permission_denied", reason }) as const;
@@ -86,4 +86,32 @@ Deno.test("sendTask() sends nothing that is not admitted, but answers the repeti
   });
   await assert.rejects(a.engine.getTask("u"), { code: "not_found" });
   assert.deepEqual(asked, ["grpc:local b s", "http:alice b "]);
+});
+
+Deno.test("sendTask() counts what a caller has under way, also after a restart, and not what has ended", async () => {
+  await using net = new EngineNet();
+  const counts: number[] = [];
+  const admitSend = ({ openTasks }: SendRequest) => {
+    counts.push(openTasks);
+    return openTasks >= 2 ? { code: "resource_exhausted", reason: "too many" } as const : undefined;
+  };
+  const a = await net.start("a", { admitSend });
+  const b = await net.start("b");
+  const send = (node: typeof a, caller: string) =>
+    node.engine.sendTask({ peerId: "b", message: textMessage("hi"), caller }).then(
+      ({ taskId }) => taskId,
+      () => "",
+    );
+  const sent = await Promise.all([1, 2, 3, 4].map(() => send(a, "http:x")));
+  const taken = sent.filter(Boolean);
+  assert.equal(taken.length, 2);
+  assert.notEqual(await send(a, "http:y"), "");
+  await net.settle();
+  await net.stop("a");
+  const again = await net.start("a", { kv: a.kv, admitSend });
+  assert.equal(await send(again, "http:x"), "");
+  await b.engine.completeTask(taken[0]!, { artifacts: [] });
+  await net.settle();
+  assert.notEqual(await send(again, "http:x"), "");
+  assert.equal(await send(again, "http:x"), "");
 });

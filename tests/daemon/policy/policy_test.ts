@@ -43,9 +43,17 @@ function startPolicy(toml: string, proven: Readonly<Record<string, Partial<Party
   const send = async (
     caller: string,
     peerId: string,
-    options: { skillId?: string; isChoice?: boolean } = {},
+    options: { skillId?: string; isChoice?: boolean; openTasks?: number } = {},
   ) =>
-    (await policy.admitSend({ caller, peerId, taskId: "t", skillId: "", isChoice: false, ...options }))
+    (await policy.admitSend({
+      caller,
+      peerId,
+      taskId: "t",
+      skillId: "",
+      openTasks: 0,
+      isChoice: false,
+      ...options,
+    }))
       ?.code ?? "ok";
   return { policy, clock, asked, receive, send };
 }
@@ -195,7 +203,9 @@ Deno.test("admit() limits all together, however many names they have", async () 
 });
 
 Deno.test("admit() limits unfinished tasks, but not messages of those that are taken", async () => {
-  const { receive } = startPolicy("policy.rate_limit.max_tasks = 2");
+  const { receive, send } = startPolicy("policy.rate_limit.max_tasks = 2");
+  equal(await send("http:a", friend.peerId, { openTasks: 1 }), "ok");
+  equal(await send("http:a", friend.peerId, { openTasks: 2 }), "resource_exhausted");
   equal(await receive("http:a", "", { openTasks: 1 }), "ok");
   equal(await receive("http:a", "", { openTasks: 2 }), "resource_exhausted");
   equal(await receive("http:a", "", { openTasks: 2, isNew: false }), "ok");
@@ -224,7 +234,14 @@ Deno.test("admit() tells strangers nothing of the rules, and the own user which 
   });
   equal(denied?.reason, "the policy of this node does not allow it");
   const own = await policy.admitSend({
-    ...{ caller: "grpc:local", peerId: friend.peerId, taskId: "t", skillId: "x", isChoice: false },
+    ...{
+      caller: "grpc:local",
+      peerId: friend.peerId,
+      taskId: "t",
+      skillId: "x",
+      openTasks: 0,
+      isChoice: false,
+    },
   });
   match(own?.reason ?? "", /rule 2 denies it \(outbound, source \*, target \*, skill x\)/);
 });
