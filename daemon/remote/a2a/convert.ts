@@ -10,7 +10,7 @@ import {
 } from "@a2a-js/sdk";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { Artifact, Message, Part, PartContent, TaskStatus } from "../../../a2a/mod.ts";
+import type { Annotations, Artifact, Message, Part, PartContent, TaskStatus } from "../../../a2a/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
 import { isJsonObject } from "../../../core/json.ts";
 import type { RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
@@ -40,16 +40,16 @@ export function toSendRequest(turn: RemoteTurn): SendMessageRequest {
       taskId: remoteTaskId,
       role: message.role === "agent" ? Role.ROLE_AGENT : Role.ROLE_USER,
       parts: message.parts.map(toPart),
-      metadata: targetSkillId === "" ? undefined : { [SKILL_KEY]: targetSkillId },
-      extensions: [],
-      referenceTaskIds: [],
+      metadata: orNone({ ...message.metadata, ...(targetSkillId !== "" && { [SKILL_KEY]: targetSkillId }) }),
+      extensions: [...message.extensions ?? []],
+      referenceTaskIds: [...message.referenceTaskIds ?? []],
     },
     configuration: {
       acceptedOutputModes: [],
       taskPushNotificationConfig: undefined,
       returnImmediately: true,
     },
-    metadata: Object.keys(metadata).length === 0 ? undefined : { ...metadata },
+    metadata: orNone(metadata),
   };
 }
 
@@ -118,22 +118,36 @@ function fromMessage(message: WireMessage): Message {
     role: message.role === Role.ROLE_USER ? "user" : "agent",
     parts,
     createdAtMs: Date.now(),
+    ...annotations(message),
+    ...(message.referenceTaskIds?.length > 0 && { referenceTaskIds: message.referenceTaskIds }),
   };
 }
 
-function fromArtifact({ artifactId, name, parts }: WireArtifact): Artifact {
-  return { artifactId: artifactId ?? "", name: name ?? "", parts: (parts ?? []).map(fromPart) };
+function fromArtifact(artifact: WireArtifact): Artifact {
+  const { artifactId, name, description, parts } = artifact;
+  return {
+    artifactId: artifactId ?? "",
+    name: name ?? "",
+    parts: (parts ?? []).map(fromPart),
+    ...(description && { description }),
+    ...annotations(artifact),
+  };
+}
+
+function annotations({ metadata, extensions }: Pick<WireMessage, "metadata" | "extensions">): Annotations {
+  return {
+    ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
+    ...(extensions?.length > 0 && { extensions }),
+  };
 }
 
 function fromPart({ content, filename, mediaType, metadata }: WirePart): Part {
+  const read = fromContent(content, filename ?? "");
   return {
-    content: fromContent(content, filename ?? ""),
+    content: read,
     mediaType: mediaType ?? "",
-    metadata: Object.fromEntries(
-      Object.entries(metadata ?? {}).map((
-        [key, value],
-      ) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-    ),
+    metadata: metadata ?? {},
+    ...(filename && !("filename" in read) && { filename }),
   };
 }
 
@@ -157,13 +171,17 @@ function fromContent(content: WirePart["content"], filename: string): PartConten
   }
 }
 
-function toPart({ content, mediaType, metadata }: Part): WirePart {
+function toPart({ content, mediaType, metadata, filename = "" }: Part): WirePart {
   return {
     content: toContent(content),
-    metadata: Object.keys(metadata).length === 0 ? undefined : { ...metadata },
-    filename: "filename" in content ? content.filename : "",
+    metadata: orNone(metadata),
+    filename: "filename" in content ? content.filename : filename,
     mediaType,
   };
+}
+
+function orNone(metadata: Readonly<Record<string, unknown>>): Record<string, unknown> | undefined {
+  return Object.keys(metadata).length === 0 ? undefined : { ...metadata };
 }
 
 function toContent(content: PartContent): WirePart["content"] {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type A2aServerOptions, type ExpressRequest, startA2aServer } from "../../support/a2a_server.ts";
 import { startUrlRig, textsOf } from "../../support/url_rig.ts";
+import { IDEMPOTENT_SEND } from "../../../daemon/a2a_api/idempotent_send.ts";
 import { createMemoryKvStore } from "../../../kv/mod.ts";
 
 const WAYS: readonly Pick<A2aServerOptions, "binding" | "version" | "streaming">[] = [
@@ -109,6 +110,7 @@ for (const { binding, version } of WAYS.filter(({ streaming }) => streaming)) {
       task.artifacts[0]?.parts.map(({ content }) => content),
       parts.map(({ content }) => named || !("filename" in content) ? content : { ...content, filename: "" }),
     );
+    if (version === "1.0") assert.deepEqual(task.artifacts[0]?.parts[1]?.metadata, { page: 3 });
     assert.deepEqual(task.artifacts[0]?.parts.slice(2).map((part) => part.mediaType), ["image/png", "a/b"]);
   });
 }
@@ -294,4 +296,22 @@ Deno.test("UrlTransport reaches no address that is not public unless it is allow
     assert.equal(task.status, "rejected");
     assert.match(task.errorMessage, /not public.*outbound.allow/);
   }
+});
+
+Deno.test("UrlTransport sends again what may have arrived to an agent that takes a message once", async () => {
+  let broken = 0;
+  await using server = await startA2aServer({
+    binding: "JSONRPC",
+    version: "1.0",
+    before: (request) => isSend(request) && broken++ === 0 ? "break" : undefined,
+    card: (url) => ({
+      name: "Once",
+      capabilities: { streaming: true, extensions: [{ uri: IDEMPOTENT_SEND }] },
+      supportedInterfaces: [{ url: `${url}/a2a`, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
+    }),
+  });
+  await using rig = await startUrlRig();
+  const task = await rig.until((await rig.send(server.url, "echo again")).taskId);
+  assert.equal(task.status, "completed", task.errorMessage);
+  assert.deepEqual(server.agent.executed, ["echo again"]);
 });
