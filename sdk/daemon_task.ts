@@ -171,6 +171,7 @@ export class DaemonTask implements IncomingTask {
     return await sendArtifact(this.#daemon, artifact, {
       taskId: this.taskId,
       signal: AbortSignal.any(signals),
+      reconnectMs: this.#options.reconnectMs,
     });
   }
 

@@ -57,7 +57,8 @@ export interface IncomingTask {
   ask(question: MessageInput, options?: AskOptions): Promise<Message>;
   /**
    * Sends a result while it is made, of any length; resolves when the sender's node has all of it. The data is taken no faster
-   * than the sender reads it. Throws `TaskStreamError`, or what the data throws: the sender is then told that it is not whole.
+   * than the sender reads it. Data that can be read again is sent again when the own daemon was restarted meanwhile. Throws
+   * `TaskStreamError`, or what the data throws: the sender is then told that it is not whole.
    */
   sendArtifact(artifact: ArtifactInput): Promise<SentArtifact>;
   /** Does not take the task. */

@@ -68,6 +68,6 @@ export {
 } from "./model.ts";
 export { Node, type SendTaskOptions } from "./node.ts";
 export type { NodeOptions, NodeStatus } from "./node_options.ts";
-export type { ArtifactInput, SentArtifact } from "./send_artifact.ts";
+export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
 export type { EventsOptions, TaskHandle, WaitOptions } from "./task_handle.ts";
 export type { TaskHandler, TaskHandlerOptions } from "./task_handlers.ts";

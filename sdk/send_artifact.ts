@@ -6,9 +6,12 @@ import {
 } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { StreamEndReason } from "../gen/agentanycast/v1/streaming_pb.ts";
 import { abortable } from "../core/abortable.ts";
-import { errorMessage } from "../core/errors.ts";
+import { errorMessage, toCodedError } from "../core/errors.ts";
+import { ConnectionLostError } from "../rpc/http2_connection.ts";
 import type { DaemonClient } from "./daemon_client.ts";
 import { TaskStreamError, toAgentAnycastError } from "./errors.ts";
+import { isTerminal } from "./model.ts";
+import { Outage } from "./outage.ts";
 
 /** Bytes of one chunk at most: few enough for a reader to see progress, many enough not to cost much. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
@@ -16,10 +19,16 @@ export const MAX_CHUNK_BYTES = 256 * 1024;
 /** How long a receiver that takes nothing may keep the word that the artifact is called off. */
 const FAREWELL_MS = 500;
 
+/** Bytes as they come; can be read once. */
+export type ArtifactSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
+
 /** A result that is sent piece by piece. */
 export interface ArtifactInput {
-  /** What it consists of; a text is sent as UTF-8. An iterable or stream is read as the receiver takes it. */
-  data: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array> | Uint8Array | string;
+  /**
+   * What it consists of; a text is sent as UTF-8. An iterable or stream is read as the receiver takes it. A function gives one
+   * that begins anew with each call: a text, bytes and what a function gives are sent again when the daemon was restarted.
+   */
+  data: ArtifactSource | (() => ArtifactSource) | Uint8Array | string;
   /** For people, or the name of a file. */
   name?: string;
   /** Such as `text/csv`. Default: `text/plain` for a text, else none. */
@@ -46,16 +55,62 @@ export interface SentArtifact {
 
 type Request = MessageInitShape<typeof SendStreamingArtifactRequestSchema>;
 
-/**
- * Sends `artifact` as a result of a task; see `IncomingTask.sendArtifact`. @param options.signal stops it together with the
- * artifact's own.
- */
+/** How an artifact is sent. */
+export interface SendArtifactOptions {
+  readonly taskId: string;
+  /** Stops it, together with the artifact's own. */
+  readonly signal: AbortSignal;
+  /** How long the daemon may be gone, when the data can be read again. */
+  readonly reconnectMs: number;
+}
+
+/** Sends `artifact` as a result of a task; see `IncomingTask.sendArtifact`. */
 export async function sendArtifact(
   daemon: DaemonClient,
   artifact: ArtifactInput,
-  { taskId, signal }: { taskId: string; signal: AbortSignal },
+  { taskId, signal, reconnectMs }: SendArtifactOptions,
 ): Promise<SentArtifact> {
-  const sending = new Sending(taskId, artifact);
+  const named = { ...artifact, artifactId: artifact.artifactId ?? crypto.randomUUID() };
+  const { data } = artifact;
+  const canRepeat = typeof data === "string" || typeof data === "function" || data instanceof Uint8Array;
+  const outage = new Outage(reconnectMs);
+  for (let isRepeated = false;; isRepeated = true) {
+    const sending = new Sending(taskId, named);
+    try {
+      return await sendOnce(daemon, sending, { signal });
+    } catch (error) {
+      if (!canRepeat || signal.aborted || sending.failure !== undefined) throw error;
+      if (!await isDaemonGone(daemon, error, { taskId, isRepeated })) throw error;
+      if (sending.isUnderWay) outage.over();
+      await outage.pause(error, signal).catch(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/** Whether the sending ended because the daemon did, or the connection to it. */
+async function isDaemonGone(
+  daemon: DaemonClient,
+  error: unknown,
+  { taskId, isRepeated }: { taskId: string; isRepeated: boolean },
+): Promise<boolean> {
+  const { code, cause } = toCodedError(error);
+  if (cause instanceof ConnectionLostError) return true;
+  if (code === "already_exists") return isRepeated; // what was begun before the connection broke has not ended yet
+  if (code !== "cancelled") return false;
+  try {
+    return !isTerminal((await daemon.getTask(taskId)).status);
+  } catch {
+    return true; // a daemon that stops says that it cancels what is under way
+  }
+}
+
+async function sendOnce(
+  daemon: DaemonClient,
+  sending: Sending,
+  { signal }: { signal: AbortSignal },
+): Promise<SentArtifact> {
   const call = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => timer = setTimeout(() => call.abort(), FAREWELL_MS);
@@ -84,16 +139,19 @@ class Sending {
   /** Why the data ended before its end. */
   failure: unknown;
   readonly #taskId: string;
-  readonly #artifactId: string;
-  readonly #artifact: ArtifactInput;
+  readonly #artifact: ArtifactInput & { artifactId: string };
   readonly #hash = createHash("sha256");
   #totalBytes = 0;
   #digest = new Uint8Array();
 
-  constructor(taskId: string, artifact: ArtifactInput) {
+  constructor(taskId: string, artifact: ArtifactInput & { artifactId: string }) {
     this.#taskId = taskId;
     this.#artifact = artifact;
-    this.#artifactId = artifact.artifactId ?? crypto.randomUUID();
+  }
+
+  /** Whether some of the data was asked for. */
+  get isUnderWay(): boolean {
+    return this.#totalBytes > 0;
   }
 
   /** Whether all of the data was sent. */
@@ -103,7 +161,7 @@ class Sending {
 
   get sent(): SentArtifact {
     const sha256 = Array.from(this.#digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    return { artifactId: this.#artifactId, totalBytes: this.#totalBytes, sha256 };
+    return { artifactId: this.#artifact.artifactId, totalBytes: this.#totalBytes, sha256 };
   }
 
   /**
@@ -111,10 +169,11 @@ class Sending {
    * fires.
    */
   async *requests({ signal, over }: { signal: AbortSignal; over: AbortSignal }): AsyncGenerator<Request> {
-    const ids = { taskId: this.#taskId, artifactId: this.#artifactId };
+    const ids = { taskId: this.#taskId, artifactId: this.#artifact.artifactId };
     const { data, name = "", mediaType = typeof data === "string" ? "text/plain" : "", metadata } =
       this.#artifact;
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    const given = typeof data === "function" ? data() : data;
+    const bytes = typeof given === "string" ? new TextEncoder().encode(given) : given;
     const totalBytes = this.#artifact.totalBytes ?? (bytes instanceof Uint8Array ? bytes.length : 0);
     const start = { ...ids, artifactName: name, mediaType, metadata: { ...metadata } };
     yield { event: { case: "streamStart", value: { ...start, totalBytes: BigInt(totalBytes) } } };
@@ -143,7 +202,7 @@ class Sending {
 
 /** The data in pieces that are not too long, as they come. Throws the reason of `signal`, also while the data lets wait. */
 async function* chunksOf(
-  data: Exclude<ArtifactInput["data"], string>,
+  data: ArtifactSource | Uint8Array,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const pieces = data instanceof Uint8Array ? [data] : interruptible(iterate(data), signal);
@@ -175,7 +234,7 @@ async function* interruptible<T>(source: AsyncIterator<T>, signal: AbortSignal):
 }
 
 /** Streams by their reader: their own iterators cannot be left while a read is pending. */
-function iterate(data: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>): AsyncIterator<Uint8Array> {
+function iterate(data: ArtifactSource): AsyncIterator<Uint8Array> {
   if (!("getReader" in data)) return data[Symbol.asyncIterator]();
   const reader = data.getReader();
   return {

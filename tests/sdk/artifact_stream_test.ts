@@ -178,6 +178,57 @@ Deno.test("sendArtifact() tells the receiver when the data fails or is called of
   assert.equal(endOf(stopped.daemon).reason, StreamEndReason.CANCELED);
 });
 
+for (const kind of ["bytes", "a function"] as const) {
+  Deno.test(`sendArtifact() begins anew when the daemon was started again, with ${kind}`, async () => {
+    let calls = 0;
+    const net: Setup = await setUp({
+      sendStreamingArtifact: async (requests) => {
+        const isFirst = ++calls === 1;
+        for await (const { event } of requests) {
+          net.daemon.uploads.push(event);
+          if (isFirst && event.case === "streamChunk") await net.daemon.stop().then(() => net.daemon.start());
+        }
+        return {};
+      },
+    });
+    await using _net = net;
+    const bytes = new Uint8Array(600 * 1024).fill(7);
+    const data = kind === "bytes"
+      ? bytes
+      : () => ReadableStream.from([bytes.subarray(0, 9), bytes.subarray(9)]);
+    const sent = await net.send({ data });
+    assert.equal(sent.totalBytes, bytes.length);
+    const starts = net.daemon.uploads.flatMap((event) =>
+      event.case === "streamStart" ? event.value.artifactId : []
+    );
+    assert.deepEqual(starts, [sent.artifactId, sent.artifactId]);
+    assert.deepEqual(hashOf(net.daemon), sha256(bytes));
+  });
+}
+
+Deno.test("sendArtifact() throws when the daemon was started again and the data can be read once", async () => {
+  const net: Setup = await setUp({
+    sendStreamingArtifact: async () => {
+      await net.daemon.stop().then(() => net.daemon.start());
+      return {};
+    },
+  });
+  await using _net = net;
+  await assert.rejects(net.send({ data: ReadableStream.from([bytesOf("once")]) }), {
+    name: "TaskStreamError",
+  });
+});
+
+Deno.test("sendArtifact() throws when its task is over", async () => {
+  await using net = await setUp({
+    sendStreamingArtifact: () => {
+      throw new CodedError("cancelled", "the task is canceled");
+    },
+    getTask: ({ taskId }) => ({ task: { ...taskInit(taskId), status: TaskStatus.CANCELED } }),
+  });
+  await assert.rejects(net.send({ data: "text" }), { name: "TaskStreamError", code: "cancelled" });
+});
+
 Deno.test("sendArtifact() throws why the receiver refuses, and leaves its data", async () => {
   const left = Promise.withResolvers<void>();
   await using net = await setUp({
