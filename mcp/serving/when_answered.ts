@@ -5,20 +5,25 @@ export function whenAnswered(response: Response, onEnd: () => void): Response {
     return response;
   }
   const reader = response.body.getReader();
+  let hasEnded = false;
+  const end = () => {
+    if (!hasEnded) onEnd();
+    hasEnded = true;
+  };
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
-        onEnd();
+        end();
         controller.close();
       } catch (error) {
-        onEnd();
+        end();
         controller.error(error);
       }
     },
     async cancel(reason) {
-      onEnd();
+      end();
       await reader.cancel(reason);
     },
   });

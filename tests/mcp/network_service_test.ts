@@ -236,6 +236,38 @@ Deno.test("tool errors say what was wrong and carry its code", async () => {
   assert.match(textOf(empty), /The task is empty/);
 });
 
+Deno.test("send_task comes back when its time is over, and the task goes on", async () => {
+  await using rig = await NetworkRig.start(() => {});
+  const client = await rig.client("2025-11-25");
+  const slow = await call(client, "send_task", { target: AGENT, message: "Slow", timeout_seconds: 0.02 });
+  const { task_id, status } = slow.structuredContent as { task_id: string; status: string };
+  assert.equal(status, "submitted");
+  assert.match(textOf(slow), /It goes on: get_task_status/);
+  assert.deepEqual(rig.network.cancelled, []);
+  const waiting = call(client, "get_task_status", { task_id, wait: true });
+  rig.network.update(task_id, { status: "completed", artifacts: [{ parts: [{ text: "late" }] }] });
+  assert.equal(((await waiting).structuredContent as { response_text: string }).response_text, "late");
+});
+
+Deno.test("send_task cuts a huge answer and says where all of it is", async () => {
+  const huge = "x".repeat(2_000_000);
+  await using rig = await NetworkRig.start(({ taskId }, network) =>
+    void network.update(taskId, {
+      status: "completed",
+      artifacts: [{ artifactId: "a", parts: [{ text: huge }] }],
+    })
+  );
+  const client = await rig.client("2025-11-25");
+  const { structuredContent } = await call(client, "send_task", { target: AGENT, message: "All" });
+  const { response_text, artifacts } = structuredContent as {
+    response_text: string;
+    artifacts: { resource_uri: string }[];
+  };
+  assert.ok(response_text.length < 51_000 && response_text.endsWith("(cut, 2000000 characters)"));
+  const [whole] = (await client.readResource({ uri: artifacts[0]?.resource_uri ?? "" })).contents;
+  assert.equal(whole !== undefined && "text" in whole && whole.text.length, huge.length);
+});
+
 Deno.test("a hundred calls at once are all answered", async () => {
   await using rig = await NetworkRig.start(echoAgent);
   const client = await rig.client("2025-11-25");

@@ -21,7 +21,7 @@ const fileSchema = z.object({
 /** What every tool that waits for a task takes. */
 export const waitFields = {
   wait: z.boolean().default(true).describe("wait for the result; otherwise get_task_status tells it later"),
-  timeout_seconds: z.number().min(1).max(3_600).default(300).describe(
+  timeout_seconds: z.number().positive().max(3_600).default(300).describe(
     "how long to wait; the task goes on after that",
   ),
 };
