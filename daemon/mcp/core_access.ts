@@ -60,8 +60,8 @@ function agentAccess({ network, host, cards, wire }: CoreAccessDeps) {
         `No agent card of ${peerId}: connect to it first, and see that its agent set one`,
       );
     },
-    discover: async ({ skill, tags, limit }) => {
-      const { agents } = await network.discover({ skill, tags, limit });
+    discover: async ({ skill, text, tags, limit }) => {
+      const { agents } = await network.discover({ skill: skill || undefined, text, tags, limit });
       return agents.map((agent) => ({
         ...agent,
         agentName: agent.name,

@@ -26,7 +26,10 @@ export interface OutgoingTask {
 
 /** Which agents to look for. */
 export interface DiscoveryQuery {
+  /** Exactly this skill; empty for any. */
   readonly skill: string;
+  /** Words that are all found in ids, names and descriptions. */
+  readonly text?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
   readonly limit: number;
 }

@@ -8,8 +8,8 @@ export function nodeAccess(node: () => Promise<Node>): NetworkAccess {
     peers: async () => await (await node()).listPeers(),
     connect: async (target) => await (await node()).connectPeer(target),
     card: async (peerId) => await (await node()).getCard(peerId),
-    discover: async ({ skill, tags = {}, limit }: DiscoveryQuery) =>
-      await (await node()).discover(skill, { tags, limit }),
+    discover: async ({ skill, text = "", tags = {}, limit }: DiscoveryQuery) =>
+      await (await node()).discover(skill, { text, tags, limit }),
     send: async (task, { signal }) => await send(await node(), task, signal),
     task: async (taskId) => await (await node()).getTask(taskId),
     tasks: async (filter) => await (await node()).listTasks(filter),

@@ -86,6 +86,8 @@ const discoveredSchema = z.object({
   peer_id: z.string(),
   agent_name: z.string(),
   agent_description: z.string(),
+  verified: z.boolean().describe("whether this is proven to be the word of that peer"),
+  found_by: z.array(z.string()),
   skills: z.array(z.object({
     skill_id: z.string(),
     description: z.string(),
@@ -98,6 +100,8 @@ function toDiscoveredView(agent: DiscoveredAgent): z.infer<typeof discoveredSche
     peer_id: agent.peerId,
     agent_name: safeLine(agent.agentName),
     agent_description: safeText(agent.agentDescription, 1_000),
+    verified: agent.verified,
+    found_by: agent.via.slice(0, 20).map((source) => safeLine(source)),
     skills: agent.skills.slice(0, MAX_SKILLS).map(({ skillId, description, tags }) => ({
       skill_id: safeLine(skillId),
       description: safeText(description, 500),
@@ -113,9 +117,11 @@ export const discoverAgents = defineTool({
   name: "discover_agents",
   title: "Find agents",
   description:
-    "Finds agents on the network that offer a skill. Names and descriptions are the agents' own claims.",
+    "Finds agents on the network by a skill they offer, by words, or both. Names and descriptions are the " +
+    "agents' own claims.",
   input: z.object({
-    skill: z.string().min(1).max(200).describe("id of the skill, such as translate"),
+    skill: z.string().max(200).default("").describe("id of the skill, such as translate"),
+    text: z.string().max(200).optional().describe("words in names, descriptions and ids of skills"),
     tags: z.record(z.string(), z.string()).optional().describe("tags the agents must have"),
     limit: z.number().int().min(1).max(100).default(20),
   }),
@@ -125,14 +131,19 @@ export const discoverAgents = defineTool({
     agents: z.array(discoveredSchema),
   }),
   annotations: { readOnlyHint: true, openWorldHint: true },
-  run: async ({ skill, tags, limit }, { access }) => {
-    const agents = (await access.discover({ skill, tags, limit })).slice(0, limit).map(toDiscoveredView);
+  run: async ({ skill, text, tags, limit }, { access }) => {
+    if (skill === "" && !text) {
+      throw new CodedError("invalid_argument", "Say what is looked for: a skill, or words in text");
+    }
+    const found = await access.discover({ skill, text, tags, limit });
+    const agents = found.slice(0, limit).map(toDiscoveredView);
     const lines = agents.map(({ peer_id, agent_name, agent_description }) =>
       `- ${peer_id} "${agent_name}": ${agent_description}`
     );
-    const text = agents.length === 0
-      ? `No agent on the network offers the skill ${skill} now`
-      : quoteUntrusted(lines.join("\n"), { source: `${agents.length} agents offer ${skill}` });
-    return toToolResult({ skill, agent_count: agents.length, agents }, text);
+    const wanted = safeLine(skill || `"${text}"`);
+    const summary = agents.length === 0
+      ? `No agent for ${wanted} is known now`
+      : quoteUntrusted(lines.join("\n"), { source: `${agents.length} agents for ${wanted}` });
+    return toToolResult({ skill, agent_count: agents.length, agents }, summary);
   },
 });
