@@ -4,7 +4,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { McpStdio } from "../tests/support/mcp_stdio.ts";
 import { runProgram } from "../tests/support/program.ts";
+import { tempDir } from "../tests/support/temp_dir.ts";
 import { residentMiB } from "./processes.ts";
 import { findExecutable, FROM_SOURCE, startDaemonProgram } from "./programs.ts";
 import { median } from "./slots.ts";
@@ -12,8 +14,8 @@ import { toTable } from "./table.ts";
 
 const USAGE = `Usage: deno task bench:startup [options]
 
-Measures, from source and for dist/agentanycast when it is there: the time of \`version\`, the time until a new daemon's
-socket takes connections, and the resident memory of a daemon that has been idle for a moment. Figures are medians.
+Measures, from source and for dist/agentanycast when it is there: the time of \`version\`, the time until \`mcp\` has
+answered its client's first tools/list, the time until a new daemon's socket takes connections, and the resident memory of a daemon that has been idle for a moment. Figures are medians.
 
   --runs N   runs of each (default 7)
   --json     print JSON instead of a table
@@ -24,6 +26,8 @@ const IDLE_MS = 2_000;
 /** What one way of running the program costs. */
 interface Costs {
   readonly versionMs: number;
+  /** From the start of `mcp` to its first list of tools, on a home without a daemon. */
+  readonly toolsMs: number;
   readonly daemonMs: number;
   /** NaN where the system does not tell. */
   readonly idleMiB: number;
@@ -34,12 +38,24 @@ async function measureOnce(command: readonly string[]): Promise<Costs> {
   const { code, stderr } = await runProgram([...command, "version"]);
   if (code !== 0) throw new Error(`version ended with ${code}: ${stderr}`);
   const versionMs = performance.now() - startMs;
+  const toolsMs = await measureTools(command);
   const daemonStartMs = performance.now();
   await using daemon = await startDaemonProgram(command);
   (await Deno.connect({ transport: "unix", path: daemon.grpcAddress.replace("unix://", "") })).close();
   const daemonMs = performance.now() - daemonStartMs;
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  return { versionMs, daemonMs, idleMiB: await residentMiB(daemon.pid) };
+  return { versionMs, toolsMs, daemonMs, idleMiB: await residentMiB(daemon.pid) };
+}
+
+async function measureTools(command: readonly string[]): Promise<number> {
+  await using home = await tempDir();
+  const startMs = performance.now();
+  await using client = new McpStdio(["mcp"], home.path, command);
+  await client.initialize();
+  await client.request("tools/list");
+  const toolsMs = performance.now() - startMs;
+  await client.close();
+  return toolsMs;
 }
 
 /** Lets the programs take turns; the first turn, which fills caches, does not count. */
@@ -57,6 +73,7 @@ async function measure(
   return [...all].map(([program, results]) => ({
     program,
     versionMs: median(results.map(({ versionMs }) => versionMs)),
+    toolsMs: median(results.map(({ toolsMs }) => toolsMs)),
     daemonMs: median(results.map(({ daemonMs }) => daemonMs)),
     idleMiB: median(results.map(({ idleMiB }) => idleMiB)),
   }));
@@ -80,15 +97,16 @@ if (values.help) {
   const executable = await findExecutable();
   if (executable !== undefined) programs.set("executable", executable);
   const results = await measure(programs, runs);
-  const rows = results.map(({ program, versionMs, daemonMs, idleMiB }) => [
+  const rows = results.map(({ program, versionMs, toolsMs, daemonMs, idleMiB }) => [
     program,
     versionMs.toFixed(0),
+    toolsMs.toFixed(0),
     daemonMs.toFixed(0),
     Number.isNaN(idleMiB) ? "-" : idleMiB.toFixed(0),
   ]);
   console.log(
     values.json
       ? JSON.stringify({ runs, results }, undefined, 2)
-      : toTable([["", "version ms", "daemon ready ms", "idle RSS MiB"], ...rows]),
+      : toTable([["", "version ms", "first tools/list ms", "daemon ready ms", "idle RSS MiB"], ...rows]),
   );
 }

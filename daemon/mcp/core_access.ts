@@ -153,10 +153,11 @@ class CallerTasks {
 }
 
 function toNetworkTask(
-  { target, message, skill, contextId, metadata }: OutgoingTask,
+  { taskId, target, message, skill, contextId, metadata }: OutgoingTask,
   { network, caller }: { network: AgentNetwork; caller: CallerId },
 ) {
   return {
+    taskId,
     target: toTaskTarget(target, { network, caller }),
     message: fromSdkMessage(message),
     targetSkillId: skill,

@@ -16,6 +16,7 @@ export type Target =
 
 /** A task to be sent. */
 export interface OutgoingTask {
+  readonly taskId: string;
   readonly target: Target;
   readonly message: Message;
   /** Which skill of the agent is meant. */

@@ -24,9 +24,10 @@ export function nodeAccess(node: () => Promise<Node>): NetworkAccess {
 }
 
 async function send(node: Node, task: OutgoingTask, signal: AbortSignal): Promise<Task> {
-  const { target, message, skill, contextId, metadata } = task;
+  const { taskId, target, message, skill, contextId, metadata } = task;
   const handle = await node.sendTask(message, {
     ...targetOptions(target),
+    taskId,
     ...(skill !== undefined && { targetSkill: skill }),
     ...(contextId !== undefined && { contextId }),
     ...(metadata !== undefined && { metadata }),

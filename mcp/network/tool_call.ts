@@ -76,6 +76,16 @@ export class ToolCall {
     return { task: await access.task(state.taskId), isAnswered: !isRefused };
   }
 
+  /** Sends a task of this call. One that may have been taken when the call is cancelled meanwhile is cancelled too. */
+  async begin(taskId: string, send: () => Promise<Task>): Promise<Task> {
+    try {
+      return await send();
+    } catch (error) {
+      if (this.signal.aborted) await this.#cancel(taskId);
+      throw error;
+    }
+  }
+
   /**
    * Waits for the task, at most `timeoutMs`, and answers with how it stands then. A task that belongs to the call is cancelled
    * with it, and the user of the client is asked what its agent asks.

@@ -88,7 +88,7 @@ export class FakeNetwork implements NetworkAccess {
 
   send(task: OutgoingTask): Promise<Task> {
     this.sent.push(task);
-    const taskId = crypto.randomUUID();
+    const { taskId } = task;
     this.tasksById.set(taskId, {
       taskId,
       contextId: "c",

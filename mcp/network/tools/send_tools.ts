@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { JsonObject, Message, Part } from "../../../sdk/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
-import type { OutgoingTask, Target } from "../access.ts";
+import type { Target } from "../access.ts";
 import { anyObject, taskViewSchema } from "../task_view.ts";
 import { defineTool, type ToolDeps } from "../tool.ts";
 import type { ToolAnswer, ToolCall } from "../tool_call.ts";
@@ -121,8 +121,11 @@ export async function sendAndFollow(
       : answer;
   const resumed = await call.resume();
   if (resumed !== undefined) return withMode(await goOn(resumed, timeout_seconds, call));
-  const outgoing: OutgoingTask = { ...to, message: toMessage(input), contextId: context_id, metadata };
-  const task = await deps.access.send(outgoing, { signal: call.signal });
+  const taskId = crypto.randomUUID();
+  const task = await call.begin(taskId, () => {
+    const outgoing = { ...to, taskId, message: toMessage(input), contextId: context_id, metadata };
+    return deps.access.send(outgoing, { signal: call.signal });
+  });
   return withMode(
     wait ? await call.follow(task, { timeoutMs: timeout_seconds * 1_000 }) : call.present(task),
   );
