@@ -6,6 +6,7 @@ import { addOutput, addTimeout, OWN_DAEMON, TARGET } from "./verb_parts.ts";
 import { SHELLS } from "./completion.ts";
 import { ANYCAST_VERBS } from "./tables/anycast_verbs.ts";
 import { CONFIG_VERBS } from "./tables/config_verbs.ts";
+import { NAT_VERBS } from "./tables/nat_verbs.ts";
 import { HOME_VERBS } from "./tables/home_verbs.ts";
 import { addDaemonOptions } from "./settings.ts";
 import { MCP_VERBS } from "./tables/mcp_verbs.ts";
@@ -210,6 +211,7 @@ export const VERBS: readonly Verb[] = [
   ...TRUST_VERBS,
   ...RELAY_VERBS,
   ...CONFIG_VERBS,
+  ...NAT_VERBS,
   ...HOME_VERBS,
   {
     path: "version",

@@ -19,7 +19,8 @@ import { MdnsDialer } from "./mdns_dialer.ts";
 import { type CallOptions, OutboundStreams } from "./outbound.ts";
 import { type PeerTarget, toAnnounced, toPeerAddress } from "./peer_address.ts";
 import { parseProxy } from "./proxy.ts";
-import { Reach, type ReachOptions } from "./reach.ts";
+import { Reach, type ReachDeps, type ReachOptions } from "./reach.ts";
+import type { NatMapping } from "./observed_addresses.ts";
 import type { RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
 import { type RelayLimits, resolveRelayLimits } from "./relay_server/relay_limits.ts";
@@ -31,6 +32,15 @@ export interface P2pHandlers extends FrameHandlers, PeerEvents {}
 
 /** Pauses before a relay is dialed again at which this node had a place: nobody reaches it meanwhile. */
 const RELAY_DELAYS = { minMs: 250, maxMs: 3_000 };
+
+/** What a node knows about being reached from outside. */
+export interface Reachability {
+  nat: "unknown" | "public" | "private";
+  /** See {@link NatMapping}. */
+  mapping: NatMapping;
+  /** Where others see its UDP socket. */
+  observed: string[];
+}
 
 /** What a host works with. */
 export interface P2pHostDeps {
@@ -86,6 +96,8 @@ export interface P2pHost extends AsyncDisposable {
   relayedAddresses(): string[];
   /** The relays among the bootstrap peers and what they are to this node, the healthiest first. */
   relays(): RelayStatus[];
+  /** What this node knows about being reached from outside. */
+  reachability(): Reachability;
   /**
    * Connects to a peer; being connected is fine. `addresses` may lack or carry `/p2p/<id>`; empty = what is known.
    * Takes at most `dialTimeoutMs`. Throws `invalid_argument` (own id, malformed, an address that names another peer),
@@ -198,7 +210,8 @@ class Libp2pHost implements P2pHost {
       totalBytes: limits.maxInboundBytes,
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
-    const peers = new PeerTable({ libp2p, events: this.#peerEvents(handlers), logger });
+    const punchState = (peerId: string) => this.#reach.punchState(peerId);
+    const peers = new PeerTable({ libp2p, events: this.#peerEvents(handlers), punchState, logger });
     const dialer = new Dialer({
       node,
       peers,
@@ -216,6 +229,7 @@ class Libp2pHost implements P2pHost {
       channelProtocols,
       budget,
       limits,
+      onStream: (peerId, stream) => peers.count(peerId, stream),
       logger,
       signal,
     });
@@ -228,19 +242,23 @@ class Libp2pHost implements P2pHost {
       signal,
       logger,
     });
-    this.#reach = new Reach({
-      node,
-      peers,
-      dialer,
+    this.#reach = new Reach(this.#reachDeps(handlers), reach);
+  }
+
+  #reachDeps(handlers: P2pHandlers): ReachDeps {
+    return {
+      node: this.#node,
+      peers: this.#peers,
+      dialer: this.#dialer,
       ping: (peerId, signal) => this.#outbound.ping(peerId, { signal }),
       onBetterPath: (peerId) => {
         this.#outbound.leaveOldPath(peerId);
         handlers.onPeerMoved?.(peerId);
       },
       inBackground: (work) => this.#runInBackground(work),
-      signal,
-      logger,
-    }, reach);
+      signal: this.#closing.signal,
+      logger: this.#logger,
+    };
   }
 
   #peerEvents(handlers: P2pHandlers): PeerEvents {
@@ -300,6 +318,11 @@ class Libp2pHost implements P2pHost {
 
   relayedAddresses(): string[] {
     return this.relayedMultiaddrs().map(String);
+  }
+
+  reachability(): Reachability {
+    const { observed } = this.#reach;
+    return { nat: observed.verdict(), mapping: observed.mapping(), observed: observed.all().map(String) };
   }
 
   relays(): RelayStatus[] {

@@ -40,6 +40,8 @@ export interface InboundDeps {
   channelProtocols: readonly string[];
   budget: ByteBudget;
   limits: P2pLimits;
+  /** Is told of each stream. */
+  onStream(peerId: string, stream: Stream): void;
   /** Ends every stream when it fires. */
   signal: AbortSignal;
   logger: Logger;
@@ -91,7 +93,9 @@ export class InboundStreams {
   }
 
   #track(stream: Stream, connection: Connection, serve: Serve): Promise<void> {
-    const task = this.#guard(stream, connection.remotePeer.toString(), serve);
+    const peerId = connection.remotePeer.toString();
+    this.deps.onStream(peerId, stream);
+    const task = this.#guard(stream, peerId, serve);
     this.#running.add(task);
     return task.finally(() => this.#running.delete(task));
   }

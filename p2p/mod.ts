@@ -23,6 +23,7 @@ export {
   type P2pHost,
   type P2pHostDeps,
   type P2pHostOptions,
+  type Reachability,
 } from "./host.ts";
 export type { Dht, Provider } from "./dht.ts";
 export type { DhtOptions } from "./dht_services.ts";

@@ -1,6 +1,7 @@
 import type { IdentifyResult, Libp2p } from "@libp2p/interface";
 import { CODE_P2P, type Multiaddr } from "@multiformats/multiaddr";
-import { isRelayed, kindOf } from "./address_kind.ts";
+import { isLoopbackHost, isRelayed, kindOf } from "./address_kind.ts";
+import { isOnOwnNetwork, isOwnAddress } from "./own_networks.ts";
 
 /** Observers remembered; the one that spoke longest ago is forgotten first. */
 const MAX_OBSERVERS = 64;
@@ -14,8 +15,17 @@ export type NatMapping = "unknown" | "same" | "differs";
  */
 export class ObservedAddresses {
   readonly #byObserver = new Map<string, Multiaddr>();
+  #reached = false;
 
   constructor(libp2p: Pick<Libp2p, "addEventListener">) {
+    libp2p.addEventListener("connection:open", ({ detail: { direction, remoteAddr } }) => {
+      const kind = kindOf(remoteAddr);
+      // Over TCP nobody gets through a NAT by dialing at the same moment, so somebody outside has our address.
+      const dialedUs = direction === "inbound" && kind?.relayId === undefined && kind?.transport !== "quic";
+      if (dialedUs && kind !== undefined && !isLoopbackHost(kind.host) && !isOnOwnNetwork(kind.host)) {
+        this.#reached = true;
+      }
+    });
     libp2p.addEventListener("peer:identify", ({ detail }) => this.#take(detail));
   }
 
@@ -23,6 +33,15 @@ export class ObservedAddresses {
   all(): Multiaddr[] {
     const distinct = new Map([...this.#byObserver.values()].reverse().map((one) => [one.toString(), one]));
     return [...distinct.values()];
+  }
+
+  /** Whether strangers can dial this node: somebody from outside did, or others see an address that is not its own. */
+  verdict(): "unknown" | "public" | "private" {
+    if (this.#reached) return "public";
+    const behindNat = [...this.#byObserver.values()].some((address) =>
+      !isOwnAddress(kindOf(address)?.host ?? "")
+    );
+    return behindNat ? "private" : "unknown";
   }
 
   /** What the observers say together. Those on this machine or its networks see no NAT and do not count. */

@@ -136,7 +136,7 @@ export class OutboundStreams implements Disposable {
     }
     const connection = peers.connectionTo(peerId);
     if (connection === undefined) throw new Error("the connection was lost");
-    return await withDeadline(
+    const stream = await withDeadline(
       { timeoutMs: limits.dialTimeoutMs, signal },
       (deadline) =>
         connection.newStream(protocol, {
@@ -145,6 +145,8 @@ export class OutboundStreams implements Disposable {
           maxOutboundStreams: limits.outboundStreamsPerPeer,
         }),
     );
+    peers.count(peerId, stream);
+    return stream;
   }
 }
 

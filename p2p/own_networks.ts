@@ -1,5 +1,10 @@
 import ipaddr from "ipaddr.js";
 
+/** Whether `ip` is an address of this machine. */
+export function isOwnAddress(ip: string): boolean {
+  return Deno.networkInterfaces().some(({ address }) => address === ip);
+}
+
 /** Whether `ip` is an address of a network that an interface of this machine is on. */
 export function isOnOwnNetwork(ip: string): boolean {
   return Deno.networkInterfaces().some(({ cidr }) => isWithin(ip, cidr));

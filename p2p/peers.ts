@@ -1,7 +1,9 @@
-import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
+import type { Connection, Libp2p, PeerId, Stream } from "@libp2p/interface";
 import type { Logger } from "../core/log.ts";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
+import type { PunchState } from "./hole_punch.ts";
+import { countBytes, type Traffic } from "./traffic.ts";
 import { isDialable, isRelayed, kindOf, type TransportName } from "./address_kind.ts";
 
 /** What brought the first connection of a peer about. */
@@ -24,6 +26,13 @@ export interface PeerConnection {
   relayed: boolean;
   /** The relay that carries them. */
   relayId: string | undefined;
+  /** As last measured; undefined before. */
+  roundTripMs: number | undefined;
+  /** Bytes of its streams since its first connection opened, in and out. */
+  sentBytes: number;
+  receivedBytes: number;
+  /** How far the direct way is while the connection is relayed. */
+  punch: PunchState | undefined;
   /** Milliseconds since the epoch. */
   connectedAtMs: number;
   foundBy: FoundBy;
@@ -43,12 +52,14 @@ interface PeerRecord {
   foundBy: FoundBy;
   connectedAtMs: number;
   addresses: readonly string[];
+  traffic: Traffic;
 }
 
 /** What a table of peers works with. */
 export interface PeerTableDeps {
   libp2p: Libp2p;
   events: PeerEvents;
+  punchState(peerId: string): PunchState | undefined;
   logger: Logger;
 }
 
@@ -105,7 +116,7 @@ export class PeerTable {
   get(peerId: string): PeerConnection | undefined {
     const record = this.#records.get(peerId);
     const connection = this.connectionTo(peerId);
-    return record === undefined || connection === undefined ? undefined : describe(connection, record);
+    return record === undefined || connection === undefined ? undefined : this.#describe(connection, record);
   }
 
   all(): PeerConnection[] {
@@ -125,6 +136,12 @@ export class PeerTable {
     }
   }
 
+  /** Counts what passes on `stream` for its peer. */
+  count(peerId: string, stream: Stream): void {
+    const traffic = this.#records.get(peerId)?.traffic;
+    if (traffic !== undefined) countBytes(stream, traffic);
+  }
+
   #onConnect(id: PeerId): void {
     const peerId = id.toString();
     const connection = this.connectionTo(peerId);
@@ -133,15 +150,35 @@ export class PeerTable {
     const record: PeerRecord = {
       foundBy: outbound ? this.#dialing.get(peerId) ?? "dial" : "inbound",
       connectedAtMs: connection.timeline.open,
+      traffic: { sentBytes: 0, receivedBytes: 0 },
       addresses: outbound ? [bareAddress(connection.remoteAddr, id)] : [],
     };
     this.#records.set(peerId, record);
-    this.#tell(() => this.#deps.events.onPeerConnected(describe(connection, record)));
+    this.#tell(() => this.#deps.events.onPeerConnected(this.#describe(connection, record)));
   }
 
   #onDisconnect(id: PeerId): void {
     const peerId = id.toString();
     if (this.#records.delete(peerId)) this.#tell(() => this.#deps.events.onPeerDisconnected(peerId));
+  }
+
+  #describe(connection: Connection, record: PeerRecord): PeerConnection {
+    const kind = kindOf(connection.remoteAddr);
+    const peerId = connection.remotePeer.toString();
+    return {
+      peerId,
+      address: connection.remoteAddr.toString(),
+      addresses: record.addresses,
+      direction: connection.direction,
+      transport: kind?.transport ?? "tcp",
+      relayed: isRelayed(connection.remoteAddr),
+      relayId: kind?.relayId,
+      roundTripMs: connection.rtt,
+      ...record.traffic,
+      punch: kind?.relayId === undefined ? undefined : this.#deps.punchState(peerId),
+      connectedAtMs: record.connectedAtMs,
+      foundBy: record.foundBy,
+    };
   }
 
   #tell(listener: () => void): void {
@@ -151,21 +188,6 @@ export class PeerTable {
       this.#deps.logger.error("A listener of peer connections failed", { error });
     }
   }
-}
-
-function describe(connection: Connection, record: PeerRecord): PeerConnection {
-  const kind = kindOf(connection.remoteAddr);
-  return {
-    peerId: connection.remotePeer.toString(),
-    address: connection.remoteAddr.toString(),
-    addresses: record.addresses,
-    direction: connection.direction,
-    transport: kind?.transport ?? "tcp",
-    relayed: kind?.relayId !== undefined,
-    relayId: kind?.relayId,
-    connectedAtMs: record.connectedAtMs,
-    foundBy: record.foundBy,
-  };
 }
 
 function bareAddress(address: Multiaddr, peerId: PeerId): string {

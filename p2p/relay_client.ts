@@ -40,6 +40,8 @@ export interface RelayStatus {
   state: RelayState;
   /** Mean round trip; undefined while none was measured. */
   roundTripMs: number | undefined;
+  /** Where it is connected; undefined when it is not. */
+  address: string | undefined;
 }
 
 /** What keeping reservations works with. */
@@ -74,7 +76,12 @@ export class RelayClient {
 
   /** The relays of this node, the healthiest first. */
   statuses(): RelayStatus[] {
-    return this.#byHealth().map(([relayId, { state, roundTripMs }]) => ({ relayId, state, roundTripMs }));
+    return this.#byHealth().map(([relayId, { state, roundTripMs }]) => ({
+      relayId,
+      state,
+      roundTripMs,
+      address: this.#deps.peers.connectionTo(relayId)?.remoteAddr.toString(),
+    }));
   }
 
   /** Where others reach this node through its relays, the healthiest relay first. */

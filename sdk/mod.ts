@@ -59,6 +59,7 @@ export {
   type NodeInfo,
   type Part,
   type PeerInfo,
+  type RelayInfo,
   type Skill,
   type Task,
   type TaskDirection,

@@ -252,6 +252,12 @@ export interface NodeInfo {
   readonly version: string;
   /** What it knows about its reachability. */
   readonly nat: "unknown" | "public" | "private";
+  /** Whether its NAT shows everybody the same address (`same`), or is symmetric (`differs`). */
+  readonly natMapping?: string;
+  /** Where others see its UDP socket. */
+  readonly observedAddresses?: readonly string[];
+  /** Its relays, the healthiest first. */
+  readonly relays?: readonly RelayInfo[];
   /** When the daemon came up. */
   readonly startedAt?: Date;
   /** The folder of its key and store. */
@@ -260,6 +266,22 @@ export interface NodeInfo {
   readonly pid?: number;
   /** The card it shows. */
   readonly card?: AgentCard;
+}
+
+/** A relay of a node. */
+export interface RelayInfo {
+  /** Its place in the network. */
+  readonly peerId: string;
+  /** `reserved`: others reach the node through it; `refused`, `unreachable`. */
+  readonly state: string;
+  /** Why it is not reserved. */
+  readonly reason: string;
+  /** Where others reach the node through it. */
+  readonly addresses: readonly string[];
+  /** Mean round trip in milliseconds. */
+  readonly roundTripMs?: number;
+  /** Where it is dialed. */
+  readonly address?: string;
 }
 
 /** A connected peer. */
@@ -272,6 +294,20 @@ export interface PeerInfo {
   readonly connection: "unknown" | "direct" | "relay";
   /** When the oldest of its connections was made. */
   readonly connectedAt?: Date;
+  /** On the first hop: `tcp`, `ws` or `quic`. */
+  readonly transport?: string;
+  /** The relay that carries the bytes. */
+  readonly relayId?: string;
+  /** Round trip in milliseconds as last measured. */
+  readonly roundTripMs?: number;
+  /** Bytes of its streams since its first connection opened. */
+  readonly sentBytes?: number;
+  /** The same for what came. */
+  readonly receivedBytes?: number;
+  /** Tries to replace the relayed connection by a direct one. */
+  readonly directTries?: number;
+  /** Why the last of them failed. */
+  readonly directObstacle?: string;
   /** Who dialed: `inbound` or `outbound`. */
   readonly direction?: string;
   /** How it became known, such as `mdns`. */

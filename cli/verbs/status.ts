@@ -2,7 +2,7 @@ import type { NodeInfo } from "../../sdk/mod.ts";
 import { toCall } from "../call_text.ts";
 import { describeCard } from "../card_text.ts";
 import { EXIT_OK, EXIT_UNAVAILABLE } from "../exit_codes.ts";
-import { type Output, toFacts } from "../output.ts";
+import { type Output, toFacts, visible } from "../output.ts";
 import { findDaemon } from "../session.ts";
 import type { VerbContext } from "../verb.ts";
 
@@ -24,7 +24,19 @@ export async function run({ options, output, loadConfig }: VerbContext): Promise
 type Status = ReturnType<typeof toStatus>;
 
 function toStatus(info: NodeInfo, home: string) {
-  const { peerId, did, pid, version, connectedPeers, startedAt, card, listenAddresses, nat } = info;
+  const {
+    peerId,
+    did,
+    pid,
+    version,
+    connectedPeers,
+    startedAt,
+    card,
+    listenAddresses,
+    nat,
+    natMapping,
+    relays = [],
+  } = info;
   return {
     running: true,
     peerId,
@@ -35,6 +47,8 @@ function toStatus(info: NodeInfo, home: string) {
     startedAt,
     uptimeSeconds: startedAt && Math.max(0, Math.floor((Date.now() - startedAt.getTime()) / 1000)),
     nat,
+    natMapping,
+    relays,
     addresses: listenAddresses.map((address) =>
       address.endsWith(`/p2p/${peerId}`) ? address : `${address}/p2p/${peerId}`
     ),
@@ -54,11 +68,23 @@ function describe(status: Status, output: Output): string[] {
       "Uptime": status.uptimeSeconds === undefined ? undefined : describeSeconds(status.uptimeSeconds),
       "Version": status.version,
       "Peers": status.connectedPeers,
+      "NAT": describeNat(status),
     }),
+    ...status.relays.map(({ peerId, state, reason }) =>
+      `Relay ${visible(peerId)}: ${state}${reason === "" ? "" : `: ${visible(reason)}`}`
+    ),
     "Addresses:",
     ...status.addresses.map((address) => `  ${address}`),
     ...(status.card === undefined ? ["No card is set."] : ["Card:", ...describeCard(status.card, "  ")]),
   ];
+}
+
+function describeNat({ nat, natMapping }: Status): string {
+  if (nat === "public") return "others reach this node at its own addresses";
+  if (nat === "unknown") return "not known";
+  return natMapping === "differs"
+    ? "symmetric: connections with others behind NATs are relayed"
+    : "direct connections pass it";
 }
 
 function describeSeconds(seconds: number): string {

@@ -1,10 +1,10 @@
 import { CodedError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
-import { ConnectionType } from "../../gen/agentanycast/v1/common_pb.ts";
+import { ConnectionType, NATType } from "../../gen/agentanycast/v1/common_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { toDidKey } from "../../identity/mod.ts";
-import type { PeerConnection } from "../../p2p/mod.ts";
+import type { P2pHost, PeerConnection } from "../../p2p/mod.ts";
 import { fromCard, toCard } from "../convert/card.ts";
 import { toCardCheck } from "../convert/card_check.ts";
 import { toDiscoveredAgent } from "../convert/discovered_agent.ts";
@@ -32,6 +32,29 @@ export function createNodeServices(deps: NodeServiceDeps): readonly RpcService[]
   ];
 }
 
+const NAT_TYPES = {
+  unknown: NATType.NAT_TYPE_UNSPECIFIED,
+  public: NATType.NAT_TYPE_PUBLIC,
+  private: NATType.NAT_TYPE_PRIVATE,
+} as const;
+
+function toReachability(host: P2pHost) {
+  const { nat, mapping, observed } = host.reachability();
+  return {
+    natType: NAT_TYPES[nat],
+    natMapping: mapping,
+    observedAddresses: observed,
+    relays: host.relays().filter(({ state }) => state.kind !== "no_relay").map((relay) => ({
+      peerId: relay.relayId,
+      state: relay.state.kind,
+      reason: "reason" in relay.state ? relay.state.reason : "",
+      addresses: "addresses" in relay.state ? [...relay.state.addresses] : [],
+      roundTripMs: relay.roundTripMs ?? 0,
+      address: relay.address ?? "",
+    })),
+  };
+}
+
 function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceDeps) {
   return {
     getNodeInfo: () => ({
@@ -44,6 +67,7 @@ function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceD
         didKey: toDidKey(host.peerId),
         home,
         pid: Deno.pid,
+        ...toReachability(host),
       },
       card: cards.own && toCard(cards.own),
     }),
@@ -64,6 +88,13 @@ function peerHandlers({ host, cards, exchange, trust }: NodeServiceDeps) {
     connectedAt: toTimestamp(peer.connectedAtMs),
     direction: peer.direction,
     foundBy: peer.foundBy,
+    transport: peer.transport,
+    relayId: peer.relayId ?? "",
+    roundTripMs: peer.roundTripMs ?? 0,
+    sentBytes: BigInt(peer.sentBytes),
+    receivedBytes: BigInt(peer.receivedBytes),
+    directTries: peer.punch?.tries ?? 0,
+    directObstacle: peer.punch?.reason ?? "",
     didKey: toDidKey(peer.peerId),
     agentName: (await cards.of(peer.peerId))?.name ?? "",
   });

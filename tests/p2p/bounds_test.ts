@@ -78,6 +78,10 @@ Deno.test("keepConnected() doubles its pause up to the limit, starts anew after 
           transport: "tcp",
           relayed: false,
           relayId: undefined,
+          roundTripMs: undefined,
+          sentBytes: 0,
+          receivedBytes: 0,
+          punch: undefined,
           connectedAtMs: 0,
           foundBy,
         });

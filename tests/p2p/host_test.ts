@@ -68,6 +68,10 @@ Deno.test("connect() opens one connection that both sides are told of", async ()
     transport: "tcp",
     relayed: false,
     relayId: undefined,
+    roundTripMs: undefined,
+    sentBytes: 0,
+    receivedBytes: 0,
+    punch: undefined,
     connectedAtMs: 0,
     foundBy: "dial",
   });

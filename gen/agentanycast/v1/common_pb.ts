@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/common.proto.
  */
 export const file_agentanycast_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChxhZ2VudGFueWNhc3QvdjEvY29tbW9uLnByb3RvEg9hZ2VudGFueWNhc3QudjEi5AEKCFBlZXJJbmZvEg8KB3BlZXJfaWQYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEjgKD2Nvbm5lY3Rpb25fdHlwZRgDIAEoDjIfLmFnZW50YW55Y2FzdC52MS5Db25uZWN0aW9uVHlwZRIwCgxjb25uZWN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRpcmVjdGlvbhhkIAEoCRIQCghmb3VuZF9ieRhlIAEoCRISCgphZ2VudF9uYW1lGGYgASgJEg8KB2RpZF9rZXkYZyABKAki5wEKCE5vZGVJbmZvEg8KB3BlZXJfaWQYASABKAkSGAoQbGlzdGVuX2FkZHJlc3NlcxgCIAMoCRIqCghuYXRfdHlwZRgDIAEoDjIYLmFnZW50YW55Y2FzdC52MS5OQVRUeXBlEhcKD2Nvbm5lY3RlZF9wZWVycxgEIAEoBRIuCgpzdGFydGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAYgASgJEg8KB2RpZF9rZXkYZCABKAkSDAoEaG9tZRhlIAEoCRILCgNwaWQYZiABKAUimwEKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRI8CghtZXRhZGF0YRgDIAMoCzIqLmFnZW50YW55Y2FzdC52MS5FcnJvckRldGFpbC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASpoCg5Db25uZWN0aW9uVHlwZRIfChtDT05ORUNUSU9OX1RZUEVfVU5TUEVDSUZJRUQQABIaChZDT05ORUNUSU9OX1RZUEVfRElSRUNUEAESGQoVQ09OTkVDVElPTl9UWVBFX1JFTEFZEAIqTgoHTkFUVHlwZRIYChROQVRfVFlQRV9VTlNQRUNJRklFRBAAEhMKD05BVF9UWVBFX1BVQkxJQxABEhQKEE5BVF9UWVBFX1BSSVZBVEUQAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChxhZ2VudGFueWNhc3QvdjEvY29tbW9uLnByb3RvEg9hZ2VudGFueWNhc3QudjEi+wIKCFBlZXJJbmZvEg8KB3BlZXJfaWQYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEjgKD2Nvbm5lY3Rpb25fdHlwZRgDIAEoDjIfLmFnZW50YW55Y2FzdC52MS5Db25uZWN0aW9uVHlwZRIwCgxjb25uZWN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRpcmVjdGlvbhhkIAEoCRIQCghmb3VuZF9ieRhlIAEoCRISCgphZ2VudF9uYW1lGGYgASgJEg8KB2RpZF9rZXkYZyABKAkSEQoJdHJhbnNwb3J0GGggASgJEhAKCHJlbGF5X2lkGGkgASgJEhUKDXJvdW5kX3RyaXBfbXMYaiABKAESEgoKc2VudF9ieXRlcxhrIAEoBBIWCg5yZWNlaXZlZF9ieXRlcxhsIAEoBBIUCgxkaXJlY3RfdHJpZXMYbSABKAUSFwoPZGlyZWN0X29ic3RhY2xlGG4gASgJInYKCVJlbGF5SW5mbxIPCgdwZWVyX2lkGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSFQoNcm91bmRfdHJpcF9tcxgFIAEoARIPCgdhZGRyZXNzGAYgASgJIsQCCghOb2RlSW5mbxIPCgdwZWVyX2lkGAEgASgJEhgKEGxpc3Rlbl9hZGRyZXNzZXMYAiADKAkSKgoIbmF0X3R5cGUYAyABKA4yGC5hZ2VudGFueWNhc3QudjEuTkFUVHlwZRIXCg9jb25uZWN0ZWRfcGVlcnMYBCABKAUSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgGIAEoCRIPCgdkaWRfa2V5GGQgASgJEgwKBGhvbWUYZSABKAkSCwoDcGlkGGYgASgFEioKBnJlbGF5cxhnIAMoCzIaLmFnZW50YW55Y2FzdC52MS5SZWxheUluZm8SEwoLbmF0X21hcHBpbmcYaCABKAkSGgoSb2JzZXJ2ZWRfYWRkcmVzc2VzGGkgAygJIpsBCgtFcnJvckRldGFpbBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSPAoIbWV0YWRhdGEYAyADKAsyKi5hZ2VudGFueWNhc3QudjEuRXJyb3JEZXRhaWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqaAoOQ29ubmVjdGlvblR5cGUSHwobQ09OTkVDVElPTl9UWVBFX1VOU1BFQ0lGSUVEEAASGgoWQ09OTkVDVElPTl9UWVBFX0RJUkVDVBABEhkKFUNPTk5FQ1RJT05fVFlQRV9SRUxBWRACKk4KB05BVFR5cGUSGAoUTkFUX1RZUEVfVU5TUEVDSUZJRUQQABITCg9OQVRfVFlQRV9QVUJMSUMQARIUChBOQVRfVFlQRV9QUklWQVRFEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A peer this node is connected to.
@@ -79,6 +79,55 @@ export type PeerInfo = Message<"agentanycast.v1.PeerInfo"> & {
    * @generated from field: string did_key = 103;
    */
   didKey: string;
+
+  /**
+   * How the bytes travel on their first hop, to the peer or to its relay: `tcp`, `ws` or `quic`.
+   *
+   * @generated from field: string transport = 104;
+   */
+  transport: string;
+
+  /**
+   * The relay that carries them; empty when the connection is direct.
+   *
+   * @generated from field: string relay_id = 105;
+   */
+  relayId: string;
+
+  /**
+   * Round trip in milliseconds as last measured; 0 when it has not been yet.
+   *
+   * @generated from field: double round_trip_ms = 106;
+   */
+  roundTripMs: number;
+
+  /**
+   * Bytes of its streams since its first connection opened.
+   *
+   * @generated from field: uint64 sent_bytes = 107;
+   */
+  sentBytes: bigint;
+
+  /**
+   * The same for what came.
+   *
+   * @generated from field: uint64 received_bytes = 108;
+   */
+  receivedBytes: bigint;
+
+  /**
+   * Tries to replace the relayed connection by a direct one.
+   *
+   * @generated from field: int32 direct_tries = 109;
+   */
+  directTries: number;
+
+  /**
+   * Why the last of them failed; empty while none has.
+   *
+   * @generated from field: string direct_obstacle = 110;
+   */
+  directObstacle: string;
 };
 
 /**
@@ -87,6 +136,62 @@ export type PeerInfo = Message<"agentanycast.v1.PeerInfo"> & {
  */
 export const PeerInfoSchema: GenMessage<PeerInfo> = /*@__PURE__*/
   messageDesc(file_agentanycast_v1_common, 0);
+
+/**
+ * A relay of this node.
+ *
+ * @generated from message agentanycast.v1.RelayInfo
+ */
+export type RelayInfo = Message<"agentanycast.v1.RelayInfo"> & {
+  /**
+   * Its libp2p peer id in base58 text.
+   *
+   * @generated from field: string peer_id = 1;
+   */
+  peerId: string;
+
+  /**
+   * `reserved`, `refused` or `unreachable`.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Why it is not reserved.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Where others reach this node through it.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+
+  /**
+   * Mean round trip in milliseconds; 0 when none was measured.
+   *
+   * @generated from field: double round_trip_ms = 5;
+   */
+  roundTripMs: number;
+
+  /**
+   * Where it is dialed.
+   *
+   * @generated from field: string address = 6;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message agentanycast.v1.RelayInfo.
+ * Use `create(RelayInfoSchema)` to create a new message.
+ */
+export const RelayInfoSchema: GenMessage<RelayInfo> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_common, 1);
 
 /**
  * What a running node says of itself.
@@ -156,6 +261,27 @@ export type NodeInfo = Message<"agentanycast.v1.NodeInfo"> & {
    * @generated from field: int32 pid = 102;
    */
   pid: number;
+
+  /**
+   * Its relays, the healthiest first.
+   *
+   * @generated from field: repeated agentanycast.v1.RelayInfo relays = 103;
+   */
+  relays: RelayInfo[];
+
+  /**
+   * Whether a NAT gives this node the same address towards everybody: `same`, `differs` (symmetric) or `unknown`.
+   *
+   * @generated from field: string nat_mapping = 104;
+   */
+  natMapping: string;
+
+  /**
+   * Where others see its UDP socket.
+   *
+   * @generated from field: repeated string observed_addresses = 105;
+   */
+  observedAddresses: string[];
 };
 
 /**
@@ -163,7 +289,7 @@ export type NodeInfo = Message<"agentanycast.v1.NodeInfo"> & {
  * Use `create(NodeInfoSchema)` to create a new message.
  */
 export const NodeInfoSchema: GenMessage<NodeInfo> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_common, 1);
+  messageDesc(file_agentanycast_v1_common, 2);
 
 /**
  * A failure that is data rather than the outcome of a call.
@@ -198,7 +324,7 @@ export type ErrorDetail = Message<"agentanycast.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_common, 2);
+  messageDesc(file_agentanycast_v1_common, 3);
 
 /**
  * How the bytes of a connection travel.
