@@ -65,10 +65,30 @@ export interface AddressGuardOptions {
  * @throws CodedError `permission_denied` when one is not, `unavailable` when the name does not resolve.
  */
 export async function checkedAddresses(url: URL, options: AddressGuardOptions): Promise<readonly string[]> {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const addresses = ipaddr.isValid(host) ? [host] : await resolved(host, options.resolve);
-  const { allow } = options;
-  const named = allow.origins.includes(url.origin) || allow.hosts.includes(host.replace(/\.$/, ""));
+  const host = hostOf(url);
+  if (ipaddr.isValid(host)) return checked(url, [host], options);
+  return checked(url, await resolved(host, options.resolve), options);
+}
+
+/**
+ * Checks `url` as far as that goes without asking a name server: a URL with an address in place of a host name.
+ * @throws CodedError `permission_denied` when it is never fetched.
+ */
+export function checkWrittenAddress(url: URL, options: Omit<AddressGuardOptions, "resolve">): void {
+  const host = hostOf(url);
+  if (ipaddr.isValid(host)) checked(url, [host], options);
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
+function checked(
+  url: URL,
+  addresses: readonly string[],
+  { allow, setting }: Omit<AddressGuardOptions, "resolve">,
+): readonly string[] {
+  const named = allow.origins.includes(url.origin) || allow.hosts.includes(hostOf(url).replace(/\.$/, ""));
   for (const address of named ? [] : addresses) {
     const kind = addressKind(address);
     if (kind === "public" || isInRanges(address, allow.ranges)) continue;
@@ -76,7 +96,7 @@ export async function checkedAddresses(url: URL, options: AddressGuardOptions): 
     throw new CodedError(
       "permission_denied",
       `${url.origin} is not fetched: its address is ${kind}, not public: ` +
-        `if that is meant, add ${url.origin} to ${options.setting}`,
+        `if that is meant, add ${url.origin} to ${setting}`,
     );
   }
   return addresses;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { parseAllowList, type ResolveHost } from "./address_guard.ts";
+export { checkWrittenAddress, parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
 export { contentDigest, isContentDigest } from "./content_digest.ts";
 export {

@@ -2,9 +2,11 @@ import { CodedError, errorMessage } from "../../core/errors.ts";
 import { type BridgeCaller, parseToken } from "../../core/settings/bridge_callers.ts";
 import type { Config } from "../../core/config.ts";
 import {
+  checkWrittenAddress,
   createProxyTrust,
   createSafeFetch,
   type HttpServer,
+  parseAllowList,
   type ServerTls,
   startHttpServer,
 } from "../../http/mod.ts";
@@ -48,7 +50,9 @@ export async function openBridge(
         createSafeFetch({ allow: settings.webhookAllow, setting: "bridge.webhook_allow", maxRedirects: 0 }),
     ),
   );
-  const caller = new WebhookCaller({ fetch, identity }, { tryForMs: settings.webhookRetryMs });
+  const guard = { allow: parseAllowList(settings.webhookAllow), setting: "bridge.webhook_allow" };
+  const checkAddress = (url: URL) => checkWrittenAddress(url, guard);
+  const caller = new WebhookCaller({ fetch, identity, checkAddress }, { tryForMs: settings.webhookRetryMs });
   const push = stack.use(new PushConfigs({ kv, engine, caller, logger }));
   const cards = new AgentCards({
     ...{ network, identity },

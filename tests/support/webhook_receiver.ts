@@ -7,6 +7,8 @@ export interface ReceivedNotification {
 /** A server that takes notifications and hands them out in order. */
 export interface WebhookReceiver extends AsyncDisposable {
   readonly url: string;
+  /** How many have come. */
+  readonly count: number;
   /** The next one. */
   next(): Promise<ReceivedNotification>;
 }
@@ -21,13 +23,17 @@ export function startWebhookReceiver(
   let count = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const one = { headers: request.headers, text: await request.text() };
+    const response = answer(count++);
     const take = waiting.shift();
     if (take === undefined) came.push(one);
     else take(one);
-    return answer(count++);
+    return response;
   });
   return Promise.resolve({
     url: `http://127.0.0.1:${server.addr.port}/hook`,
+    get count() {
+      return count;
+    },
     next: () => {
       const one = came.shift();
       return one === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(one);

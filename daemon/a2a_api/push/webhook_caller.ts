@@ -8,6 +8,8 @@ import type { Webhook } from "./webhook_record.ts";
 export interface WebhookCallerDeps {
   fetch: SafeFetch;
   identity: Identity;
+  /** @throws Error that says why this URL is never called, as far as the URL alone tells. Default: nothing more. */
+  checkAddress?: (url: URL) => void;
   clock?: Clock;
 }
 
@@ -46,7 +48,7 @@ export class WebhookCaller {
   #underWay = 0;
 
   constructor(deps: WebhookCallerDeps, options: WebhookCallerOptions = {}) {
-    this.#deps = { clock: systemClock, ...deps };
+    this.#deps = { clock: systemClock, checkAddress: () => {}, ...deps };
     this.#options = {
       tryForMs: 60 * 60 * 1000,
       firstPauseMs: 1_000,
@@ -56,7 +58,7 @@ export class WebhookCaller {
     };
   }
 
-  /** @throws CodedError `invalid_argument`, `permission_denied` for a URL that is never called. */
+  /** @throws CodedError `invalid_argument` for a URL that is never called. */
   checkUrl(url: string): void {
     const parsed = URL.parse(url);
     if (parsed === null || (parsed.protocol !== "https:" && parsed.protocol !== "http:")) {
@@ -69,6 +71,15 @@ export class WebhookCaller {
       throw new CodedError(
         "invalid_argument",
         "Invalid parameters: the webhook's url holds a password; give authentication instead",
+      );
+    }
+    try {
+      this.#deps.checkAddress(parsed);
+    } catch (cause) {
+      throw new CodedError(
+        "invalid_argument",
+        `Invalid parameters: the webhook's url: ${errorMessage(cause)}`,
+        { cause },
       );
     }
   }
