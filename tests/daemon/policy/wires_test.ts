@@ -5,7 +5,12 @@ import { Node } from "../../../sdk/mod.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 
-const WIRES = { "bridge-listen": "127.0.0.1:0", "mcp-enabled": "true", "mcp-listen": "127.0.0.1:0" };
+const WIRES = {
+  "bridge-listen": "127.0.0.1:0",
+  "mcp-enabled": "true",
+  "mcp-listen": "127.0.0.1:0",
+  "anp-listen": "127.0.0.1:0",
+};
 const TOKEN = "alice-token-of-thirty-two-characters";
 
 function startAgent({ daemon }: TestDaemon): Node {
@@ -51,6 +56,17 @@ async function sendByMcp({ daemon }: TestDaemon, target: string): Promise<CallTo
   }
 }
 
+async function sendByAnp({ daemon }: TestDaemon): Promise<string> {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "open", params: { input: "hi" } });
+  const url = `${daemon.anpUrl?.replace(/\/$/, "")}/agent/rpc`;
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
+  return await response.text();
+}
+
 Deno.test("no wire leads past the rules, neither to the own agent nor through the node to others", async () => {
   await using dir = await tempDir();
   const audit = `${dir.path}/audit.jsonl`;
@@ -88,6 +104,7 @@ Deno.test("no wire leads past the rules, neither to the own agent nor through th
     equal(result.isError, true, JSON.stringify(result));
     match(JSON.stringify(result.content), /the policy of this node does not allow it/);
   }
+  match(await sendByAnp(node), /the policy of this node does not allow it/);
   await other.rpc.unary(NodeService.method.connectPeer, {
     ...{ peerId: node.daemon.peerId, addresses: node.daemon.addresses() },
   });
@@ -99,7 +116,13 @@ Deno.test("no wire leads past the rules, neither to the own agent nor through th
   const lines = (await Deno.readTextFile(audit)).trim().split("\n").map((line) => JSON.parse(line));
   const wires = new Set(lines.map(({ wire, decision, direction }) => `${wire} ${direction} ${decision}`));
   for (
-    const one of ["http inbound allow", "http outbound allow", "mcp inbound deny", "libp2p inbound deny"]
+    const one of [
+      "http inbound allow",
+      "http outbound allow",
+      "mcp inbound deny",
+      "anp inbound deny",
+      "libp2p inbound deny",
+    ]
   ) {
     equal(wires.has(one), true, [...wires].join("; "));
   }
@@ -119,4 +142,14 @@ Deno.test("limits hold for callers over HTTP, who are told when to come again", 
   const { rest } = await sendByHttp(node, "", TOKEN);
   equal(rest.status, 429, rest.text);
   match(rest.text, /too many tasks: try again in \d+ s/);
+});
+
+Deno.test("programs of this node are told by which rule they may not send", async () => {
+  await using other = await startTestDaemon();
+  const toml = `policy.acl = [{ direction = "outbound", target = "${other.daemon.peerId}", allow = false }]`;
+  await using node = await startTestDaemon({ toml });
+  await using program = new Node({ daemonAddr: node.daemon.grpcAddress });
+  await program.start();
+  const error = await program.sendTask("hi", { peerId: other.daemon.peerId }).catch((reason) => reason);
+  deepEqual([error.code, /rule 1 denies it/.test(error.message)], ["permission_denied", true], error.message);
 });
