@@ -67,6 +67,7 @@ export {
   type TaskStatus,
   type TaskUpdate,
 } from "./model.ts";
+export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.ts";
 export { Node, type SendTaskOptions } from "./node.ts";
 export type { NodeOptions, NodeStatus } from "./node_options.ts";
 export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
