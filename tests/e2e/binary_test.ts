@@ -173,7 +173,7 @@ Deno.test("bad input ends with a sentence and a code of its own", async () => {
     { args: ["daemon"], home: "corrupt", says: /key/ },
     { args: ["daemon"], home: "loose", says: /chmod 600/ },
     { args: ["daemon", "--colour"], home: "x", says: /--colour/, code: 2 },
-    { args: ["daemon", "--bridge-listen", ":8080"], home: "x", says: /not available/, code: 2 },
+    { args: ["daemon", "--nats-broker", "nats://127.0.0.1"], home: "x", says: /not available/, code: 2 },
     { args: ["daemon", "--listen", "/ip4/127.0.0.1/nonsense"], home: "y", says: /nonsense/ },
     { args: ["daemon", "--grpc-listen", "tcp://0.0.0.0:0"], home: "z", says: /0\.0\.0\.0/ },
     { args: ["snd"], home: "x", says: /send/, code: 2 },
