@@ -49,7 +49,7 @@ export async function startMcpProxy(
   });
   stack.defer(async () => {
     stop.abort();
-    await running;
+    await running.catch(() => {}); // told by the throw below
   });
   await Promise.race([isUp.promise, running]);
   const owned = stack.move();

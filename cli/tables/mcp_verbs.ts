@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { MCP_CLIENTS } from "../mcp_clients.ts";
+import { collect } from "../settings.ts";
 import type { Verb } from "../verb.ts";
 
 function addTransport(command: Command): void {
@@ -35,6 +36,8 @@ export const MCP_VERBS: readonly Verb[] = [
   {
     path: "mcp proxy",
     summary: "make an MCP server an agent: each of its tools is a skill",
+    configure: (command) =>
+      void command.option("--header <name: value>", "goes with every request to a URL (repeatable)", collect),
     arguments: [["<server...>", "the command of the server with its arguments, behind --; or its URL"]],
     notes:
       "The server runs without a shell: each word is an argument. It is started again when it ends. Joins the daemon that\n" +
@@ -42,7 +45,7 @@ export const MCP_VERBS: readonly Verb[] = [
     examples: [
       "mcp proxy -- npx -y @modelcontextprotocol/server-everything",
       "mcp proxy --home ~/agents/files -- npx -y @modelcontextprotocol/server-filesystem ~/shared",
-      "mcp proxy https://mcp.example.com/mcp",
+      "mcp proxy https://mcp.example.com/mcp --header 'Authorization: Bearer …'",
     ],
     load: () => import("../verbs/mcp_proxy.ts"),
   },

@@ -69,7 +69,7 @@ export class ServerLink {
         logger.warn("The MCP server has ended");
       } catch (error) {
         if (signal.aborted) break;
-        if (isFirst) throw error;
+        if (isFirst) throw toStartError(error, this.#deps.address);
         logger.warn("The MCP server cannot be reached", { error: errorMessage(error) });
       }
       if (clock.now() - startedMs >= STABLE_MS) backoffMs = FIRST_BACKOFF_MS;
@@ -161,7 +161,10 @@ export class ServerLink {
 
   async #openTransport(): Promise<Transport> {
     const { address, logger } = this.#deps;
-    if (address.kind === "url") return new StreamableHTTPClientTransport(address.url);
+    if (address.kind === "url") {
+      const requestInit = { headers: { ...address.headers } };
+      return new StreamableHTTPClientTransport(address.url, { requestInit });
+    }
     const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
     const transport = new StdioClientTransport({
       command: address.command,
@@ -194,4 +197,15 @@ export class ServerLink {
       throw new CodedError("unavailable", "The MCP server behind this agent does not run: try again later");
     }
   }
+}
+
+function toStartError(error: unknown, address: ServerAddress): CodedError {
+  const [what, check] = address.kind === "url"
+    ? [address.url.href, "see that it is right, and whether it wants a --header"]
+    : [address.command, "see that the command is on the PATH and speaks MCP on its standard streams"];
+  return new CodedError(
+    "failed_precondition",
+    `The MCP server ${what} does not start: ${errorMessage(error)}; ${check}`,
+    { cause: error },
+  );
 }

@@ -9,6 +9,7 @@ import {
   TaskFailedError,
   TaskInputRequiredError,
 } from "../../../sdk/mod.ts";
+import { RunningFixture } from "../conformance/running_fixture.ts";
 import { startTestPair } from "../../support/test_daemon.ts";
 
 const SERVER = join(import.meta.dirname ?? ".", "tool_server.ts");
@@ -145,7 +146,35 @@ Deno.test("runMcpProxy() throws when the server cannot be started", async () => 
     runMcpProxy({ address: toServerAddress(words), node, logger: silentLogger }, {
       signal: new AbortController().signal,
     });
-  await assert.rejects(run(["/no/such/program"]), /no\/such\/program|ENOENT|No such file/);
+  await assert.rejects(
+    run(["/no/such/program"]),
+    /The MCP server \/no\/such\/program does not start: .*on the PATH/,
+  );
+});
+
+Deno.test("runMcpProxy() takes servers over Streamable HTTP", options, async () => {
+  await using fixture = await RunningFixture.start();
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = stack.use(await startTestPair());
+  const agent = stack.use(new Node({ daemonAddr: b.daemon.grpcAddress }));
+  const sender = stack.use(new Node({ daemonAddr: a.daemon.grpcAddress }));
+  await Promise.all([agent.start(), sender.start()]);
+  const stop = new AbortController();
+  const isUp = Promise.withResolvers<void>();
+  const deps = {
+    address: toServerAddress([fixture.url]),
+    node: agent,
+    logger: silentLogger,
+    onCard: () => isUp.resolve(),
+  };
+  const running = runMcpProxy(deps, { signal: stop.signal });
+  stack.defer(async () => {
+    stop.abort();
+    await running;
+  });
+  await Promise.race([isUp.promise, running]);
+  const handle = await sender.sendTask("{}", { peerId: b.daemon.peerId, targetSkill: "test_simple_text" });
+  assert.deepEqual(textsOf(await handle.wait()), ["This is a simple text response for testing."]);
 });
 
 Deno.test("toServerAddress() takes words as they are", () => {
@@ -155,6 +184,10 @@ Deno.test("toServerAddress() takes words as they are", () => {
     args: ["my server.js", "$HOME"],
   });
   assert.equal(toServerAddress(["https://mcp.example.com/mcp"]).kind, "url");
+  const withHeader = toServerAddress(["https://mcp.example.com"], { headers: ["Authorization: Bearer x"] });
+  assert.deepEqual(withHeader.kind === "url" && withHeader.headers, { Authorization: "Bearer x" });
+  assert.throws(() => toServerAddress(["node"], { headers: ["a: b"] }), /Headers go to a URL/);
+  assert.throws(() => toServerAddress(["https://mcp.example.com"], { headers: ["a"] }), /'name: value'/);
   assert.throws(() => toServerAddress(["https://mcp.example.com/mcp", "more"]), /name it alone/);
   assert.throws(() => toServerAddress([]), /Name the MCP server/);
 });
