@@ -37,6 +37,8 @@ export class FakeNetwork implements NetworkAccess {
     peerId: AGENT,
   };
   discovered: DiscoveredAgent[] = [];
+  /** How many watches run. */
+  watching = 0;
   readonly #agent: FakeAgent;
   readonly #waiting = new Set<() => void>();
 
@@ -133,6 +135,8 @@ export class FakeNetwork implements NetworkAccess {
 
   async *watch(taskId: string, { signal }: { signal: AbortSignal }): AsyncGenerator<Task> {
     let generation = 0;
+    this.watching++;
+    using _end = { [Symbol.dispose]: () => void this.watching-- };
     while (true) {
       signal.throwIfAborted();
       const task = this.#get(taskId);
