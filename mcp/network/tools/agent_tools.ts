@@ -68,7 +68,7 @@ export const getAgentCard = defineTool({
   annotations: { readOnlyHint: true, openWorldHint: true },
   run: async ({ peer_id }, { access }) => {
     const isOwn = peer_id === "" || peer_id === "self";
-    const card = isOwn ? (await access.info()).card : await access.card(toPeerId(peer_id));
+    const card = isOwn ? (await access.info()).card : await access.card(await toPeerId(peer_id));
     if (card === undefined) {
       throw new CodedError(
         "not_found",

@@ -92,7 +92,7 @@ export const connectPeer = defineTool({
   output: peerSchema,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   run: async ({ target }, { access }) => {
-    const peer = toPeerView(await access.connect(target.startsWith("/") ? target : toPeerId(target)));
+    const peer = toPeerView(await access.connect(target.startsWith("/") ? target : await toPeerId(target)));
     return toToolResult(peer, `Connected to ${peer.peer_id} (${peer.connection})`);
   },
 });

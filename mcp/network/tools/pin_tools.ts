@@ -16,7 +16,7 @@ export const pinAgent = defineTool({
   output: z.object({ peer_id: z.string(), agent_name: z.string(), tools: z.array(z.string()) }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   run: async ({ peer_id }, { access, pinned, publish }) => {
-    const peerId = toPeerId(peer_id);
+    const peerId = await toPeerId(peer_id);
     const agent = pinned.pin(peerId, await access.card(peerId));
     publish({ kind: "tools_list_changed" });
     const tools = [...pinnedToolNames(pinned.list())].flatMap(([name, one]) =>
@@ -37,12 +37,13 @@ export const unpinAgent = defineTool({
   input: z.object(peerField),
   output: z.object({ peer_id: z.string(), was_pinned: z.boolean() }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  run: ({ peer_id }, { pinned, publish }) => {
-    const peerId = toPeerId(peer_id);
+  run: async ({ peer_id }, { pinned, publish }) => {
+    const peerId = await toPeerId(peer_id);
     const wasPinned = pinned.unpin(peerId);
     if (wasPinned) publish({ kind: "tools_list_changed" });
-    return Promise.resolve(
-      toToolResult({ peer_id: peerId, was_pinned: wasPinned }, wasPinned ? "Unpinned" : "It was not pinned"),
+    return toToolResult(
+      { peer_id: peerId, was_pinned: wasPinned },
+      wasPinned ? "Unpinned" : "It was not pinned",
     );
   },
 });

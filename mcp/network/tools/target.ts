@@ -1,5 +1,4 @@
 import { CodedError } from "../../../core/errors.ts";
-import { fromDidKey, isPeerId } from "../../../identity/mod.ts";
 import type { NetworkAccess, Target } from "../access.ts";
 
 /** How a task reaches its agent, in the words of the existing network. */
@@ -23,20 +22,22 @@ export async function toTarget(text: string, access: NetworkAccess): Promise<Tar
     const { peerId } = await access.connect(name);
     return { kind: "peer", peerId };
   }
-  return toPeerTarget(name) ?? { kind: "skill", skill: name };
+  const peerId = await findPeerId(name);
+  return peerId === undefined ? { kind: "skill", skill: name } : { kind: "peer", peerId };
 }
 
 /** The peer id that `text` names. @throws CodedError `invalid_argument`. */
-export function toPeerId(text: string): string {
-  const target = toPeerTarget(text.trim());
-  if (target !== undefined) return target.peerId;
+export async function toPeerId(text: string): Promise<string> {
+  const peerId = await findPeerId(text.trim());
+  if (peerId !== undefined) return peerId;
   throw new CodedError(
     "invalid_argument",
     `"${text}" is no peer: name a peer id (12D3KooW…) or a did:key, such as discover_agents and list_connected_peers tell`,
   );
 }
 
-function toPeerTarget(name: string): Target & { kind: "peer" } | undefined {
-  if (name.startsWith("did:key:")) return { kind: "peer", peerId: fromDidKey(name) };
-  return isPeerId(name) ? { kind: "peer", peerId: name } : undefined;
+async function findPeerId(name: string): Promise<string | undefined> {
+  const { fromDidKey, isPeerId } = await import("../../../identity/mod.ts"); // not needed for a client's first questions
+  if (name.startsWith("did:key:")) return fromDidKey(name);
+  return isPeerId(name) ? name : undefined;
 }
