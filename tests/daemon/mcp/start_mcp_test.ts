@@ -43,8 +43,14 @@ Deno.test("startMcp() lets a client send a task to the agent of another daemon",
   assert.equal((card.structuredContent as { name: string }).name, "Echo");
   const done = await call(client, "send_task", { target: b.daemon.peerId, message: "Hi" });
   assert.equal((done.structuredContent as { response_text: string }).response_text, "Echo: Hi");
+  const found = await call(client, "discover_agents", { skill: "echo" });
+  const { agents } = found.structuredContent as { agents: { peer_id: string; verified: boolean }[] };
+  assert.deepEqual(agents.map(({ peer_id, verified }) => [peer_id, verified]), [[b.daemon.peerId, true]]);
+  const anycast = await call(client, "send_task_by_skill", { skill: "echo", message: "You" });
+  const { response_text, mode, target } = anycast.structuredContent as Record<string, string>;
+  assert.deepEqual([response_text, mode, target], ["Echo: You", "anycast", b.daemon.peerId]);
   const { tasks } = (await call(client, "list_tasks", {})).structuredContent as { tasks: unknown[] };
-  assert.equal(tasks.length, 1);
+  assert.equal(tasks.length, 2);
 });
 
 Deno.test("startMcp() keeps the tasks of callers apart, and gives the own agent theirs under their names", async () => {
