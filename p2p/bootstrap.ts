@@ -50,15 +50,17 @@ export async function keepConnected(deps: KeepConnectedDeps, options: KeepConnec
   const { clock = systemClock, random = Math.random } = deps;
   const { target, delays, signal } = options;
   let delayMs = 0;
+  let failures = 0;
   while (!signal.aborted) {
     try {
       await deps.dialer.connect(target.peerId, target.addresses, { foundBy: "bootstrap", signal });
-      delayMs = 0;
+      delayMs = failures = 0;
       await deps.whileConnected(target.peerId, signal);
     } catch (error) {
       if (signal.aborted) return;
       deps.onUnreachable?.(target.peerId, error);
-      deps.logger.warn("Could not reach a bootstrap peer, will try again", {
+      const log = failures++ === 0 ? deps.logger.warn : deps.logger.debug;
+      log("Could not reach a bootstrap peer, will try again", {
         peerId: target.peerId,
         reason: errorMessage(error),
       });

@@ -6,6 +6,7 @@ import { yamux } from "@libp2p/yamux";
 import { CODE_P2P, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CodedError, errorMessage } from "../core/errors.ts";
+import { dialBack } from "./autonat.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
 import { kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
@@ -105,6 +106,10 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     connectionManager: connectionOptions(options.limits),
     services: {
       identify: identify(),
+      autonat: dialBack(() => [
+        ...captured.internals?.transportManager.getAddrs() ?? [],
+        ...options.alsoAnnounced?.() ?? [],
+      ]) as (components: unknown) => Record<string, never>,
       ...dht?.services as Record<string, never> | undefined,
       // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
       internals: (components) => {

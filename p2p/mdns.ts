@@ -2,6 +2,7 @@ import { systemClock } from "../core/clock.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { asksFor, createAnswer, createQuery, type DnsMessage, ipOf, readPeers } from "./mdns_records.ts";
+import { isOnOwnNetwork } from "./own_networks.ts";
 import { type Ipv4Interface, isOnLink, type MdnsSocket, openMdnsSocket } from "./mdns_socket.ts";
 
 /** Pauses between queries; the last one repeats. */
@@ -129,10 +130,16 @@ export class MdnsDiscovery {
     if (answer !== undefined) open.socket.respond(answer);
   }
 
-  /** Takes a peer only at addresses of the link on which it was heard: it can have one, and need not be believed more. */
+  /**
+   * Takes a peer only at addresses of the link on which it was heard, and at IPv6 addresses of our own networks: it can have
+   * one, and need not be believed more.
+   */
   #onResponse(message: DnsMessage, own: Ipv4Interface): void {
     for (const { peerId, addresses } of readPeers(message, this.options.serviceTag)) {
-      const onLink = addresses.filter((address) => isOnLink(ipOf(address) ?? "", own));
+      const onLink = addresses.filter((address) => {
+        const ip = ipOf(address) ?? "";
+        return isOnLink(ip, own) || (ip.includes(":") && isOnOwnNetwork(ip));
+      });
       if (peerId !== this.deps.peerId && onLink.length > 0) this.deps.onPeer(peerId, onLink);
     }
   }

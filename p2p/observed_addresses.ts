@@ -3,6 +3,10 @@ import { CODE_P2P, type Multiaddr } from "@multiformats/multiaddr";
 import { isLoopbackHost, isRelayed, kindOf } from "./address_kind.ts";
 import { isOnOwnNetwork, isOwnAddress } from "./own_networks.ts";
 
+/** Protocol by which peers are asked to dial back (AutoNAT v2). */
+const DIAL_REQUEST_PROTOCOL = "/libp2p/autonat/2/dial-request";
+/** When nobody got through this long after they were asked, nobody does. */
+const ANSWER_MS = 15_000;
 /** Observers remembered; the one that spoke longest ago is forgotten first. */
 const MAX_OBSERVERS = 64;
 
@@ -15,9 +19,15 @@ export type NatMapping = "unknown" | "same" | "differs";
  */
 export class ObservedAddresses {
   readonly #byObserver = new Map<string, Multiaddr>();
+  /** Somebody from outside opened a TCP connection. */
   #reached = false;
+  /** Somebody saw this node at an address that is not its own. */
+  #behindNat = false;
+  /** When somebody was first asked to dial back. */
+  #askedAtMs: number | undefined;
 
-  constructor(libp2p: Pick<Libp2p, "addEventListener">) {
+  /** `now` is in milliseconds of a clock that never goes back. Default `performance.now`. */
+  constructor(libp2p: Pick<Libp2p, "addEventListener">, readonly now = () => performance.now()) {
     libp2p.addEventListener("connection:open", ({ detail: { direction, remoteAddr } }) => {
       const kind = kindOf(remoteAddr);
       // Over TCP nobody gets through a NAT by dialing at the same moment, so somebody outside has our address.
@@ -35,13 +45,14 @@ export class ObservedAddresses {
     return [...distinct.values()];
   }
 
-  /** Whether strangers can dial this node: somebody from outside did, or others see an address that is not its own. */
+  /**
+   * Whether strangers can dial this node: somebody from outside did; or not, since others see an address that is not its own,
+   * or did not get through when they were asked to.
+   */
   verdict(): "unknown" | "public" | "private" {
     if (this.#reached) return "public";
-    const behindNat = [...this.#byObserver.values()].some((address) =>
-      !isOwnAddress(kindOf(address)?.host ?? "")
-    );
-    return behindNat ? "private" : "unknown";
+    const askedLongAgo = this.now() - (this.#askedAtMs ?? this.now()) > ANSWER_MS;
+    return this.#behindNat || askedLongAgo ? "private" : "unknown";
   }
 
   /** What the observers say together. Those on this machine or its networks see no NAT and do not count. */
@@ -51,8 +62,13 @@ export class ObservedAddresses {
     return new Set(seen).size === 1 ? "same" : "differs";
   }
 
-  #take({ peerId, observedAddr, connection }: IdentifyResult): void {
+  #take({ peerId, observedAddr, connection, protocols }: IdentifyResult): void {
     if (observedAddr === undefined || isRelayed(connection.remoteAddr)) return;
+    const seenAt = kindOf(observedAddr)?.host ?? "";
+    if (isLoopbackHost(seenAt) || seenAt === "") return;
+    if (!isOwnAddress(seenAt)) this.#behindNat = true;
+    // It has just been asked to dial back.
+    else if (protocols.includes(DIAL_REQUEST_PROTOCOL)) this.#askedAtMs ??= this.now();
     // Only on QUIC does the socket that dials listen too, so only there is what is seen of it worth anything to others.
     if (connection.direction !== "outbound" || kindOf(connection.remoteAddr)?.transport !== "quic") return;
     const kind = kindOf(observedAddr);

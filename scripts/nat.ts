@@ -88,12 +88,13 @@ function toPairs(text: string | undefined): (readonly [NatKind, NatKind])[] {
   });
 }
 
-function describe({ from, to, firstTaskMs, path, transport, directMs }: Cell): string {
+function describe({ from, to, firstTaskMs, path, transport, directMs, verdict }: Cell): string {
   const ms = (value: number | undefined) => value === undefined ? "-" : `${Math.round(value)} ms`;
   return [
     `${from.padEnd(16)} -> ${to.padEnd(16)}`,
     `first task ${ms(firstTaskMs).padStart(8)}`,
     `${path.padEnd(8)} ${transport.padEnd(5)}`,
     `direct after ${ms(directMs).padStart(8)}`,
+    verdict,
   ].join("  ");
 }

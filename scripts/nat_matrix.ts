@@ -24,6 +24,8 @@ export interface Cell {
   transport: string;
   /** Until the connection was direct. */
   directMs: number | undefined;
+  /** What the sender found out about its own NAT. */
+  verdict: string;
 }
 
 /** What is run. */
@@ -113,7 +115,9 @@ export class Bench implements AsyncDisposable {
       if (Deno.env.get("LAB_VERBOSE")) console.error(`${from} -> ${to}:`, error);
     }
     const end = await this.#watchPath(node, { peerId, startMs, directTimeoutMs });
-    return { from, to, delivered: firstTaskMs !== undefined, firstTaskMs, ...end };
+    const { nat, natMapping } = await node.info();
+    const verdict = `${nat} ${natMapping}`;
+    return { from, to, delivered: firstTaskMs !== undefined, firstTaskMs, ...end, verdict };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

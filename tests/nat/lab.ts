@@ -97,7 +97,7 @@ export async function startLab(): Promise<Lab> {
       const inside = kind === "firewall" ? `5.6.${number}.2` : "192.168.7.2";
       await addNamespace(owned, names.host);
       if (kind === "open") {
-        await attach(names.host, { port: `h${number}`, wan, address: `${outside}/8` });
+        await attach(names.host, { port: `h${number}`, wan, address: outside });
       } else {
         await addNamespace(owned, names.router);
         await addRouter(kind, names, { number, outside, inside });
@@ -126,8 +126,10 @@ async function attach(
 ): Promise<void> {
   await ip(`-n ${wan} link add ${port} type veth peer name wan netns ${name}`);
   await ip(`-n ${wan} link set ${port} master wan up`);
-  await ip(`-n ${name} addr add ${address} dev wan`);
+  await ip(`-n ${name} addr add ${address}/32 dev wan`);
   await ip(`-n ${name} link set wan up`);
+  // To each the others are strangers, not neighbours on its own network.
+  await ip(`-n ${name} route add 5.0.0.0/8 dev wan`);
 }
 
 async function addRouter(
@@ -136,15 +138,13 @@ async function addRouter(
   { number, outside, inside }: { number: number; outside: string; inside: string },
 ): Promise<void> {
   const gateway = inside.replace(/\.2$/, ".1");
-  await attach(names.router, { port: `r${number}`, wan: names.wan, address: `${outside}/16` });
+  await attach(names.router, { port: `r${number}`, wan: names.wan, address: outside });
   await ip(`-n ${names.router} link add lan type veth peer name wan netns ${names.host}`);
   await ip(`-n ${names.router} addr add ${gateway}/24 dev lan`);
   await ip(`-n ${names.router} link set lan up`);
   await ip(`-n ${names.host} addr add ${inside}/24 dev wan`);
   await ip(`-n ${names.host} link set wan up`);
   await ip(`-n ${names.host} route add default via ${gateway}`);
-  // Hosts behind a mere firewall have addresses of their own, which everybody finds at the router.
-  await ip(`-n ${names.router} route add 5.6.0.0/16 dev wan`);
   await run(["ip", "netns", "exec", names.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
   await run(["ip", "netns", "exec", names.router, "nft", "-f", "-"], RULES[kind]);
   if (kind !== "firewall") return;
