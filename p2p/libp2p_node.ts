@@ -25,6 +25,11 @@ const MAX_INBOUND_STREAMS_PER_CONNECTION = 256;
 const LAST_TIMERS_MS = 2;
 const LAST_TIMER_ROUNDS = 4;
 
+const YAMUX = {
+  maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
+  streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES },
+};
+
 /** A libp2p node that does not listen yet. */
 export interface Libp2pNode {
   readonly libp2p: Libp2p<{ identify: Identify }>;
@@ -99,10 +104,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     transports: createTransports(options, (reservations) => captured.reservations = reservations),
     connectionGater: gater.toConnectionGater(),
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({
-      maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
-      streamOptions: { maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES },
-    })],
+    streamMuxers: [yamux(YAMUX)],
     connectionManager: connectionOptions(options.limits),
     services: {
       identify: identify(),
