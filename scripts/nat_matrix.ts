@@ -86,16 +86,20 @@ export class Bench implements AsyncDisposable {
 
   /** An echoing agent behind a NAT of `kind`. */
   agent(kind: NatKind): Promise<Agent> {
-    return this.#once(this.#agents, kind, () => this.#start(kind, "demo"));
+    return this.#once(this.#agents, kind, async () => {
+      const agent = await this.#start(kind, "demo");
+      await using node = await this.#attach(kind, "demo");
+      await this.#untilReachable(node);
+      return agent;
+    });
   }
 
   /** A node that sends from behind a NAT of `kind`. */
   sender(kind: NatKind): Promise<Node> {
     return this.#once(this.#nodes, kind, async () => {
       await this.#start(kind, "daemon");
-      const node = new Node({ daemonAddr: `unix://${join(this.#home(kind, "daemon"), "daemon.sock")}` });
-      await node.start();
-      this.#stack.use(node);
+      const node = this.#stack.use(await this.#attach(kind, "daemon"));
+      await this.#untilReachable(node);
       return node;
     });
   }
@@ -104,7 +108,6 @@ export class Bench implements AsyncDisposable {
   async meet(from: NatKind, to: NatKind, directTimeoutMs: number): Promise<Cell> {
     const { peerId } = await this.agent(to);
     const node = await this.sender(from);
-    await this.#untilReachable(node);
     const startMs = performance.now();
     let firstTaskMs: number | undefined;
     try {
@@ -141,12 +144,11 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** Both relays have to know the node, else the first cell would measure its start. */
+  /** Both relays have to have a place for the node, else a cell would measure its start. */
   async #untilReachable(node: Node): Promise<void> {
-    const relayIds = this.relays.map((relay) => relay.split("/").at(-1));
     for (;;) {
-      const peers = (await node.listPeers()).map(({ peerId }) => peerId);
-      if (relayIds.every((id) => id !== undefined && peers.includes(id))) return;
+      const { relays = [] } = await node.info();
+      if (relays.filter(({ state }) => state === "reserved").length === this.relays.length) return;
       await systemClock.sleep(LOOK_MS);
     }
   }
@@ -159,6 +161,12 @@ export class Bench implements AsyncDisposable {
     const program = this.#stack.use(new RunningProgram(host.command(command)));
     const peerId = await program.value("PEER_ID");
     return { host, peerId, program };
+  }
+
+  async #attach(kind: NatKind, verb: string): Promise<Node> {
+    const node = new Node({ daemonAddr: `unix://${join(this.#home(kind, verb), "daemon.sock")}` });
+    await node.start();
+    return node;
   }
 
   #home(kind: NatKind, verb: string): string {

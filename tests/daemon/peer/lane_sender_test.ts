@@ -303,3 +303,22 @@ for (const [asked, window] of [[0, 1], [7, 7], [256, 256], [100_000, 256]] as co
     assert.equal((await Promise.allSettled(sends)).filter(({ status }) => status === "fulfilled").length, 1);
   });
 }
+
+Deno.test("LaneSender.retire() ends the lane when all it was given is answered, and not before", async () => {
+  await using lane = await openLane();
+  const sends = [lane.send(1), lane.send(2)];
+  await lane.peer.expect("envelopes");
+  lane.sender.retire();
+  assert.deepEqual([lane.sender.retiring, lane.sender.gone], [true, false]);
+  await lane.take(1, 2);
+  assert.deepEqual(await Promise.all(sends), [TAKEN, TAKEN]);
+  await lane.sender.ended();
+  assert.equal(lane.sender.gone, true);
+  await assert.rejects(lane.send(1), unavailable);
+});
+
+Deno.test("LaneSender.retire() ends an idle lane at once", async () => {
+  await using lane = await openLane();
+  lane.sender.retire();
+  assert.equal(lane.sender.gone, true);
+});
