@@ -276,6 +276,7 @@ export class CallStream implements Disposable {
   }
 
   #flush(): void {
+    if (this.#end !== undefined) return;
     if (!this.#opened) this.#openStream();
     while (this.#hasRoom && this.#duplex !== undefined && this.#outbox.length > 0) {
       const frames = takeBatch(this.#outbox);

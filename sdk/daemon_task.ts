@@ -219,6 +219,7 @@ export class DaemonTask implements IncomingTask {
 
   /** Tells the handler to stop. */
   abort(reason: unknown): void {
+    clearTimeout(this.#quiet);
     this.#controller.abort(reason);
   }
 
