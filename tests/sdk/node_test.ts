@@ -52,6 +52,16 @@ Deno.test("Node.start() learns who it is and publishes its card", async () => {
   assert.deepEqual(request?.card.skills[0]?.tags, ["test"]);
 });
 
+Deno.test("Node.setCard() publishes another card, also at the next start", async () => {
+  await using net = await setUp({ card: { name: "Echo", skills: [] } });
+  await net.node.setCard({ name: "Painter", skills: [{ id: "paint" }] });
+  assert.equal(net.node.card?.name, "Painter");
+  await net.node.stop();
+  await net.node.start();
+  const requests = net.daemon.called("setAgentCard") as { card: { name: string } }[];
+  assert.deepEqual(requests.map(({ card }) => card.name), ["Echo", "Painter", "Painter"]);
+});
+
 Deno.test("Node.start() leaves the daemon's card alone when it has none", async () => {
   await using net = await setUp();
   assert.equal(net.daemon.called("setAgentCard").length, 0);

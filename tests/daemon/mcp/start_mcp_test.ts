@@ -53,6 +53,24 @@ Deno.test("startMcp() lets a client send a task to the agent of another daemon",
   assert.equal(tasks.length, 2);
 });
 
+Deno.test("startMcp() reaches an agent behind a URL", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await using b = await startTestDaemon({ flags: { "bridge-listen": `127.0.0.1:${port}` } });
+  await using _agent = await startAgent(b);
+  await using a = await startTestDaemon({ flags: { ...HTTP, "outbound-allow": "127.0.0.1" } });
+  await using client = await connect(a);
+  const url = `http://127.0.0.1:${port}`;
+  const done = await call(client, "send_task", { target: url, message: "Hi" });
+  const { status, mode, response_text } = done.structuredContent as Record<string, string>;
+  assert.deepEqual([status, mode, response_text], ["completed", "http_bridge", "Echo: Hi"]);
+  await using closed = await startTestDaemon({ flags: HTTP });
+  await using other = await connect(closed);
+  const refused = await call(other, "send_task", { target: url, message: "Hi" });
+  assert.equal(refused.isError, true, "an address that is not public, and not allowed");
+});
+
 Deno.test("startMcp() keeps the tasks of callers apart, and gives the own agent theirs under their names", async () => {
   await using folder = await tempDir();
   const tokensFile = join(folder.path, "tokens");
