@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Config } from "../../core/config.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
 import { type HttpServer, startHttpServer } from "../../http/mod.ts";
 import { CallerTokens, createMcpEndpoint, createNetworkService, MCP_PATH } from "../../mcp/mod.ts";
+import type { DaemonCore } from "../daemon_core.ts";
 import { coreAccess, type CoreAccessDeps } from "./core_access.ts";
 
 /** Bits of a file mode that give rights to the group and to others. */
@@ -14,7 +14,7 @@ const NOT_OWNER_BITS = 0o077;
  * @throws CodedError `invalid_argument`, `failed_precondition` (no tokens, loose file of tokens), `unavailable`.
  */
 export async function startMcp(
-  core: CoreAccessDeps & { readonly config: Config; readonly logger: Logger },
+  core: CoreAccessDeps & Pick<DaemonCore, "config" | "logger" | "metrics">,
 ): Promise<HttpServer> {
   const { config: { mcp, home } } = core;
   const logger = core.logger.child({ wire: "mcp" });
@@ -24,6 +24,7 @@ export async function startMcp(
     accessFor: (caller) => coreAccess(core, caller),
     pinsPath: join(home, "mcp_pins.json"),
     logger,
+    onCall: (tool, status) => core.metrics.meter.count("mcp_tool_calls_total", { tool, status }),
   }));
   const endpoint = stack.use(createMcpEndpoint({ service, logger }, {
     tokens,

@@ -29,6 +29,8 @@ export interface NetworkServiceDeps {
   /** File of the pinned agents. */
   readonly pinsPath: string;
   readonly logger: Logger;
+  /** Told of each call of a tool when it is over. */
+  readonly onCall?: (tool: string, status: "ok" | "error") => void;
 }
 
 /** Calls that run at once, of all clients. */
@@ -66,7 +68,7 @@ export interface NetworkService extends McpService, AsyncDisposable {}
 
 /** This node's network as an MCP service: tools, resources and a prompt. */
 export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
-  const { accessFor, logger } = deps;
+  const { accessFor, logger, onCall = () => {} } = deps;
   const changes = new InMemoryServerEventBus();
   const pinned = new PinnedAgents(deps.pinsPath, logger);
   const slots = new CallSlots(MAX_CALLS);
@@ -81,7 +83,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
     createServer: (caller) => {
       const server = createServer(questions);
       const access = accessFor(caller);
-      const toolDeps: ToolDeps = { access, server, pinned, slots, questions, publish, logger };
+      const toolDeps: ToolDeps = { access, server, pinned, slots, questions, publish, onCall, logger };
       for (const register of TOOLS) register(toolDeps);
       registerResources(toolDeps);
       registerDelegatePrompt(toolDeps);

@@ -8,6 +8,8 @@ import { sendAndFollow } from "./tools/send_tools.ts";
 
 /** Longest name of a tool that all clients take. */
 const MAX_NAME_LENGTH = 64;
+/** What the tools of all pinned agents are counted as. */
+const PINNED = "pinned";
 const WAIT = { wait: true, timeout_seconds: 300 };
 
 interface PinnedTool {
@@ -67,7 +69,7 @@ export class PinnedTools {
       outputSchema: taskViewSchema.extend({ mode: z.literal("direct") }),
       annotations: { readOnlyHint: false, openWorldHint: true },
     }, (input, context) =>
-      runTool(deps, context, (call) => {
+      runTool({ deps, context, tool: PINNED }, (call) => {
         const target = { kind: "peer" as const, peerId: agent.peerId };
         return sendAndFollow({ target, skill: skill.id }, { ...toMessage(input, schema), ...WAIT }, {
           deps,

@@ -17,6 +17,8 @@ export interface ToolDeps extends ToolCallDeps {
   readonly access: NetworkAccess;
   readonly pinned: PinnedAgents;
   readonly slots: CallSlots;
+  /** Told of each call when it is over; the tools of pinned agents are one to it. */
+  readonly onCall: (tool: string, status: "ok" | "error") => void;
   /** Tells all clients of a change. */
   readonly publish: (event: ServerEvent) => void;
 }
@@ -41,20 +43,28 @@ export function defineTool<Input extends z.ZodObject>(tool: ToolDefinition<Input
       inputSchema: tool.input as StandardSchemaWithJSON<unknown, unknown>,
       outputSchema: tool.output,
       annotations: tool.annotations,
-    }, (input, context) => runTool(deps, context, (call) => tool.run(input as z.infer<Input>, deps, call)));
+    }, (input, context) => {
+      return runTool({ deps, context, tool: tool.name }, (call) =>
+        tool.run(input as z.infer<Input>, deps, call));
+    });
 }
 
 /** Runs a call within the bounds; what goes wrong becomes a result that says so. */
 export async function runTool(
-  deps: ToolDeps,
-  context: ServerContext,
+  { deps, context, tool }: { deps: ToolDeps; context: ServerContext; tool: string },
   work: (call: ToolCall) => Promise<ToolAnswer>,
 ): Promise<ToolAnswer> {
+  const answer = await runWithin(deps, () => work(new ToolCall(deps, context)));
+  deps.onCall(tool, "isError" in answer && answer.isError ? "error" : "ok");
+  return answer;
+}
+
+async function runWithin({ slots, logger }: ToolDeps, work: () => Promise<ToolAnswer>): Promise<ToolAnswer> {
   try {
-    using _slot = deps.slots.take();
-    return await work(new ToolCall(deps, context));
+    using _slot = slots.take();
+    return await work();
   } catch (error) {
-    return toToolError(error, deps.logger);
+    return toToolError(error, logger);
   }
 }
 

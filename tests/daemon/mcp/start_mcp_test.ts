@@ -19,6 +19,12 @@ async function startAgent({ daemon }: TestDaemon): Promise<Node> {
   return node;
 }
 
+/** A port that nobody listens on. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 async function connect({ daemon }: TestDaemon, token?: string): Promise<Client & AsyncDisposable> {
   const client = new Client({ name: "test", version: "1" });
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -54,9 +60,7 @@ Deno.test("startMcp() lets a client send a task to the agent of another daemon",
 });
 
 Deno.test("startMcp() reaches an agent behind a URL", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
+  const port = freePort();
   await using b = await startTestDaemon({ flags: { "bridge-listen": `127.0.0.1:${port}` } });
   await using _agent = await startAgent(b);
   await using a = await startTestDaemon({ flags: { ...HTTP, "outbound-allow": "127.0.0.1" } });
@@ -89,6 +93,18 @@ Deno.test("startMcp() keeps the tasks of callers apart, and gives the own agent 
   const own = (await call(alice, "list_tasks", {})).structuredContent as { count: number };
   assert.equal(own.count, 1);
   await assert.rejects(connect(node), /401|Unauthorized|token/i);
+});
+
+Deno.test("startMcp() counts the calls of tools", async () => {
+  const metricsListen = `127.0.0.1:${freePort()}`;
+  const flags = { ...HTTP, "metrics-enabled": "true", "metrics-listen": metricsListen };
+  await using node = await startTestDaemon({ flags });
+  await using client = await connect(node);
+  await call(client, "get_node_info", {});
+  await call(client, "get_task_status", { task_id: "none" });
+  const metrics = await (await fetch(`http://${metricsListen}/metrics`)).text();
+  assert.match(metrics, /agentanycast_mcp_tool_calls_total\{tool="get_node_info",status="ok"\} 1/);
+  assert.match(metrics, /agentanycast_mcp_tool_calls_total\{tool="get_task_status",status="error"\} 1/);
 });
 
 Deno.test("startMcp() refuses to serve everybody at an address that others reach", async () => {
