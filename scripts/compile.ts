@@ -11,8 +11,8 @@
  *
  * `--mode auto` (the default) tries the first kind and falls back to the second, `deno` fails instead, `pack` makes
  * the second. An executable for the host is kept only after it ran. Without `--target` the file is `DIR/agentanycast`
- * (default `dist`), else `DIR/agentanycast-<os>-<arch>`; `DIR/SHA256SUMS` lists all of them. Stderr tells what was made;
- * `--mcpb` also makes a one-click bundle for assistants of each (`.mcpb`), with the official tool.
+ * (default `dist`), else `DIR/agentanycast-<os>-<arch>`; `DIR/SHA256SUMS` lists all of them. `--mcpb` makes a
+ * one-click bundle for assistants of each too (`<file>.mcpb`), with the official tool. Stderr tells what was made;
  * `--json` prints it as one line on stdout. Exit code: 0 all made, 1 something failed, 2 wrong use.
  */
 import { join, resolve } from "node:path";
