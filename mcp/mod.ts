@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { CallerTokens, LOCAL_CALLER } from "./serving/caller_tokens.ts";
+export { CallerTokens } from "./serving/caller_tokens.ts";
 export { clientCapabilities } from "./serving/client_capabilities.ts";
 export {
   createMcpEndpoint,
@@ -14,7 +14,7 @@ export {
   type McpEndpointOptions,
 } from "./serving/http_endpoint.ts";
 export { serveMcpStdio, type StdioStreams } from "./serving/serve_stdio.ts";
-export type { McpCaller, McpService } from "./serving/service.ts";
+export { isOwner, type McpCaller, type McpService } from "./serving/service.ts";
 export { nodeAccess } from "./network/node_access.ts";
 export type { DiscoveryQuery, NetworkAccess, OutgoingTask, Target } from "./network/access.ts";
 export {

@@ -2,7 +2,7 @@ import type { Task } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
 import { toDidKey } from "../../identity/mod.ts";
-import { LOCAL_CALLER, type McpCaller, type NetworkAccess, type OutgoingTask } from "../../mcp/mod.ts";
+import { isOwner, type McpCaller, type NetworkAccess, type OutgoingTask } from "../../mcp/mod.ts";
 import type { PeerConnection } from "../../p2p/mod.ts";
 import type { AgentNetwork, TaskTarget } from "../agent_network.ts";
 import type { DaemonCore } from "../daemon_core.ts";
@@ -21,11 +21,15 @@ const MAX_LISTED = 200;
  */
 export function coreAccess(core: CoreAccessDeps, { name }: McpCaller): NetworkAccess {
   const caller: CallerId = `mcp:${name}`;
-  const tasks = new CallerTasks(core.engine, name === LOCAL_CALLER ? undefined : caller);
-  return { ...agentAccess(core), ...taskAccess(core, { caller, tasks }) };
+  const owner = isOwner({ name });
+  const tasks = new CallerTasks(core.engine, owner ? undefined : caller);
+  return { ...agentAccess(core, { dialsAddresses: owner }), ...taskAccess(core, { caller, tasks }) };
 }
 
-function agentAccess({ network, host, cards, wire }: CoreAccessDeps) {
+function agentAccess(
+  { network, host, cards, wire }: CoreAccessDeps,
+  { dialsAddresses }: { dialsAddresses: boolean },
+) {
   const toPeerInfo = async (peer: PeerConnection) => ({
     peerId: peer.peerId,
     addresses: [peer.address, ...peer.addresses.filter((address) => address !== peer.address)],
@@ -47,6 +51,12 @@ function agentAccess({ network, host, cards, wire }: CoreAccessDeps) {
       }),
     peers: () => Promise.all(host.peers().map(toPeerInfo)),
     connect: async (target) => {
+      if (target.startsWith("/") && !dialsAddresses) {
+        throw new CodedError(
+          "permission_denied",
+          "Addresses are dialed for the user of this machine only: name a peer id that this node knows",
+        );
+      }
       const peerId = target.startsWith("/") ? target.split("/p2p/").at(-1) ?? "" : target;
       const peer = await host.connect(peerId, target.startsWith("/") ? [target] : []);
       await wire.exchangeCards(peerId);

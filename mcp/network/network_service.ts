@@ -8,7 +8,7 @@ import {
 import { toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { VERSION } from "../../core/version.ts";
-import type { McpCaller, McpService } from "../serving/service.ts";
+import { isOwner, type McpCaller, type McpService } from "../serving/service.ts";
 import type { NetworkAccess } from "./access.ts";
 import { registerDelegatePrompt } from "./delegate_prompt.ts";
 import { PinnedAgents } from "./pinned_agents.ts";
@@ -54,9 +54,9 @@ const TOOLS = [
   getTaskStatus,
   cancelTask,
   listTasks,
-  pinAgent,
-  unpinAgent,
 ];
+/** What changes the node for everybody is its user's alone. */
+const OWNER_TOOLS = [pinAgent, unpinAgent];
 
 const INSTRUCTIONS =
   "This server is a node of a peer-to-peer network of AI agents. Find agents with discover_agents, send " +
@@ -84,7 +84,7 @@ export function createNetworkService(deps: NetworkServiceDeps): NetworkService {
       const server = createServer(questions);
       const access = accessFor(caller);
       const toolDeps: ToolDeps = { access, server, pinned, slots, questions, publish, onCall, logger };
-      for (const register of TOOLS) register(toolDeps);
+      for (const register of [...TOOLS, ...isOwner(caller) ? OWNER_TOOLS : []]) register(toolDeps);
       registerResources(toolDeps);
       registerDelegatePrompt(toolDeps);
       followPins(toolDeps, changes);

@@ -1,12 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { CodedError } from "../../core/errors.ts";
-import type { McpCaller } from "./service.ts";
+import { isOwner, LOCAL_CALLER, type McpCaller } from "./service.ts";
 
 /** Shortest token that is accepted, in characters. */
 const MIN_TOKEN_LENGTH = 16;
-
-/** The name of everybody where no tokens are asked for: the user of this machine. */
-export const LOCAL_CALLER = "local";
 
 /** Who may call, by their bearer tokens. Only hashes are kept. */
 export class CallerTokens {
@@ -29,10 +26,10 @@ export class CallerTokens {
           "A token must be written as name:token, with a name of letters, digits, _ . @ and -",
         );
       }
-      if (name === LOCAL_CALLER) {
+      if (isOwner({ name })) {
         throw new CodedError(
           "invalid_argument",
-          `No token can have the name ${LOCAL_CALLER}: it means everybody`,
+          `No token can have the name ${name}: it stands for the user of this machine`,
         );
       }
       if (token.length < MIN_TOKEN_LENGTH) {

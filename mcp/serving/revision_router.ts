@@ -8,9 +8,8 @@ import {
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { LOCAL_CALLER } from "./caller_tokens.ts";
 import { jsonRpcError } from "./json_rpc_error.ts";
-import type { McpCaller, McpService } from "./service.ts";
+import { LOCAL_CALLER, type McpCaller, type McpService } from "./service.ts";
 import { type ParsedRequest, type SessionLimits, Sessions } from "./sessions.ts";
 import { toListenRequest, Watches } from "./watches.ts";
 import { whenAnswered } from "./when_answered.ts";

@@ -4,7 +4,7 @@ import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/s
 import { toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { connectChanges } from "./connect_changes.ts";
-import type { McpService } from "./service.ts";
+import { type McpService, STDIO_CALLER } from "./service.ts";
 import { toListenRequest, Watches } from "./watches.ts";
 
 /** Longest message of a client, in bytes; a client that sends a longer one is given up. */
@@ -24,7 +24,7 @@ export async function serveMcpStdio(
   { service, streams, logger }: { service: McpService; streams: StdioStreams; logger: Logger },
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
-  const caller = { name: "stdio" };
+  const caller = { name: STDIO_CALLER };
   const transport = new ObservedTransport(
     new StdioServerTransport(streams.input, streams.output, { maxBufferSize: MAX_MESSAGE_BYTES }),
     new ListenWatches(new Watches(service, caller), logger),

@@ -90,6 +90,12 @@ Deno.test("startMcp() keeps the tasks of callers apart, and gives the own agent 
   await using bob = await connect(node, TOKENS.bob);
   assert.equal((await call(bob, "get_task_status", { task_id })).isError, true);
   assert.deepEqual((await call(bob, "list_tasks", {})).structuredContent, { count: 0, tasks: [] });
+  const { tools } = await bob.listTools();
+  assert.equal(tools.some(({ name }) => name === "pin_agent"), false, "pins are for everybody");
+  const dialed = await call(bob, "connect_peer", {
+    target: `/ip4/127.0.0.1/tcp/1/p2p/${node.daemon.peerId}`,
+  });
+  assert.equal((dialed._meta?.["agentanycast/error"] as { code: string }).code, "permission_denied");
   const own = (await call(alice, "list_tasks", {})).structuredContent as { count: number };
   assert.equal(own.count, 1);
   await assert.rejects(connect(node), /401|Unauthorized|token/i);
