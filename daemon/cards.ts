@@ -1,8 +1,11 @@
+import { Buffer } from "node:buffer";
 import type { AgentCard } from "../a2a/mod.ts";
+import { systemClock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Identity, isPeerId, toDidKey } from "../identity/mod.ts";
 import { type KvOperation, type KvStore, ownCardKey, peerCardKey, peerCardPrefix } from "../kv/mod.ts";
+import { RateLimiter } from "./policy/rate_limiter.ts";
 import { decodeCard, encodeCard, encodeSignedCard } from "./convert/card.ts";
 
 /** Most bytes of a card, own or received. */
@@ -22,6 +25,9 @@ export interface CardBookDeps {
   /** The own card is another one. */
   onOwnCard?: () => void;
 }
+
+/** How often a peer may change its card. */
+const CHANGES_OF_A_CARD = { rps: 0.5, burst: 20 };
 
 /** What a node knows of its agent that the agent need not say. */
 export interface CardAdditions {
@@ -45,6 +51,8 @@ export class CardBook {
   /** Encoded cards of peers in `#stored`, the one cached last at the end; as objects they could be many times larger. */
   readonly #cached = new Map<string, Uint8Array>();
   #cachedBytes = 0;
+  /** How often peers change their cards: each change is written. */
+  readonly #changes = new RateLimiter(systemClock);
   /** Peers with a card in the store, the one seen last at the end. */
   readonly #stored = new Set<string>();
   /** The card read last: with every task of a peer it is asked for again. */
@@ -106,7 +114,8 @@ export class CardBook {
 
   /**
    * Takes the card a peer sent. Its peer id must be the connection's (or missing); the did:key is made to follow from
-   * it. @throws CodedError `invalid_argument` for a card that is damaged, forged, too large or another peer's.
+   * it. @throws CodedError `invalid_argument` for a card that is damaged, forged, too large or another peer's,
+   * `resource_exhausted` for one that changes too often.
    */
   async take(peerId: string, bytes: Uint8Array): Promise<AgentCard> {
     if (bytes.length > MAX_CARD_BYTES) {
@@ -129,6 +138,12 @@ export class CardBook {
         "invalid_argument",
         `The card that ${peerId} sent claims to be ${claimed.peerId}'s`,
       );
+    }
+    // Offered on every connection and to whoever asks: mostly it is the one at hand.
+    const known = this.#cached.get(peerId);
+    if (known !== undefined && Buffer.compare(known, bytes) === 0) return provenBy(peerId, claimed);
+    if (this.#changes.take(peerId, CHANGES_OF_A_CARD) > 0) {
+      throw new CodedError("resource_exhausted", `The card of ${peerId} changes too often`);
     }
     // As it came, or its signature would be lost.
     const operations: KvOperation[] = [{ op: "set", key: peerCardKey(peerId), value: bytes }];

@@ -5,4 +5,4 @@
 export { type Daemon, startDaemon } from "./daemon.ts";
 export { backUpHome, type BackupResult, restoreHome } from "./backup.ts";
 export { openTrust, type Trust } from "./trust/mod.ts";
-export { type AclRequest, basicParty, judge, needsProofs, type Party } from "./policy/mod.ts";
+export { type AclRequest, basicParty, judge, type Party, wantedBy } from "./policy/mod.ts";

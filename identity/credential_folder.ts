@@ -115,6 +115,19 @@ export class CredentialFolder {
     return { ...found, revokedAtMs: nowMs };
   }
 
+  /** Something that differs once a credential was issued or revoked since. */
+  async issuedState(): Promise<string> {
+    try {
+      const { mtime } = await Deno.stat(this.#issued);
+      const changedAtMs = mtime?.getTime() ?? 0;
+      // A change in the same moment could not be told from this one.
+      return Date.now() - changedAtMs > 2_000 ? String(changedAtMs) : crypto.randomUUID();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
+  }
+
   /** The bits of the list of what is revoked. */
   async statusBits(): Promise<Uint8Array> {
     const bits = new Uint8Array(MIN_STATUS_ENTRIES / 8);

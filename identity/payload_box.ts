@@ -32,7 +32,11 @@ export class PayloadBox {
     if (sealed.length < BOX_OVERHEAD_BYTES) return undefined;
     const nonce = sealed.subarray(0, nacl.box.nonceLength);
     const box = sealed.subarray(nacl.box.nonceLength);
-    return nacl.box.open.after(box, nonce, this.#sharedWith(peerId)) ?? undefined;
+    try {
+      return nacl.box.open.after(box, nonce, this.#sharedWith(peerId)) ?? undefined;
+    } catch {
+      return undefined; // a peer id whose key has no X25519 key
+    }
   }
 
   #sharedWith(peerId: string): Uint8Array {

@@ -1,6 +1,6 @@
 import { CodedError } from "../../core/errors.ts";
 import type { Config } from "../../core/config.ts";
-import { basicParty, judge, needsProofs, openTrust, type Party } from "../../daemon/mod.ts";
+import { basicParty, judge, openTrust, type Party, wantedBy } from "../../daemon/mod.ts";
 import { createIdentity, fromDidKey, isDidKey } from "../../identity/mod.ts";
 import { EXIT_CODE_OF, EXIT_OK } from "../exit_codes.ts";
 import { toFacts } from "../output.ts";
@@ -60,7 +60,8 @@ async function partyOf(
   const config = loadConfig();
   const party = basicParty(isDidKey(name) ? fromDidKey(name) : name);
   const { did: given = [], credential: files = [] } = options;
-  const found = needsProofs(config.policy.acl, direction) ? await askDaemon(config, party.id) : [];
+  const { names: wanted } = wantedBy(config.policy.acl, direction);
+  const found = wanted.length > 0 ? await askDaemon(config, party.id) : [];
   const names = [...new Set([...party.names, ...found, ...given])];
   using trust = openTrust(config, { identity: createIdentity(crypto.getRandomValues(new Uint8Array(32))) });
   const credentials: Party["credentials"][number][] = [];

@@ -101,7 +101,11 @@ export class Sealing {
     if (bytes.length + BOX_OVERHEAD_BYTES + FRAME_OVERHEAD_BYTES > MAX_FRAME_BYTES) {
       return { outcome: "refused", reason: "its payload is too large to be sealed: split its content" };
     }
-    return { envelopeId, bytes: encodeSealed(envelopeId, this.#box.seal(peerId, bytes)) };
+    try {
+      return { envelopeId, bytes: encodeSealed(envelopeId, this.#box.seal(peerId, bytes)) };
+    } catch (error) {
+      return { outcome: "refused", reason: `its payload cannot be sealed: ${errorMessage(error)}` };
+    }
   }
 
   #note(peerId: string): void {

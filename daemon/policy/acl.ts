@@ -43,13 +43,19 @@ export function judge(rules: readonly AclRule[], request: AclRequest): AclVerdic
     : { allowed: true, rule: undefined, reason: `there are no rules (${request.direction})` };
 }
 
-/** Whether more than ids and did:keys has to be known of the other side to judge. */
-export function needsProofs(rules: readonly AclRule[], direction: AclRequest["direction"]): boolean {
-  return rules.some((rule) => {
-    if (rule.direction !== "both" && rule.direction !== direction) return false;
-    const name = direction === "inbound" ? rule.source : rule.target;
-    return rule.credential !== undefined || mayBeOtherDid(name);
-  });
+/** What has to be found out about the other side to judge: patterns of names and of those who issue credentials. */
+export interface Wanted {
+  readonly names: readonly string[];
+  readonly issuers: readonly string[];
+}
+
+/** What the rules want to know beyond ids and did:keys. Nothing else is looked up: strangers choose what is on a card. */
+export function wantedBy(rules: readonly AclRule[], direction: AclRequest["direction"]): Wanted {
+  const about = rules.filter((rule) => rule.direction === "both" || rule.direction === direction);
+  const names = about.map((rule) => direction === "inbound" ? rule.source : rule.target).filter(
+    mayBeOtherDid,
+  );
+  return { names, issuers: about.flatMap(({ credential }) => credential?.issuer ?? []) };
 }
 
 /** A rule in a few words. */

@@ -4,6 +4,6 @@
  *
  * @module
  */
-export { type AclRequest, type AclVerdict, judge, needsProofs, type Party } from "./acl.ts";
+export { type AclRequest, type AclVerdict, judge, type Party, wantedBy } from "./acl.ts";
 export { openPolicy } from "./open_policy.ts";
 export { basicParty, Policy, type PolicyDeps } from "./policy.ts";

@@ -2,10 +2,11 @@ import type { AgentCard } from "../../a2a/mod.ts";
 import type { Config } from "../../core/config.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Identity } from "../../identity/mod.ts";
+import { type Identity, parseCredential } from "../../identity/mod.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { Trust } from "../trust/mod.ts";
-import type { Party } from "./acl.ts";
+import type { Party, Wanted } from "./acl.ts";
+import { fitsPattern } from "./pattern.ts";
 import { basicParty, Policy } from "./policy.ts";
 
 export interface OpenPolicyDeps {
@@ -26,11 +27,11 @@ export function openPolicy(config: Config, deps: OpenPolicyDeps): Policy {
     peerId,
     logger,
     addressOf: (peer) => host().peers().find((one) => one.peerId === peer)?.address,
-    provenParty: async (peer): Promise<Party> => {
+    provenParty: async (peer, wanted): Promise<Party> => {
       const party = basicParty(peer);
       try {
         const card = await cardOf(peer);
-        return card === undefined ? party : await withProofs(party, card, trust);
+        return card === undefined ? party : await withProofs(party, asWanted(card, wanted), trust);
       } catch (error) {
         logger.warn("The card of a peer could not be checked for the policy", {
           peer,
@@ -49,4 +50,29 @@ async function withProofs(party: Party, card: AgentCard, trust: Pick<Trust, "car
     names: [...party.names, ...dids.flatMap(({ did, verdict }) => verdict === "verified" ? did : [])],
     credentials: credentials.flatMap(({ verdict, claims }) => verdict === "valid" && claims ? claims : []),
   };
+}
+
+/** The card without claims that no rule asks about, so that nobody makes this node look up what it has no use for. */
+function asWanted(card: AgentCard, { names, issuers }: Wanted): AgentCard {
+  const verifiableCredentials = card.verifiableCredentials.filter((text) => {
+    const issuer = issuerOf(text);
+    return issuer !== undefined && issuers.some((pattern) => fitsPattern(pattern, issuer));
+  });
+  // A credential may be about any of the names.
+  const isWanted = (did: string) =>
+    verifiableCredentials.length > 0 || names.some((pattern) => fitsPattern(pattern, did));
+  return {
+    ...card,
+    verifiableCredentials,
+    didWeb: isWanted(card.didWeb) ? card.didWeb : "",
+    didDns: isWanted(card.didDns) ? card.didDns : "",
+  };
+}
+
+function issuerOf(text: string): string | undefined {
+  try {
+    return parseCredential(text).issuer;
+  } catch {
+    return undefined; // it is no credential
+  }
 }

@@ -5,7 +5,7 @@ import type { Config } from "../../core/config.ts";
 import type { Logger } from "../../core/log.ts";
 import type { RateLimits } from "../../core/settings/policy.ts";
 import { isPeerId, toDidKey } from "../../identity/mod.ts";
-import { type AclRequest, judge, needsProofs, type Party } from "./acl.ts";
+import { type AclRequest, judge, type Party, type Wanted, wantedBy } from "./acl.ts";
 import { type AuditEntry, AuditLog } from "./audit_log.ts";
 import { fitsAny } from "./pattern.ts";
 import { RateLimiter } from "./rate_limiter.ts";
@@ -14,8 +14,8 @@ import { RateLimiter } from "./rate_limiter.ts";
 export interface PolicyDeps {
   /** Peer id of this node. */
   peerId: string;
-  /** All that is proven of a peer; may take some seconds. Never throws. */
-  provenParty(peerId: string): Promise<Party>;
+  /** What is proven of a peer, as far as rules ask for it; may take some seconds. Never throws. */
+  provenParty(peerId: string, wanted: Wanted): Promise<Party>;
   /** Where a peer is connected. */
   addressOf(peerId: string): string | undefined;
   logger: Logger;
@@ -57,7 +57,7 @@ export class Policy implements Disposable {
   readonly admit: AdmitTask = async (request) => {
     const { peerId, taskId, skillId } = request;
     const facts: Facts = {
-      ...{ direction: "inbound", wire: wireOf(peerId), address: this.#deps.addressOf(peerId) },
+      ...{ direction: "inbound", wire: wireOf(peerId), address: this.#addressOf(peerId) },
       ...{ source: peerId, target: this.#deps.peerId, skill: skillId, task: taskId },
     };
     const source = await this.#partyOf(peerId, "inbound");
@@ -70,7 +70,7 @@ export class Policy implements Disposable {
   readonly admitSend: AdmitSend = async (request) => {
     const { caller, peerId, taskId, skillId } = request;
     const facts: Facts = {
-      ...{ direction: "outbound", wire: wireOf(caller), address: this.#deps.addressOf(peerId) },
+      ...{ direction: "outbound", wire: wireOf(caller), address: this.#addressOf(peerId) },
       ...{ source: caller, target: peerId, skill: skillId, task: taskId },
     };
     const source = basicParty(caller);
@@ -144,8 +144,16 @@ export class Policy implements Disposable {
   }
 
   #partyOf(id: string, direction: AclRequest["direction"]): Party | Promise<Party> {
-    const isWorth = isPeerId(id) && needsProofs(this.#config.acl, direction);
-    return isWorth ? this.#deps.provenParty(id) : basicParty(id);
+    if (!isPeerId(id)) return basicParty(id);
+    const wanted = wantedBy(this.#config.acl, direction);
+    return wanted.names.length + wanted.issuers.length > 0
+      ? this.#deps.provenParty(id, wanted)
+      : basicParty(id);
+  }
+
+  /** Only the audit log wants to know. */
+  #addressOf(peerId: string): string | undefined {
+    return this.#audit && this.#deps.addressOf(peerId);
   }
 
   #self(): Party {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { AgentCard } from "../../a2a/mod.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { errorMessage, toCodedError } from "../../core/errors.ts";
@@ -35,14 +36,15 @@ export interface CardCheckerDeps {
 
 /** How long a result is kept, in milliseconds; what was looked up for it may be older by as much as that is kept. */
 const KEEP_MS = 60_000;
-const MAX_KEPT = 1_000;
+/** Cards may be large, and what they claim is kept. */
+const MAX_KEPT = 200;
 /** Most credentials of a card that are looked at. */
 const MAX_CREDENTIALS = 16;
 
 /** Finds out what is true of the claims of cards, and remembers it for a minute. */
 export class CardChecker {
   readonly #deps: Required<CardCheckerDeps>;
-  readonly #kept = new Map<string, { claims: string; untilMs: number; checked: Promise<CheckedCard> }>();
+  readonly #kept = new Map<string, { untilMs: number; checked: Promise<CheckedCard> }>();
 
   constructor(deps: CardCheckerDeps) {
     this.#deps = { clock: systemClock, ...deps };
@@ -51,13 +53,12 @@ export class CardChecker {
   /** What is proven of a card whose peer id the connection has proven. Never throws. */
   check(card: AgentCard): Promise<CheckedCard> {
     const { clock } = this.#deps;
-    const { peerId } = card;
-    const claims = claimsOf(card);
-    const kept = this.#kept.get(peerId);
-    this.#kept.delete(peerId);
-    const isFresh = kept?.claims === claims && clock.now() < kept.untilMs;
-    const entry = isFresh ? kept : { claims, untilMs: clock.now() + KEEP_MS, checked: this.#check(card) };
-    this.#kept.set(peerId, entry);
+    const key = keyOf(card);
+    const kept = this.#kept.get(key);
+    this.#kept.delete(key);
+    const isFresh = kept !== undefined && clock.now() < kept.untilMs;
+    const entry = isFresh ? kept : { untilMs: clock.now() + KEEP_MS, checked: this.#check(card) };
+    this.#kept.set(key, entry);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= MAX_KEPT) break;
       this.#kept.delete(oldest);
@@ -72,9 +73,11 @@ export class CardChecker {
     // A credential may be about any name that is proven to be the agent's.
     const subjects = [didKey, ...dids.filter(({ verdict }) => verdict === "verified").map(({ did }) => did)];
     const credentials = await Promise.all(
-      verifiableCredentials.slice(0, MAX_CREDENTIALS).map((text) =>
-        this.#deps.verifier.verify(text, { subjects })
-      ),
+      verifiableCredentials.slice(0, MAX_CREDENTIALS).map(async (text) => {
+        const checked = await this.#deps.verifier.verify(text, { subjects });
+        // The document itself is on the card.
+        return { ...checked, claims: checked.claims && { ...checked.claims, document: {} } };
+      }),
     );
     return { signed: card.signedAtMs !== 0, dids, credentials };
   }
@@ -97,7 +100,8 @@ export class CardChecker {
   }
 }
 
-/** What the result depends on. */
-function claimsOf({ didWeb, didDns, signedAtMs, verifiableCredentials }: AgentCard): string {
-  return JSON.stringify([didWeb, didDns, signedAtMs, verifiableCredentials]);
+/** A short text that differs when the result may. */
+function keyOf({ peerId, didWeb, didDns, signedAtMs, verifiableCredentials }: AgentCard): string {
+  const claims = JSON.stringify([peerId, didWeb, didDns, signedAtMs, verifiableCredentials]);
+  return createHash("sha256").update(claims).digest("base64");
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../../core/config.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { KeyedLock } from "../../core/keyed_lock.ts";
 import {
   addProof,
   createDidDocument,
@@ -142,14 +143,18 @@ function statusListOf(
   credentials: CredentialFolder,
   { url, issuer }: { url: string; issuer: Issuer },
 ): () => Promise<JsonObject> {
-  let kept: { untilMs: number; list: Promise<JsonObject> } | undefined;
-  return () => {
-    const nowMs = Date.now();
-    if (kept === undefined || nowMs >= kept.untilMs) {
-      const list = credentials.statusBits().then((bits) => issueStatusList({ url, bits, nowMs }, issuer));
-      kept = { untilMs: nowMs + KEEP_LIST_MS, list };
-      list.catch(() => kept = undefined); // whoever asked is told; the next one tries again
-    }
-    return kept.list;
-  };
+  let kept: { untilMs: number; state: string; list: JsonObject } | undefined;
+  const lock = new KeyedLock();
+  return () =>
+    lock.run("list", async () => {
+      const nowMs = Date.now();
+      if (kept !== undefined && nowMs < kept.untilMs) return kept.list;
+      // Of many credentials the list takes long to make: not again while nothing has changed.
+      const state = await credentials.issuedState();
+      const list = kept?.state === state
+        ? kept.list
+        : await issueStatusList({ url, bits: await credentials.statusBits(), nowMs }, issuer);
+      kept = { untilMs: nowMs + KEEP_LIST_MS, state, list };
+      return list;
+    });
 }

@@ -149,3 +149,28 @@ Deno.test("CardBook.open() survives a damaged own card", async () => {
   await kv.commit([{ op: "set", key: ownCardKey, value: new Uint8Array([0xff]) }]);
   assert.equal((await openBook(kv)).own, undefined);
 });
+
+Deno.test("take() writes a card that is the same only once, and none that changes all the time", async () => {
+  const kv = createMemoryKvStore();
+  let commits = 0;
+  const book = await openBook({
+    get: (key) => kv.get(key),
+    list: (...args) => kv.list(...args),
+    commit: (operations) => {
+      commits++;
+      return kv.commit(operations);
+    },
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  });
+  const bytes = encodeCard(card);
+  for (let i = 0; i < 50; i++) await book.take(other.peerId, bytes);
+  assert.equal(commits, 1);
+  const change = async (i: number) => {
+    await book.take(other.peerId, encodeCard({ ...card, description: `${i}` }));
+  };
+  await assert.rejects(async () => {
+    for (let i = 0; i < 50; i++) await change(i);
+  }, { code: "resource_exhausted" });
+  assert.ok(commits < 30);
+  assert.equal((await book.take(me.peerId, bytes)).name, "Echo"); // others are not in its way
+});
