@@ -7,7 +7,7 @@ import { PING_PROTOCOL, pingOver } from "./ping.ts";
 
 /** How a node takes part in the DHT. */
 export interface DhtOptions {
-  /** `server` keeps things for others, `client` only asks; `auto` is a client while relays alone lead to this node. */
+  /** `server` keeps things for others, `client` only asks; `auto` is a client while this node listens nowhere. */
   mode: "auto" | "server" | "client";
   /** Default {@link OWN_DHT_PROTOCOL}. */
   protocol?: string;
@@ -26,7 +26,7 @@ const TEXT = new TextDecoder();
 type PingComponents = Pick<KadDHTComponents, "connectionManager">;
 
 /** Services of libp2p that make a node part of the DHT. */
-export function createDhtServices(options: DhtOptions) {
+export function createDhtServices(options: DhtOptions & { mode: "server" | "client" }) {
   const captured: { dht?: Dht } = {};
   return {
     services: {
@@ -38,7 +38,6 @@ export function createDhtServices(options: DhtOptions) {
       dht: (components: KadDHTComponents) => {
         const kad = kadDHT(toInit(options, components))(withOwnDatastore(components));
         captured.dht = toDht(kad as KadDHT & { routingTable: { readonly size: number } });
-        if (options.mode === "auto") followReachability(kad, components);
         return kad;
       },
     },
@@ -47,20 +46,6 @@ export function createDhtServices(options: DhtOptions) {
       return captured.dht;
     },
   };
-}
-
-/** Serves unless this node can be reached through relays alone. */
-function followReachability(kad: KadDHT, { events, addressManager, logger }: KadDHTComponents): void {
-  const log = logger.forComponent("agentanycast:dht");
-  events.addEventListener("self:peer:update", () => {
-    const addresses = addressManager.getAddresses().map(String);
-    const isRelayed = (address: string) => address.includes("/p2p-circuit");
-    const isHidden = addresses.some(isRelayed) &&
-      addresses.every((address) => isRelayed(address) || isPrivate(address));
-    kad.setMode(isHidden ? "client" : "server").catch((error) =>
-      log.error("the mode was not set: %s", error)
-    );
-  });
 }
 
 function toInit(options: DhtOptions, { addressManager }: KadDHTComponents): Parameters<typeof kadDHT>[0] {

@@ -146,7 +146,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     quic: options.quic ?? true,
     gater: new Gater(options.access),
     proxy: options.proxy === undefined ? undefined : parseProxy(options.proxy),
-    dht: options.dht,
+    dht: options.dht && { ...options.dht, mode: dhtModeOf(options.dht, options.listen) },
     logger: createLibp2pLogger(deps.logger),
     alsoAnnounced: (): Multiaddr[] =>
       host === undefined ? [] : [
@@ -420,4 +420,9 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
+}
+
+/** Connected peers are not told of a later change: whoever listens serves from the start. */
+function dhtModeOf({ mode }: DhtOptions, listen: readonly string[]): "server" | "client" {
+  return mode === "auto" ? listen.length > 0 ? "server" : "client" : mode;
 }

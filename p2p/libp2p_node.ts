@@ -66,7 +66,7 @@ export interface Libp2pNodeOptions {
   /** Addresses that peers are told beside those we listen on. Default none. */
   alsoAnnounced?(): readonly Multiaddr[];
   /** Takes part in the DHT. Default: not. */
-  dht?: DhtOptions | undefined;
+  dht?: DhtOptions & { mode: "server" | "client" } | undefined;
 }
 
 /** What we use of libp2p's inner parts; the last two only to stop their timers. */

@@ -25,7 +25,7 @@ export const ANYCAST_SETTINGS = {
   dhtMode: oneOf(
     ["auto", "server", "client"],
     "auto",
-    "server keeps entries for others, client only asks, auto is a client behind a NAT",
+    "server keeps entries for others, client only asks, auto is a server where peers can dial it",
   ),
   dhtProtocol: text(
     "/agentanycast/kad/1.0.0",

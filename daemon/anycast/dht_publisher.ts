@@ -22,7 +22,9 @@ export interface DhtPublisherDeps {
 const LOOK_MS = 2_000;
 /** How often skills are told again: those who know of them forget them after two days. */
 const PROVIDE_MS = 6 * 60 * 60 * 1000;
-const REJOIN_MS = 30_000;
+/** Pause between two tries to fill an empty table, doubled each time. */
+const REJOIN_MS = 2_000;
+const LONGEST_REJOIN_MS = 30_000;
 /** Longest time for one round, and for taking everything back. */
 const ROUND_MS = 60_000;
 const RETRACT_MS = 2_000;
@@ -43,6 +45,7 @@ export class DhtPublisher {
   readonly #signer: FactSigner;
   #published: Published | undefined;
   #rejoinAtMs = 0;
+  #rejoinPauseMs = REJOIN_MS;
 
   constructor(deps: DhtPublisherDeps) {
     this.#deps = deps;
@@ -71,9 +74,11 @@ export class DhtPublisher {
     const nowMs = clock.now();
     if (dht.size === 0) {
       if (nowMs < this.#rejoinAtMs) return;
-      this.#rejoinAtMs = nowMs + REJOIN_MS;
+      this.#rejoinAtMs = nowMs + this.#rejoinPauseMs;
+      this.#rejoinPauseMs = Math.min(this.#rejoinPauseMs * 2, LONGEST_REJOIN_MS);
       return await rejoin(signal);
     }
+    this.#rejoinPauseMs = REJOIN_MS;
     const facts = this.#deps.facts();
     if (facts === undefined) return await this.#retract(signal);
     const known = this.#published;
