@@ -4,6 +4,8 @@ export interface Lan extends AsyncDisposable {
   on(host: number, command: readonly string[]): string[];
   /** The address of a host. */
   addressOf(host: number): string;
+  /** Makes the host a router and puts another one behind it; answers the command that runs a command there. Needs `nft`. */
+  behindNat(host: number): Promise<(command: readonly string[]) => string[]>;
 }
 
 /** Why no LAN can be made here, or undefined when one can. */
@@ -38,8 +40,27 @@ export async function startLan(hosts: number): Promise<Lan> {
     await ip(`-n ${name} addr add ${addressOf(host)}/24 dev eth0`);
     await ip(`-n ${name} link set eth0 up`);
   }
+  const behindNat = async (host: number) => {
+    const [router, name] = [nameOf(host), `${nameOf(host)}n`];
+    await ip(`netns add ${name}`);
+    inner.defer(() => ip(`netns del ${name}`));
+    await ip(`-n ${router} link add in0 type veth peer name eth0 netns ${name}`);
+    await ip(`-n ${router} addr add 192.168.77.1/24 dev in0`);
+    await ip(`-n ${router} link set in0 up`);
+    await ip(`-n ${name} link set lo up`);
+    await ip(`-n ${name} addr add 192.168.77.2/24 dev eth0`);
+    await ip(`-n ${name} link set eth0 up`);
+    await ip(`-n ${name} route add default via 192.168.77.1`);
+    await ip(`netns exec ${router} sysctl -qw net.ipv4.ip_forward=1`);
+    await ip(`netns exec ${router} nft add table ip nat`);
+    await ip(`netns exec ${router} nft add chain ip nat post { type nat hook postrouting priority 100 ; }`);
+    await ip(`netns exec ${router} nft add rule ip nat post oifname eth0 masquerade`);
+    return (command: readonly string[]) => ["ip", "netns", "exec", name, ...command];
+  };
+  const inner = stack.use(new AsyncDisposableStack());
   const owned = stack.move();
   return {
+    behindNat,
     on: (host, command) => ["ip", "netns", "exec", nameOf(host), ...command],
     addressOf,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
