@@ -26,6 +26,8 @@ const GROUPS: Readonly<Record<string, string>> = {
   task: "look at tasks, answer, follow or cancel them",
   identity: "who this node is: show, back up or change its key",
   credential: "issue, verify and keep verifiable credentials",
+  config: "write, check and look through the configuration",
+  home: "back a home up, and restore it",
   policy: "try the policy out, or read it again",
   federation: "look at what relays share",
 };

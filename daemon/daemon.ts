@@ -134,6 +134,7 @@ async function openAnp(core: DaemonCore): Promise<HttpServer | undefined> {
     ...core,
     resolver: trust.resolver,
     publicDocument: (pathname) => trust.publicDocument(pathname),
+    meter: core.metrics.meter,
     did: () => trust.dids.didWba || trust.dids.didWeb || identity.didKey,
     logger: logger.child({ wire: "anp" }),
   });

@@ -55,7 +55,7 @@ export async function openDaemonCore(
 ): Promise<DaemonCore> {
   const reach = toReachOptions(config);
   const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
-  const { identity, kv, cards, trust, metrics: { meter, tracer } } = own;
+  const { identity, kv, cards, metrics: { meter, tracer } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
@@ -82,7 +82,7 @@ export async function openDaemonCore(
   stack.use(wire);
   stack.use(artifacts);
   const cardOf: AgentNetworkDeps["cardOf"] = (peerId, options) => wire.cardOf(peerId, options);
-  const policy = stack.use(openPolicy(config, { identity, trust, logger, host: () => host, cardOf }));
+  const policy = stack.use(openPolicy(config, { ...own, logger, host: () => host, cardOf }));
   anycast = await openAnycast({
     ...{ config, identity, host, cards, meter, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,

@@ -30,6 +30,7 @@ export {
   startHttpServer,
 } from "./server.ts";
 export { createResolveTxtOverHttps, type ResolveTxt, resolveTxtBySystem } from "./resolve_txt.ts";
+export { counted } from "./counted.ts";
 export type { Prometheus } from "./prometheus.ts";
 export type { OtlpOptions, OtlpTracer } from "./otlp.ts";
 

@@ -3,6 +3,7 @@ import { type BridgeCaller, parseToken } from "../../core/settings/bridge_caller
 import type { Config } from "../../core/config.ts";
 import {
   checkWrittenAddress,
+  counted,
   createProxyTrust,
   createSafeFetch,
   type HttpServer,
@@ -72,7 +73,7 @@ export async function openBridge(
  * `invalid_argument`, `unavailable`.
  */
 export async function startBridgeServer(
-  core: Pick<DaemonCore, "config" | "logger" | "identity" | "trust">,
+  core: Pick<DaemonCore, "config" | "logger" | "identity" | "trust" | "metrics">,
   bridge: Bridge,
   listen: string,
 ): Promise<HttpServer> {
@@ -97,7 +98,10 @@ export async function startBridgeServer(
   }, { corsOrigins: settings.corsOrigins });
   const tls = await readTls(settings);
   return await startHttpServer({
-    fetch: (request, info) => app.fetch(request, { info }),
+    fetch: counted(
+      (request, info) => app.fetch(request, { info }),
+      (status) => core.metrics.meter.count("bridge_requests_total", { direction: "inbound", status }),
+    ),
     logger,
   }, {
     listen,

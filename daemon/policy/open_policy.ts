@@ -3,6 +3,7 @@ import type { Config } from "../../core/config.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Identity, parseCredential } from "../../identity/mod.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { Trust } from "../trust/mod.ts";
 import type { Party, Wanted } from "./acl.ts";
@@ -16,6 +17,7 @@ export interface OpenPolicyDeps {
   /** The card of a peer, when it has one. */
   cardOf: (peerId: string) => Promise<AgentCard | undefined>;
   trust: Pick<Trust, "cards">;
+  metrics: { readonly meter: NodeMeter };
   logger: Logger;
 }
 
@@ -26,6 +28,7 @@ export function openPolicy(config: Config, deps: OpenPolicyDeps): Policy {
   return new Policy(config.policy, {
     peerId,
     logger,
+    onDecision: (wire, action) => deps.metrics.meter.count("policy_decisions_total", { wire, action }),
     addressOf: (peer) => host().peers().find((one) => one.peerId === peer)?.address,
     provenParty: async (peer, wanted): Promise<Party> => {
       const party = basicParty(peer);

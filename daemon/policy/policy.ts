@@ -20,6 +20,8 @@ export interface PolicyDeps {
   addressOf(peerId: string): string | undefined;
   logger: Logger;
   clock?: Clock;
+  /** Is told of each decision. Default nobody. */
+  onDecision?: (wire: string, decision: AuditEntry["decision"]) => void;
 }
 
 /** A decision, and what it was about. */
@@ -40,7 +42,7 @@ export class Policy implements Disposable {
   #audit: AuditLog | undefined;
 
   constructor(config: Config["policy"], deps: PolicyDeps) {
-    this.#deps = { clock: systemClock, ...deps };
+    this.#deps = { clock: systemClock, onDecision: () => {}, ...deps };
     this.#limiter = new RateLimiter(this.#deps.clock);
     this.#config = config;
     this.#audit = this.#openAudit();
@@ -133,6 +135,7 @@ export class Policy implements Disposable {
 
   #conclude(facts: Facts, decision: Decision): Refusal | undefined {
     this.#audit?.write({ ...facts, ...decision }, this.#deps.clock.now());
+    this.#deps.onDecision(facts.wire, decision.decision);
     if (decision.decision === "allow") return undefined;
     this.#deps.logger.debug("Refused by the policy", { ...facts, ...decision });
     if (decision.decision !== "deny") return { code: "resource_exhausted", reason: decision.reason };

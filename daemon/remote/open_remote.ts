@@ -2,6 +2,7 @@ import type { Engine } from "../../a2a/mod.ts";
 import type { Config } from "../../core/config.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
 import { readOriginCredentials } from "../../core/origin_credentials.ts";
 import { createSafeFetch, type SafeFetch, type TlsFiles } from "../../http/mod.ts";
 import type { Identity } from "../../identity/mod.ts";
@@ -32,6 +33,7 @@ export interface RemoteDeps {
   /** Who this node is, for agents that want to know who calls. */
   readonly identity: Identity;
   readonly trust: Pick<Trust, "dids">;
+  readonly metrics: { readonly meter: NodeMeter };
   /** Asked for once tasks are sent: the engine is made with the route of this. */
   readonly engine: () => Pick<Engine, "receive" | "getTask" | "sendTask">;
 }
@@ -39,7 +41,7 @@ export interface RemoteDeps {
 /** Opens the way to them. @throws CodedError `invalid_argument`, `failed_precondition` for settings that cannot be used. */
 export async function openRemote(config: Config, deps: RemoteDeps): Promise<Remote> {
   const logger = deps.logger.child({ wire: "outbound" });
-  const safeFetch = await openFetch(config.outbound);
+  const safeFetch = countFetches(await openFetch(config.outbound), deps.metrics.meter);
   const agents = new RemoteAgents({ safeFetch, signer: ownSigner(deps.identity, deps.trust.dids) }, {
     answerTimeoutMs: config.outbound.answerTimeoutMs,
   });
@@ -59,6 +61,23 @@ export async function openRemote(config: Config, deps: RemoteDeps): Promise<Remo
       safeFetch[Symbol.dispose]();
     },
   };
+}
+
+/** `safeFetch`, with each answer counted, and each request that got none. */
+function countFetches(safeFetch: SafeFetch, meter: NodeMeter): SafeFetch {
+  const count = (status: "ok" | "error") =>
+    meter.count("bridge_requests_total", { direction: "outbound", status });
+  const fetchCounted: (...given: Parameters<SafeFetch>) => ReturnType<SafeFetch> = async (...given) => {
+    try {
+      const response = await safeFetch(...given);
+      count(response.status < 500 ? "ok" : "error");
+      return response;
+    } catch (error) {
+      count("error");
+      throw error;
+    }
+  };
+  return Object.assign(fetchCounted, { [Symbol.dispose]: () => safeFetch[Symbol.dispose]() });
 }
 
 async function openFetch({ allow, credentialsPath }: Config["outbound"]): Promise<SafeFetch> {
