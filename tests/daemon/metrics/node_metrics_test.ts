@@ -79,7 +79,7 @@ Deno.test("every metric of a node moves with what it counts", async () => {
     [...received, ...sent].some(([sample, value]) => sample.startsWith(`agentanycast_${name}`) && value > 0);
   const still = Object.keys(NODE_METRICS).filter((name) => !moved(name));
   assert.deepEqual(still, []);
-  assert.equal(sent.get('agentanycast_tasks_total{direction="sent",status="completed"}'), 1);
+  assert.ok((sent.get(`agentanycast_tasks_total{direction="sent",status="completed"}`) ?? 0) >= 1);
   assert.equal(received.get('agentanycast_stream_bytes_total{direction="received"}'), undefined);
   assert.equal(sent.get('agentanycast_stream_bytes_total{direction="received"}'), 1000);
   assert.ok((received.get('agentanycast_mcp_tool_calls_total{tool="get_node_info",status="ok"}') ?? 0) === 1);
