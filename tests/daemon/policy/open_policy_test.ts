@@ -1,3 +1,4 @@
+import { silentMeter } from "../../../core/meter.ts";
 import { deepEqual, equal } from "node:assert/strict";
 import type { AgentCard } from "../../../a2a/mod.ts";
 import { resolveConfig } from "../../../core/config.ts";
@@ -37,6 +38,7 @@ async function checkedBy(acl: string, cardOf = () => Promise.resolve<AgentCard |
     readFile: () => `policy.acl = [${acl}]`,
   });
   using policy = openPolicy(config, {
+    metrics: { meter: silentMeter },
     identity: me,
     host: () => ({ peers: () => [] }),
     cardOf,
