@@ -23,7 +23,7 @@ import { RELAY_METRICS, type RelayMeter, watchRelay } from "./relay_metrics.ts";
 import { createRegistryService } from "./services/registry_service.ts";
 import { RequestRate } from "./services/request_rate.ts";
 import { type RelayServers, startServers } from "./start_servers.ts";
-import { readTls } from "./tls_files.ts";
+import { readFederationCa, readTls } from "./tls_files.ts";
 
 /** A running relay. Disposing it stops it in order: servers, federation, network, store. */
 export interface Relay extends AsyncDisposable {
@@ -161,22 +161,26 @@ async function openParts(
     calls,
     onDisconnected: directory.onDisconnected,
   });
-  federation = openFederation(config, { host, directory, merge, logger, meter });
+  federation = await openFederation(config, { host, directory, merge, logger, meter });
   return {
     ...{ config, host, directory, registry, federation, rate, feed, meter, store, logger, services },
     startedAtMs: Date.now(),
   };
 }
 
-function openFederation(
+async function openFederation(
   config: RelayConfig,
   { meter, ...deps }: Pick<RelayParts, "host" | "directory" | "logger" | "meter"> & { readonly merge: Merge },
-): Federation {
+): Promise<Federation> {
   return new Federation({
     ...deps,
     onSync: (peer, seconds) => meter.observe("federation_sync_duration_seconds", { peer }, seconds),
     onError: () => meter.count("federation_sync_errors_total", {}),
-  }, { peers: config.federationPeers, syncIntervalMs: config.federationSyncIntervalMs });
+  }, {
+    peers: config.federationPeers,
+    syncIntervalMs: config.federationSyncIntervalMs,
+    ca: await readFederationCa(config),
+  });
 }
 
 function registryOptions(config: RelayConfig): RegistryOptions {

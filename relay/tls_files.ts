@@ -19,6 +19,11 @@ export async function readTls({ tlsCert, tlsKey }: RelayConfig): Promise<RelayTl
   return { cert: await readPem(tlsCert, "--tls-cert"), key: await readPem(tlsKey, "--tls-key") };
 }
 
+/** The authorities to trust for relays that are spoken to over TLS; undefined for those of the system. Throws `invalid_argument`. */
+export async function readFederationCa({ federationCa }: RelayConfig): Promise<string | undefined> {
+  return federationCa === undefined ? undefined : await readPem(federationCa, "--federation-ca");
+}
+
 async function readPem(path: string, flag: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);

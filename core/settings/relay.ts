@@ -60,11 +60,17 @@ export const RELAY_SETTINGS = {
     registryStore: storeSetting(),
     tlsCert: optionalPath("PEM file with the certificates of the gRPC and HTTP servers"),
     tlsKey: optionalPath("PEM file with their key"),
+    federationCa: optionalPath(
+      "PEM file with the authorities to trust for tls:// peers; none = those of the system",
+    ),
     mcpListen: optionalListen(":8080", "host:port of the MCP server"),
     metricsListen: optionalListen(":9090", "host:port of /health and /metrics"),
     apiListen: optionalListen(":8081", "host:port of the REST API and dashboard"),
     apiCorsOrigins: list([], "origins whose web pages may read the REST API; * is all"),
-    federationPeers: list([], "relays to share registrations with: host:port of gRPC, or a multiaddr"),
+    federationPeers: list(
+      [],
+      "relays to share registrations with: host:port of gRPC, tls://host:port, or a multiaddr",
+    ),
     federationSyncIntervalMs: duration(10_000, "how often they are asked for changes"),
     ...LOG_SETTINGS,
   },

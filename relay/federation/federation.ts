@@ -21,9 +21,11 @@ export interface FederationDeps {
 
 /** Whom registrations are shared with. */
 export interface FederationOptions {
-  /** `host:port` of gRPC, `https://host:port`, or a multiaddr ending in `/p2p/<peer id>`. */
+  /** `host:port` of gRPC, `tls://host:port`, or a multiaddr ending in `/p2p/<peer id>`. */
   readonly peers: readonly string[];
   readonly syncIntervalMs: number;
+  /** PEM text of the authorities to trust for `tls://` peers. Default: those of the system. */
+  readonly ca?: string | undefined;
 }
 
 /** The relays that registrations are shared with. Disposing it ends that. */
@@ -65,7 +67,7 @@ export class Federation implements AsyncDisposable {
 
   #createLink(address: string): PeerLink {
     const { host, directory, merge, logger, clock = systemClock } = this.#deps;
-    const open = address.startsWith("/") ? this.#libp2pOpener(address) : grpcOpener(address);
+    const open = address.startsWith("/") ? this.#libp2pOpener(address) : grpcOpener(address, this.options.ca);
     return new PeerLink({
       ...{ address, relayId: host.peerId, directory, merge, clock, logger, open },
       upgrade: (relayId, addresses, signal) => this.#upgrade(relayId, addresses, signal),
@@ -110,8 +112,8 @@ export class Federation implements AsyncDisposable {
   }
 }
 
-function grpcOpener(address: string): () => Promise<Line> {
-  const calls = () => createRpcClient(address);
+function grpcOpener(address: string, ca: string | undefined): () => Promise<Line> {
+  const calls = () => createRpcClient(address, { ca });
   calls()[Symbol.dispose](); // throws now for what is no address
   return () => Promise.resolve({ kind: "grpc", calls: calls() });
 }
