@@ -62,10 +62,14 @@ export const peerCardPrefix: KvKey = ["card", "peer"];
 /** The last card seen of one peer. */
 export const peerCardKey = (peerId: string): KvKey => [...peerCardPrefix, peerId];
 
-/** What peers have registered at this relay, or that they have taken it back. */
-export const registrationPrefix: KvKey = ["registration"];
+/** What peers have registered at relays, or that they have taken it back: at all of them, or at one. */
+export const registrationPrefix = (relayId?: string): KvKey =>
+  relayId === undefined ? ["registration"] : ["registration", relayId];
 /** Of one peer. */
-export const registrationKey = (peerId: string): KvKey => [...registrationPrefix, peerId];
+export const registrationKey = (
+  relayId: string,
+  peerId: string,
+): KvKey => [...registrationPrefix(relayId), peerId];
 
 /** A single fact about the node, such as a counter. */
 export const metaKey = (name: string): KvKey => ["meta", name];

@@ -7,6 +7,7 @@
 export type { KvEntry, KvKey, KvListOptions, KvOperation, KvStore } from "./store.ts";
 export { KV_LIMITS } from "./limits.ts";
 export { createMemoryKvStore } from "./memory_kv_store.ts";
+export { openRemoteKvStore } from "./remote_kv_store.ts";
 export { openDenoKvStore } from "./deno_kv_store.ts";
 export {
   callerTaskKey,

@@ -11,6 +11,7 @@ import type { RpcService } from "../rpc/rpc_service.ts";
 import { Federation } from "./federation/federation.ts";
 import { createFederationService } from "./federation/federation_service.ts";
 import { Merge } from "./federation/merge.ts";
+import { SharedStore } from "./federation/shared_store.ts";
 import { EventFeed } from "./http/event_feed.ts";
 import { hostOf, openRelayHost } from "./open_host.ts";
 import { type OpenedStore, openStore } from "./open_store.ts";
@@ -71,7 +72,7 @@ export async function startRelay(
   const tls = await readTls(config);
   await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
-  const store = stack.use(await openStore(config.registryStore, { logger }));
+  const store = stack.use(await openStore(config.registryStore, { relayId: identity.peerId, logger }));
   const { createPrometheus } = await loadPrometheus();
   const prometheus = createPrometheus(RELAY_METRICS, { prefix: "" });
   const { meter } = prometheus;
@@ -123,8 +124,16 @@ async function openParts(
   const admission = new Admission({ hostOf: (peerId) => hostOf(peers(), peerId) }, {
     open: config.registryOpen,
   });
+  const { registrations, shared: kv } = store;
   const registry = new Registry({
-    ...{ relayId, directory, admission, store: store.registrations, clock: systemClock },
+    ...{
+      relayId,
+      directory,
+      admission,
+      store: registrations,
+      isShared: kv !== undefined,
+      clock: systemClock,
+    },
   }, options);
   await registry.start();
   stack.use(new Sweeper({ registry, clock: systemClock, logger }, { everyMs: Math.ceil(options.ttlMs / 4) }));
@@ -136,22 +145,14 @@ async function openParts(
     clock: systemClock,
     capacity: options.capacity,
   });
-  const rate = new RequestRate({
-    changesPerSecond: config.registryChangesPerSecond,
-    queriesPerSecond: config.registryQueriesPerSecond,
-  }, Date.now);
-  const services = [
-    createRegistryService({
-      ...{ registry, relayId, rate },
-      hostOf: (peerId) => hostOf(peers(), peerId),
-      onDiscover: (seconds) => meter.observe("registry_discover_duration_seconds", {}, seconds),
-    }),
-    createFederationService({
-      ...{ relayId, directory, merge, epoch: crypto.randomUUID() },
-      addresses: () => host?.addresses() ?? [],
-      isTrusted: (peerId) => federation?.isTrusted(peerId) ?? false,
-    }),
-  ];
+  if (kv !== undefined) {
+    const everyMs = config.federationSyncIntervalMs;
+    stack.use(new SharedStore({ kv, relayId, merge, clock: systemClock, logger }, { everyMs }));
+  }
+  const rate = createRate(config);
+  const services = createServices({
+    ...{ relayId, registry, directory, merge, meter, rate, host: () => host, federation: () => federation },
+  });
   const feed = stack.use(new EventFeed(directory));
   const calls = createCallService({ services, logger }, { maxCalls: 256 });
   host = await openRelayHost(config, {
@@ -166,6 +167,37 @@ async function openParts(
     ...{ config, host, directory, registry, federation, rate, feed, meter, store, logger, services },
     startedAtMs: Date.now(),
   };
+}
+
+interface ServicesDeps extends Pick<RelayParts, "registry" | "directory" | "rate" | "meter"> {
+  readonly relayId: string;
+  readonly merge: Merge;
+  host(): P2pHost | undefined;
+  federation(): Federation | undefined;
+}
+
+/** What is served over gRPC and to peers. */
+function createServices({ host, federation, meter, ...deps }: ServicesDeps): RpcService[] {
+  return [
+    createRegistryService({
+      ...deps,
+      hostOf: (peerId) => hostOf(host()?.peers() ?? [], peerId),
+      onDiscover: (seconds) => meter.observe("registry_discover_duration_seconds", {}, seconds),
+    }),
+    createFederationService({
+      ...deps,
+      epoch: crypto.randomUUID(),
+      addresses: () => host()?.addresses() ?? [],
+      isTrusted: (peerId) => federation()?.isTrusted(peerId) ?? false,
+    }),
+  ];
+}
+
+function createRate(config: RelayConfig): RequestRate {
+  return new RequestRate({
+    changesPerSecond: config.registryChangesPerSecond,
+    queriesPerSecond: config.registryQueriesPerSecond,
+  }, Date.now);
 }
 
 async function openFederation(

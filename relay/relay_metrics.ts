@@ -20,11 +20,6 @@ export const RELAY_METRICS = {
     labels: [],
     buckets: SECONDS,
   },
-  registry_calls_total: {
-    type: "counter",
-    help: "Calls by method and gRPC code",
-    labels: ["method", "code"],
-  },
   federation_sync_duration_seconds: {
     type: "histogram",
     help: "Time of a round with another relay in seconds",

@@ -177,11 +177,14 @@ export class Directory {
     return [...this.here.values()].filter((entry) => entry.expiresAtMs <= nowMs && !this.#holds(entry));
   }
 
-  /** Cleans up, and renews what connections stand for; answers the peers of which nothing is left to know. */
+  /** Renews what connections stand for; answers the entries that others are to be told of again. */
+  keepUp(nowMs: number): Entry[] {
+    return [...this.here.values()].filter((entry) => this.#holds(entry))
+      .flatMap((entry) => this.#keep(entry, nowMs) ?? []);
+  }
+
+  /** Cleans up; answers the peers of which nothing is left to know. */
   sweep(nowMs: number): string[] {
-    for (const entry of [...this.here.values()].filter((entry) => this.#holds(entry))) {
-      this.#keep(entry, nowMs);
-    }
     for (const entry of [...this.elsewhere.values()].filter((entry) => !this.#holds(entry))) {
       this.elsewhere.delete(entry.peerId);
       this.changes.forget(entry.peerId);
@@ -235,7 +238,7 @@ export class Directory {
   }
 
   /** Renews a lease that a connection stands for, and tells other relays again that the entry holds. */
-  #keep(entry: Entry, nowMs: number): void {
+  #keep(entry: Entry, nowMs: number): Entry | undefined {
     const { ttlMs } = this.#options;
     let kept = entry;
     if (this.isConnected(entry.peerId) && entry.expiresAtMs - nowMs < ttlMs / 2) {
@@ -248,6 +251,7 @@ export class Directory {
       this.changes.note(entry.peerId, nowMs);
     }
     if (kept !== entry) this.here.put(kept);
+    return kept.toldUntilMs > entry.toldUntilMs ? kept : undefined;
   }
 
   #putIn(table: EntryTable, entry: Entry): void {

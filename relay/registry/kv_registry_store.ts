@@ -15,12 +15,15 @@ import {
 import type { RegistryStore, Stored } from "./registry_store.ts";
 import type { Withdrawal } from "./withdrawals.ts";
 
-/** Most keys in one commit. */
+/** Most keys in one commit that deletes, and registrations in one that writes: each may have 32 KiB. */
 const BATCH = 500;
+const REFRESH_BATCH = 16;
 
 /** What a store of registrations works with; the key-value store is its owner's to close. */
 export interface KvRegistryStoreDeps {
   readonly kv: KvStore;
+  /** Peer id of this relay: others may keep theirs in the same store. */
+  readonly relayId: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -30,12 +33,12 @@ export class KvRegistryStore implements RegistryStore {
   constructor(readonly deps: KvRegistryStoreDeps) {}
 
   async load(): Promise<Stored> {
-    const { kv, clock, logger } = this.deps;
+    const { kv, relayId, clock, logger } = this.deps;
     const entries: Entry[] = [];
     const withdrawals: Withdrawal[] = [];
     const useless: string[] = [];
     for await (
-      const { key, value } of kv.list(registrationPrefix, {
+      const { key, value } of kv.list(registrationPrefix(relayId), {
         onDamaged: (key) => void useless.push(String(key.at(-1))),
       })
     ) {
@@ -64,15 +67,29 @@ export class KvRegistryStore implements RegistryStore {
     await this.#set(withdrawal.peerId, encodeWireEntry(fromWithdrawal(withdrawal)));
   }
 
+  async refresh(entries: readonly Entry[]): Promise<void> {
+    const { kv, relayId } = this.deps;
+    for (let at = 0; at < entries.length; at += REFRESH_BATCH) {
+      const batch = entries.slice(at, at + REFRESH_BATCH);
+      await kv.commit(batch.map((entry) => ({
+        op: "set",
+        key: registrationKey(relayId, entry.peerId),
+        value: encodeWireEntry(fromEntry(entry)),
+      })));
+    }
+  }
+
   async forget(peerIds: readonly string[]): Promise<void> {
     for (let at = 0; at < peerIds.length; at += BATCH) {
       const batch = peerIds.slice(at, at + BATCH);
-      await this.deps.kv.commit(batch.map((peerId) => ({ op: "delete", key: registrationKey(peerId) })));
+      const { kv, relayId } = this.deps;
+      await kv.commit(batch.map((peerId) => ({ op: "delete", key: registrationKey(relayId, peerId) })));
     }
   }
 
   async #set(peerId: string, value: Uint8Array): Promise<void> {
-    await this.deps.kv.commit([{ op: "set", key: registrationKey(peerId), value }]);
+    const { kv, relayId } = this.deps;
+    await kv.commit([{ op: "set", key: registrationKey(relayId, peerId), value }]);
   }
 }
 

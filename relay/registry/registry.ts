@@ -22,6 +22,8 @@ export interface RegistryDeps {
   readonly directory: Directory;
   readonly admission: Admission;
   readonly store: RegistryStore;
+  /** Whether other relays read the store: it is then kept up to date. Default false. */
+  readonly isShared?: boolean;
   readonly clock: Clock;
 }
 
@@ -206,6 +208,8 @@ export class Registry {
         if (current !== undefined && current.expiresAtMs <= nowMs) await this.#drop(current, nowMs);
       });
     }
+    const again = directory.keepUp(nowMs);
+    if (this.#deps.isShared) await store.refresh(again);
     await store.forget(directory.sweep(nowMs));
   }
 

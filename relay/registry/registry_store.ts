@@ -14,6 +14,8 @@ export interface RegistryStore {
   save(entry: Entry): Promise<void>;
   /** Saves that a peer is not registered any more. */
   withdraw(withdrawal: Withdrawal): Promise<void>;
+  /** Saves that registrations still hold, for those who read the same store. */
+  refresh(entries: readonly Entry[]): Promise<void>;
   /** Forgets peers of which nothing is left to know. */
   forget(peerIds: readonly string[]): Promise<void>;
 }

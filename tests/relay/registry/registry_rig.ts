@@ -30,6 +30,7 @@ export const stranger = (host = "192.0.2.9"): Caller => ({ peerId: undefined, ho
 
 export interface RigOptions extends Partial<RegistryOptions> {
   open?: boolean;
+  isShared?: boolean;
   kv?: KvStore;
   clock?: FakeClock;
   relay?: Identity;
@@ -37,13 +38,17 @@ export interface RigOptions extends Partial<RegistryOptions> {
 
 /** A registry in memory, with a clock and connections that a test moves. */
 export async function startRegistry({ open = false, ...given }: RigOptions = {}) {
-  const { kv = createMemoryKvStore(), clock = new FakeClock(), relay = RELAY, ...bounds } = given;
+  const { kv = createMemoryKvStore(), clock = new FakeClock(), relay = RELAY, isShared = false, ...bounds } =
+    given;
   const connected = new Map<string, string>();
   const options = resolveRegistryOptions(bounds);
   const directory = new Directory({ clock, isConnected: (peerId) => connected.has(peerId) }, options);
   const admission = new Admission({ hostOf: (peerId) => connected.get(peerId) }, { open });
-  const store = new KvRegistryStore({ kv, clock, logger: silentLogger });
-  const registry = new Registry({ relayId: relay.peerId, directory, admission, store, clock }, options);
+  const store = new KvRegistryStore({ kv, relayId: relay.peerId, clock, logger: silentLogger });
+  const registry = new Registry(
+    { relayId: relay.peerId, directory, admission, store, isShared, clock },
+    options,
+  );
   await registry.start();
   const sign = (
     identity: Identity,
@@ -62,5 +67,16 @@ export async function startRegistry({ open = false, ...given }: RigOptions = {})
     }, identity);
   const found = (query: Parameters<Registry["find"]>[0] = {}) =>
     registry.find(query).agents.map(({ peerId }) => peerId);
-  return { registry, directory, kv, clock, connected, sign, found, options, relayId: relay.peerId };
+  return {
+    registry,
+    directory,
+    admission,
+    kv,
+    clock,
+    connected,
+    sign,
+    found,
+    options,
+    relayId: relay.peerId,
+  };
 }
