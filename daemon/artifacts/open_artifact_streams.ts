@@ -1,6 +1,7 @@
 import {
   ArtifactStreams,
   type Engine,
+  isCaller,
   isTerminal,
   type StreamedArtifacts,
   type Task,
@@ -46,7 +47,10 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
   const streams = new ArtifactStreams({
     tasks: { load, onEnded: (taskId, signal) => ended({ engine: engine(), load }, { taskId, signal }) },
     link: createFrameLink(
-      (peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options),
+      (peerId, options) => {
+        if (isCaller(peerId)) throw noStreams(peerId);
+        return host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options);
+      },
       { onChunk: countChunk(meter, "sent") },
     ),
     spool,
@@ -66,6 +70,11 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
       streams.accept(toReceiverChannel(channel, { onChunk: countChunk(meter, "received") })),
     [Symbol.asyncDispose]: () => streams[Symbol.asyncDispose](),
   };
+}
+
+/** What is streamed for a caller of this node is put together, and is there with the end of its task. */
+function noStreams(caller: string): CodedError {
+  return new CodedError("unimplemented", `Nothing is streamed to ${caller}: it reads its task`);
 }
 
 function countChunk(meter: NodeMeter, direction: "sent" | "received"): (bytes: number) => void {
