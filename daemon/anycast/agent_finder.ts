@@ -18,7 +18,10 @@ export interface AgentFinderDeps {
 const PENALTY_MS = 30_000;
 const MAX_PENALTIES = 1_000;
 /** Agents considered for a task. */
-const MAX_CANDIDATES = 100;
+const MAX_CANDIDATES = 300;
+/** How long addresses that were noted are not noted again, and peers of which that is known. */
+const REMEMBERED_MS = 60_000;
+const MAX_REMEMBERED = 1_000;
 
 /** Finds agents for tasks that name a skill, the best to try first. */
 export class AgentFinder implements RouteFinder {
@@ -26,6 +29,7 @@ export class AgentFinder implements RouteFinder {
   readonly #clock: Clock;
   /** Until when a peer comes after the others, in milliseconds since the Unix epoch. */
   readonly #penalties = new Map<string, number>();
+  readonly #remembered = new Map<string, { text: string; atMs: number }>();
 
   constructor(deps: AgentFinderDeps) {
     this.#deps = deps;
@@ -36,17 +40,18 @@ export class AgentFinder implements RouteFinder {
     { skillId, tags, contextId }: RouteQuery,
     options: { signal: AbortSignal; isTurn: boolean },
   ): Promise<Candidates> {
-    const { directory, chooser, remember, onLookup } = this.#deps;
+    const { directory, chooser, onLookup } = this.#deps;
     const { agents, failures } = await directory.discover(
       { skill: skillId, tags, limit: MAX_CANDIDATES },
       { signal: options.signal, hurry: true },
     );
-    onLookup?.(agents.length > 0 ? "hit" : "miss");
-    await Promise.all(
-      agents.map(({ peerId, addresses }) => addresses.length > 0 && remember(peerId, addresses)),
-    );
     const peerIds = agents.map(({ peerId }) => peerId);
-    const ordered = options.isTurn ? await chooser.order(peerIds, { skillId, contextId }) : peerIds;
+    let ordered: readonly string[] = peerIds;
+    if (options.isTurn) {
+      onLookup?.(agents.length > 0 ? "hit" : "miss");
+      await Promise.all(agents.map((agent) => this.#remember(agent)));
+      ordered = await chooser.order(peerIds, { skillId, contextId });
+    }
     const byPeer = new Map(agents.map((agent) => [agent.peerId, agent]));
     const rank = (peerId: string) => this.#rank(byPeer.get(peerId));
     return {
@@ -62,6 +67,19 @@ export class AgentFinder implements RouteFinder {
     const [oldest] = this.#penalties.keys();
     if (this.#penalties.size > MAX_PENALTIES && oldest !== undefined) this.#penalties.delete(oldest);
     if (outcome !== "busy") this.#deps.directory.doubt(peerId);
+  }
+
+  /** Notes where the agent can be dialed, unless that was done lately. */
+  async #remember({ peerId, addresses }: DiscoveredAgent): Promise<void> {
+    const text = addresses.join();
+    const last = this.#remembered.get(peerId);
+    const isKnown = last?.text === text && this.#clock.now() - last.atMs < REMEMBERED_MS;
+    if (addresses.length === 0 || isKnown) return;
+    this.#remembered.delete(peerId);
+    this.#remembered.set(peerId, { text, atMs: this.#clock.now() });
+    const [oldest] = this.#remembered.keys();
+    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+    await this.#deps.remember(peerId, addresses);
   }
 
   /** The lower, the sooner it is tried. */
