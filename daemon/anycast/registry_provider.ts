@@ -1,6 +1,7 @@
+import { CodedError } from "../../core/errors.ts";
 import type { Registration, RegistryClient } from "../../registry/mod.ts";
 import { isLoopbackAddress } from "./loopback.ts";
-import type { DiscoveredAgent, DiscoveryProvider } from "./model.ts";
+import type { DiscoveredAgent, DiscoverQuery, DiscoveryProvider } from "./model.ts";
 import type { ResolvedQuery } from "./query.ts";
 import { resolveQuery } from "./query.ts";
 
@@ -22,21 +23,31 @@ export function createRegistryProvider(deps: RegistryProviderDeps): DiscoveryPro
     name,
     isLocal: false,
     async find(query, { signal }) {
-      const wanted: ResolvedQuery = resolveQuery(query);
-      const found: DiscoveredAgent[] = [];
-      let pageToken = "";
-      do {
-        const page = await client.find({
-          ...wanted,
-          pageToken,
-          limit: Math.min(PAGE_SIZE, wanted.limit - found.length),
-        }, { signal });
-        found.push(...page.agents.map((agent) => toAgent(agent, deps)));
-        pageToken = page.nextPageToken;
-      } while (pageToken !== "" && found.length < wanted.limit);
-      return found;
+      try {
+        return await findAll(query, signal);
+      } catch (error) {
+        // Whoever is no registry knows nobody.
+        if (error instanceof CodedError && error.code === "unimplemented") return [];
+        throw error;
+      }
     },
   };
+
+  async function findAll(query: DiscoverQuery, signal: AbortSignal): Promise<readonly DiscoveredAgent[]> {
+    const wanted: ResolvedQuery = resolveQuery(query);
+    const found: DiscoveredAgent[] = [];
+    let pageToken = "";
+    do {
+      const page = await client.find({
+        ...wanted,
+        pageToken,
+        limit: Math.min(PAGE_SIZE, wanted.limit - found.length),
+      }, { signal });
+      found.push(...page.agents.map((agent) => toAgent(agent, deps)));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "" && found.length < wanted.limit);
+    return found;
+  }
 }
 
 function toAgent(agent: Registration, { name, isOnThisMachine }: RegistryProviderDeps): DiscoveredAgent {

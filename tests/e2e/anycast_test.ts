@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Node } from "../../sdk/mod.ts";
-import { loopbackEnv, RunningProgram } from "../support/program.ts";
+import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const PROGRAM = [Deno.execPath(), "run", "-A", join(import.meta.dirname ?? ".", "..", "..", "main.ts")];
@@ -39,4 +39,18 @@ Deno.test("a task for a skill survives kill -9 of its daemon before it has an ag
   assert.deepEqual([task.status, task.artifacts[0]?.parts[0]?.text], ["completed", "Echo: Hello"]);
   await using other = await connect(agent);
   assert.deepEqual((await other.listTasks()).map((one) => one.taskId), [taskId]);
+});
+
+Deno.test("discover and send --skill find the agent of a peer that is given, with a daemon of their own", async () => {
+  await using dir = await tempDir();
+  await using demo = start(join(dir.path, "agent"), ["demo"]);
+  const [address, peerId] = [await demo.value("LISTEN_ADDR"), await demo.value("PEER_ID")];
+  const env = { ...loopbackEnv(join(dir.path, "client")), AGENTANYCAST_ENABLE_MDNS: "false" };
+  const call = (...args: string[]) => runProgram([...PROGRAM, ...args, "--relay", address], { env });
+  const found = await call("discover", "echo", "--json");
+  assert.equal(found.code, 0, found.stderr);
+  const [agent] = JSON.parse(found.stdout);
+  assert.deepEqual([agent.peerId, agent.verified, agent.via], [peerId, true, ["peer"]]);
+  const sent = await call("send", "--skill", "echo", "Hello");
+  assert.deepEqual([sent.code, sent.stdout], [0, "Echo: Hello\n"], sent.stderr);
 });

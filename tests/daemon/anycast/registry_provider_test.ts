@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CodedError } from "../../../core/errors.ts";
 import { createRegistryProvider } from "../../../daemon/anycast/registry_provider.ts";
 import { FactSigner, NO_FACTS } from "../../../daemon/anycast/sign_facts.ts";
 import { createIdentity, type RegistryFacts } from "../../../identity/mod.ts";
@@ -69,6 +70,16 @@ Deno.test("find() believes what a peer signed and nothing that a relay makes up"
     ],
   );
   assert.deepEqual(found[0]?.addresses, ["/ip4/192.0.2.1/tcp/1"], "loopback is that of another machine");
+});
+
+Deno.test("find() answers nobody when the peer is no registry, and throws when it cannot be asked", async () => {
+  const errors = { unimplemented: "no such protocol", unavailable: "down" } as const;
+  const find = (code: keyof typeof errors) => {
+    const client = { find: () => Promise.reject(new CodedError(code, errors[code])) };
+    return createRegistryProvider({ name: "r", client, isOnThisMachine: () => true }).find({}, { signal });
+  };
+  assert.deepEqual(await find("unimplemented"), []);
+  await assert.rejects(find("unavailable"), { code: "unavailable" });
 });
 
 Deno.test("find() reads page after page, up to the limit", async () => {
