@@ -1,13 +1,15 @@
 import type { Connection, PeerId } from "@libp2p/interface";
+import { isPrivateIp } from "@libp2p/utils";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { abortable } from "../core/abortable.ts";
 import { CodedError, errorMessage, toCodedError } from "../core/errors.ts";
-import { kindOf } from "./address_kind.ts";
+import { isLoopbackHost, kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS } from "./constants.ts";
 import { withDeadline } from "./deadline.ts";
 import { DialBackoff } from "./dial_backoff.ts";
 import { type DialPlan, raceDials } from "./dial_race.ts";
 import type { Libp2pNode } from "./libp2p_node.ts";
+import { isOnOwnNetwork } from "./own_networks.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
 import type { PeerMemory } from "./peer_memory.ts";
 import type { FoundBy, PeerConnection, PeerTable } from "./peers.ts";
@@ -149,8 +151,7 @@ export class Dialer {
         plan.doubtful.push(address);
       } else plan.direct.push(address);
     }
-    // A handshake over QUIC takes the fewest round trips.
-    plan.direct.sort((a, b) => transportRank(a) - transportRank(b));
+    plan.direct.sort((a, b) => rankOf(a) - rankOf(b));
     return plan;
   }
 
@@ -176,10 +177,14 @@ export class Dialer {
   }
 }
 
+/** A handshake over QUIC takes the fewest round trips. */
 const TRANSPORT_ORDER = ["quic", "tcp", "ws"];
 
-function transportRank(address: Multiaddr): number {
-  return TRANSPORT_ORDER.indexOf(kindOf(address)?.transport ?? "ws");
+/** What is likely to answer comes first: strangers' loopback and private networks are seldom ours. */
+function rankOf(address: Multiaddr): number {
+  const { transport = "ws", host = "" } = kindOf(address) ?? {};
+  const near = isLoopbackHost(host) ? 20 : isPrivateIp(host) === true && !isOnOwnNetwork(host) ? 10 : 0;
+  return near + TRANSPORT_ORDER.indexOf(transport);
 }
 
 /** The error for a call whose own signal fired. */

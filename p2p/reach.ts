@@ -1,8 +1,9 @@
+import type { PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { systemClock } from "../core/clock.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { isRelayed, kindOf } from "./address_kind.ts";
+import { isDialable, isRelayed, kindOf } from "./address_kind.ts";
 import type { Dialer } from "./dialer.ts";
 import { HolePuncher, type PunchState } from "./hole_punch.ts";
 import type { Libp2pNode } from "./libp2p_node.ts";
@@ -40,6 +41,7 @@ export class Reach {
   readonly observed: ObservedAddresses;
   readonly #deps: ReachDeps;
   readonly #puncher: HolePuncher | undefined;
+  readonly #dialingOverQuic = new Set<string>();
 
   constructor(deps: ReachDeps, options: ReachOptions) {
     const { node, peers, dialer, ping, onBetterPath, inBackground, signal, logger } = deps;
@@ -53,6 +55,11 @@ export class Reach {
     this.relays = !options.relayClient ? undefined : new RelayClient({
       ...{ node, peers, ping, clock, logger },
       lookThrough: (relayId, until) => this.#connectOverQuic(relayId, until),
+    });
+    libp2p.addEventListener("peer:identify", ({ detail: { peerId, connection } }) => {
+      const relayId = peerId.toString();
+      if (signal.aborted || isRelayed(connection.remoteAddr) || !this.relays?.keeps(relayId)) return;
+      inBackground(this.#connectOverQuic(relayId, signal));
     });
     this.#puncher = !options.holePunching ? undefined : new HolePuncher({
       libp2p,
@@ -82,6 +89,15 @@ export class Reach {
     return [...this.observed.all(), ...own];
   }
 
+  async #addressesOf(id: PeerId): Promise<Multiaddr[]> {
+    try {
+      const { addresses } = await this.#deps.node.libp2p.peerStore.get(id);
+      return addresses.map(({ multiaddr }) => multiaddr);
+    } catch {
+      return []; // The peer store throws for a peer of which it knows nothing.
+    }
+  }
+
   /**
    * Connects to a relay over QUIC beside TCP: so the relay sees the address that NATs give our socket, and they keep it.
    * A relay that has no QUIC, or cannot be reached over it, is left at that.
@@ -90,15 +106,20 @@ export class Reach {
     const { node, dialer, logger } = this.#deps;
     const id = toPeerId(relayId);
     const isQuic = (address: Multiaddr) => !isRelayed(address) && kindOf(address)?.transport === "quic";
-    if (node.libp2p.getConnections(id).some(({ remoteAddr }) => isQuic(remoteAddr))) return;
-    const { addresses } = await node.libp2p.peerStore.get(id);
-    const address = addresses.map(({ multiaddr }) => toPeerAddress(multiaddr.toString(), relayId))
-      .find((one) => isQuic(one) && node.canDial(one) && !dialer.isDoubtful(one));
-    if (address === undefined) return;
+    const connected = node.libp2p.getConnections(id).map(({ remoteAddr }) => remoteAddr);
+    const [from] = connected;
+    if (from === undefined || connected.some(isQuic) || this.#dialingOverQuic.has(relayId)) return;
+    this.#dialingOverQuic.add(relayId);
     try {
-      await dialer.dialAddress(address, signal);
+      const address = (await this.#addressesOf(id)).map((one) => toPeerAddress(one.toString(), relayId))
+        .find((one) =>
+          isQuic(one) && isDialable(one, { from }) && node.canDial(one) && !dialer.isDoubtful(one)
+        );
+      if (address !== undefined) await dialer.dialAddress(address, signal);
     } catch (error) {
       logger.debug("A relay is not reached over QUIC", { relay: relayId, reason: errorMessage(error) });
+    } finally {
+      this.#dialingOverQuic.delete(relayId);
     }
   }
 }

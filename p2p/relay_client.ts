@@ -68,6 +68,7 @@ interface Relay {
 export class RelayClient {
   readonly #deps: RelayClientDeps;
   readonly #relays = new Map<string, Relay>();
+  readonly #kept = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: RelayClientDeps) {
@@ -107,6 +108,11 @@ export class RelayClient {
     return this.#relays.get(relayId)?.wasReserved ?? false;
   }
 
+  /** Whether `relayId` is connected and asked for a place. */
+  keeps(relayId: string): boolean {
+    return this.#kept.has(relayId);
+  }
+
   /** A relay could not be reached. */
   unreachable(relayId: string, error: unknown): void {
     this.#set(relayId, { kind: "unreachable", reason: errorMessage(error) });
@@ -121,6 +127,7 @@ export class RelayClient {
     const ends = AbortSignal.any([signal, lost.signal]);
     const gone = this.#deps.peers.whileConnected(relayId, ends).then(() => lost.abort());
     let askAtMs = 0;
+    this.#kept.add(relayId);
     try {
       while (!ends.aborted) {
         if (this.#deps.clock.now() >= askAtMs && !this.#isReserved(relayId)) {
@@ -134,6 +141,7 @@ export class RelayClient {
     } catch (error) {
       if (!ends.aborted) throw error;
     } finally {
+      this.#kept.delete(relayId);
       lost.abort();
       await gone;
       const relay = this.#relays.get(relayId);

@@ -7,7 +7,6 @@ import { type Lab, type LabHost, type NatKind, startLab } from "../tests/nat/lab
 
 const ROOT = join(import.meta.dirname ?? ".", "..");
 const PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
-const RELAY_PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "tests/nat/relay_program.ts")];
 /** A task that has not come back after this time counts as not delivered. */
 const TASK_TIMEOUT_MS = 20_000;
 const LOOK_MS = 50;
@@ -73,11 +72,15 @@ export class Bench implements AsyncDisposable {
   static async start(lab: Lab, folder: string): Promise<Bench> {
     await using stack = new AsyncDisposableStack();
     const relays: string[] = [];
-    for (const seed of ["1", "2"]) {
+    for (const name of ["relay-1", "relay-2"]) {
       const host = await lab.addHost("open");
-      const command = host.command([...RELAY_PROGRAM, host.address, "4001", seed]);
-      const relay = stack.use(new RunningProgram(command));
-      relays.push(await relay.value("RELAY_ADDR"));
+      const relay = stack.use(
+        new RunningProgram(host.command([...PROGRAM, "relay", "--home", join(folder, name)])),
+      );
+      await relay.value("API_ADDR");
+      relays.push(
+        ...relay.lines.flatMap((line) => /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []),
+      );
     }
     const bench = new Bench(lab, folder, relays);
     bench.#stack.use(stack.move());
