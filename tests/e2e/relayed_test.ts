@@ -133,3 +133,20 @@ Deno.test({
     assert.equal(await pathTo(sender, peerId), "direct");
   },
 });
+
+Deno.test({
+  name: "a streamed artifact that is larger than what a circuit may carry goes on on the next circuit",
+  ...relayLeaks,
+  async fn() {
+    await using relay = await startTestRelay({ maxBytes: BigInt(6 * MIB) });
+    await using pair = await startRelayed(relay, {
+      flags: { "enable-quic": "false", "enable-hole-punching": "false" },
+      handler: async (task) => {
+        await task.sendArtifact({ name: "big.bin", data: content(() => {}) });
+        await task.complete();
+      },
+    });
+    const { sender, agent: { peerId } } = pair;
+    assert.equal(await receivedHash(sender, peerId), hashOfContent());
+  },
+});

@@ -101,3 +101,20 @@ Deno.test("the certificate of a seed is always the same one, and its anchor need
   assert.deepEqual(createCertificate(seed, key), createCertificate(seed, key));
   assert.notEqual(createTrustAnchor(key), createTrustAnchor(randomSeed()));
 });
+
+Deno.test("peers meet over IPv6 by QUIC and by TCP", async () => {
+  for (
+    const [listen, transport] of [["/ip6/::1/udp/0/quic-v1/noise", "quic"], [
+      "/ip6/::1/tcp/0",
+      "tcp",
+    ]] as const
+  ) {
+    await using a = await openTestHost({ listen: [listen] });
+    await using b = await openTestHost({ listen: [listen] });
+    assert.match(b.address, /^\/ip6\/::1\//);
+    assert.equal((await a.host.connect(b.peerId, [b.address])).transport, transport);
+    await b.until(() => b.connected.length === 1);
+    assert.equal(b.connected[0]?.peerId, a.peerId);
+    assert.ok(await b.host.ping(a.peerId) > 0);
+  }
+});
