@@ -33,9 +33,9 @@ const PARALLEL_ACCEPTS = 64;
 /** Longest time of a handshake that a peer began. */
 const ACCEPT_TIMEOUT_MS = 10_000;
 const OPTIONS: Deno.QuicTransportOptions = {
-  // Shorter than the 30 s after which NATs forget a UDP flow.
-  keepAliveInterval: 5_000,
-  maxIdleTimeout: 15_000,
+  // Shorter than the 30 s after which NATs forget a UDP flow; a way that broke is left after three of them.
+  keepAliveInterval: 2_500,
+  maxIdleTimeout: 7_500,
   maxConcurrentBidirectionalStreams: 1_024,
   maxConcurrentUnidirectionalStreams: 0,
 };
