@@ -62,6 +62,11 @@ export const NODE_METRICS = {
     buckets: TASK_SECONDS,
   },
   peers_by_path: { type: "gauge", help: "Peers connected now: direct or relayed", labels: ["path"] },
+  nat_verdict: {
+    type: "gauge",
+    help: "1 for what the node knows about being reached: verdict public, private or unknown",
+    labels: ["verdict", "mapping"],
+  },
   open_tasks: { type: "gauge", help: "Received tasks that have not ended", labels: [] },
   store_bytes: { type: "gauge", help: "Size of the files of the store", labels: [] },
   store_commit_seconds: {

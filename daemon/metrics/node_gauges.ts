@@ -6,7 +6,7 @@ import type { P2pHost } from "../../p2p/mod.ts";
 /** What is looked at when somebody asks. */
 export interface NodeGaugesDeps {
   meter: NodeMeter;
-  host: Pick<P2pHost, "peers">;
+  host: Pick<P2pHost, "peers" | "reachability">;
   engine: Pick<Engine, "backlog" | "oldestQueuedAtMs">;
   /** Folder of the store. */
   storePath: string;
@@ -24,6 +24,10 @@ export function watchNode({ meter, host, engine, storePath, startedAtMs }: NodeG
     "peers_by_path",
     () => [[{ path: "direct" }, peers(false)], [{ path: "relayed" }, peers(true)]],
   );
+  meter.gauge("nat_verdict", () => {
+    const { nat, mapping } = host.reachability();
+    return [[{ verdict: nat, mapping }, 1]];
+  });
   meter.gauge("offline_queue_size", () => [[{}, engine.backlog.envelopes]]);
   meter.gauge("offline_queue_bytes", () => [[{}, engine.backlog.bytes]]);
   meter.gauge("offline_queue_oldest_seconds", async () => {
