@@ -16,6 +16,11 @@ export type OpenedEnvelope =
   | { readonly envelope: Envelope; readonly refusal?: undefined }
   | { readonly envelope?: Envelope; readonly refusal: string };
 
+type PlainEnvelope = Parameters<EnvelopeTransport["send"]>[1];
+type SendOptions = Parameters<EnvelopeTransport["send"]>[2];
+/** What goes out, or the answer instead. */
+type Sealed = PlainEnvelope | Answer;
+
 export interface SealingDeps {
   identity: Identity;
   cardOf: (peerId: string) => Promise<AgentCard | undefined>;
@@ -35,6 +40,8 @@ export class Sealing {
   readonly #deps: SealingDeps;
   readonly #box: PayloadBox;
   readonly #locks = new KeyedLock();
+  /** How many envelopes for a peer wait to learn whether it can open them. */
+  readonly #looking = new Map<string, number>();
   /** Peers that have sealed something: they can open it too, with or without a card. */
   readonly #sealers = new Set<string>();
 
@@ -47,11 +54,22 @@ export class Sealing {
   /** `transport`, with what it sends sealed as far as the mode says so. */
   wrap(transport: EnvelopeTransport): EnvelopeTransport {
     if (this.#mode === "off") return transport;
+    const pass = (peerId: string, sealed: Sealed, options: SendOptions) =>
+      "outcome" in sealed ? Promise.resolve(sealed) : transport.send(peerId, sealed, options);
     const send: EnvelopeTransport["send"] = async (peerId, envelope, options) => {
-      // One after the other, so that envelopes leave in the order of the calls.
+      // At once where nothing has to be looked up: what leaves in one moment travels, and is written, together.
+      if (this.#sealers.has(peerId) && !this.#looking.has(peerId)) {
+        return await pass(peerId, this.#sealFor(peerId, envelope), options);
+      }
+      // Else one after the other, so that envelopes leave in the order of the calls.
+      this.#looking.set(peerId, (this.#looking.get(peerId) ?? 0) + 1);
       const { sent } = await this.#locks.run(peerId, async () => {
-        const sealed = await this.#seal(peerId, envelope);
-        return { sent: "outcome" in sealed ? sealed : transport.send(peerId, sealed, options) };
+        try {
+          const sealed = await this.#seal(peerId, envelope);
+          return { sent: pass(peerId, sealed, options) };
+        } finally {
+          this.#looked(peerId);
+        }
       });
       return await sent;
     };
@@ -89,15 +107,15 @@ export class Sealing {
     }
   }
 
-  async #seal(
-    peerId: string,
-    { envelopeId, bytes }: { envelopeId: string; bytes: Uint8Array },
-  ): Promise<{ envelopeId: string; bytes: Uint8Array } | Answer> {
+  async #seal(peerId: string, envelope: PlainEnvelope): Promise<Sealed> {
     const canOpen = this.#sealers.has(peerId) || (await this.#deps.cardOf(peerId))?.opensSealed === true;
-    if (!canOpen && this.#mode === "prefer") return { envelopeId, bytes };
-    if (!canOpen) {
-      return { outcome: "refused", reason: "this node seals all payloads, and the peer cannot open them" };
-    }
+    if (canOpen) return this.#sealFor(peerId, envelope);
+    return this.#mode === "prefer"
+      ? envelope
+      : { outcome: "refused", reason: "this node seals all payloads, and the peer cannot open them" };
+  }
+
+  #sealFor(peerId: string, { envelopeId, bytes }: PlainEnvelope): Sealed {
     if (bytes.length + BOX_OVERHEAD_BYTES + FRAME_OVERHEAD_BYTES > MAX_FRAME_BYTES) {
       return { outcome: "refused", reason: "its payload is too large to be sealed: split its content" };
     }
@@ -106,6 +124,12 @@ export class Sealing {
     } catch (error) {
       return { outcome: "refused", reason: `its payload cannot be sealed: ${errorMessage(error)}` };
     }
+  }
+
+  #looked(peerId: string): void {
+    const left = (this.#looking.get(peerId) ?? 0) - 1;
+    if (left > 0) this.#looking.set(peerId, left);
+    else this.#looking.delete(peerId);
   }
 
   #note(peerId: string): void {
