@@ -18,6 +18,11 @@ import { VERBS } from "./verbs.ts";
 export { type StandardStreams, systemStreams } from "./output.ts";
 export type { ProgramName } from "./verb.ts";
 
+/** Every verb that can be called, in the order of the help. */
+export function verbPaths(): readonly string[] {
+  return VERBS.map(({ path }) => path);
+}
+
 /** What the command line works with. */
 export interface CliDeps {
   /** The name the program was called by, as {@link toProgramName} tells it. */

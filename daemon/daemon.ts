@@ -56,7 +56,7 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve, reload }),
   );
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
-  const anp = config.anp.listen === undefined ? undefined : stack.use(await openAnp(core));
+  const anp = config.anp.enabled ? stack.use(await openAnp(core)) : undefined;
   const bridge = await startBridge(core, stack);
   const owned = stack.move();
   return {
@@ -127,7 +127,7 @@ async function openMcp(core: DaemonCore): Promise<HttpServer> {
   return await startMcp(core);
 }
 
-async function openAnp(core: DaemonCore): Promise<HttpServer | undefined> {
+async function openAnp(core: DaemonCore): Promise<HttpServer> {
   const { config, trust, identity, logger } = core;
   const { startAnp } = await import("./anp/mod.ts"); // likewise
   return await startAnp(config.anp, {

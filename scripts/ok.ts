@@ -15,6 +15,7 @@ const STEPS: Readonly<Record<string, readonly string[]>> = {
   lint: ["lint"],
   check: ["check", "--quiet", "."],
   gen: ["run", "-A", "scripts/gen.ts", "--check"],
+  reference: ["run", "-A", "scripts/reference.ts", "--check"],
 };
 
 async function runStep(name: string, run: () => Promise<boolean>): Promise<boolean> {

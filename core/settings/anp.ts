@@ -1,8 +1,9 @@
-import { count, duration, oneOf, optionalText } from "../setting.ts";
+import { count, duration, flag, listenAddress, oneOf, optionalText } from "../setting.ts";
 
 /** `[anp]`: this agent for clients of the Agent Network Protocol. */
 export const ANP_SETTINGS = {
-  listen: optionalText("host:port where ANP is served; a port alone is on loopback; default: nowhere"),
+  enabled: flag(false, "serve ANP"),
+  listen: listenAddress("127.0.0.1:8090", "host:port where ANP is served; a port alone is on loopback"),
   publicUrl: optionalText(
     "URL under which others reach it, such as https://agent.example; default as they call it",
   ),

@@ -11,14 +11,13 @@ export interface StartAnpDeps extends AnpAppDeps {
 }
 
 /**
- * Serves ANP where the settings say; undefined when they say nowhere.
+ * Serves ANP where the settings say.
  * @throws CodedError `invalid_argument`, `unavailable` (the address cannot be bound).
  */
 export async function startAnp(
   { listen, publicUrl, anonymous, answerTimeoutMs, maxCalls }: Config["anp"],
   deps: StartAnpDeps,
-): Promise<HttpServer | undefined> {
-  if (listen === undefined) return undefined;
+): Promise<HttpServer> {
   if (publicUrl !== undefined && !/^https?:$/.test(URL.parse(publicUrl)?.protocol ?? "")) {
     throw new CodedError(
       "invalid_argument",

@@ -123,3 +123,21 @@ Deno.test("resolveConfig() switches a feature on when it is told where to listen
   assert.equal(resolveWith({ file: '[metrics]\nlisten = ":1"' }).metrics.enabled, true);
   assert.equal(resolveWith({ file: '[metrics]\nlisten = ":1"\nenabled = false' }).metrics.enabled, false);
 });
+
+Deno.test("DAEMON_SETTINGS have every key and variable of the existing daemon's configuration", () => {
+  const settings = namedSettings(DAEMON_SETTINGS);
+  const keys =
+    "key_path listen_addrs grpc_listen bootstrap_peers enable_relay_client enable_hole_punching enable_quic " +
+    "enable_webtransport enable_mdns store_path offline_queue_ttl log_level log_format bridge.enabled bridge.listen " +
+    "bridge.tls_cert bridge.tls_key bridge.cors_origins anycast.routing_strategy anycast.cache_ttl anycast.auto_register " +
+    "anycast.registry_addr anycast.registry_addrs anycast.enable_dht anycast.dht_mode metrics.enabled metrics.listen " +
+    "mcp.enabled mcp.listen anp.enabled anp.listen identity.did_web identity.did_dns_domain telemetry.enabled " +
+    "telemetry.otlp_endpoint telemetry.sample_rate telemetry.insecure policy.audit_log_path policy.acl policy.rate_limit";
+  const variables =
+    "KEY_PATH GRPC_LISTEN BOOTSTRAP_PEERS ENABLE_MDNS STORE_PATH LOG_LEVEL REGISTRY_ADDRS MCP_LISTEN ANP_ENABLED " +
+    "ANP_LISTEN DID_WEB DID_DNS_DOMAIN TELEMETRY_ENABLED OTLP_ENDPOINT SAMPLE_RATE";
+  const named = (kind: "toml" | "env") => settings.map(({ called }) => called[kind]);
+  assert.deepEqual(keys.split(" ").filter((key) => !named("toml").includes(key)), []);
+  const wanted = variables.split(" ").map((name) => `AGENTANYCAST_${name}`);
+  assert.deepEqual(wanted.filter((name) => !named("env").includes(name)), []);
+});
