@@ -1,6 +1,7 @@
 import { CodedError } from "../core/errors.ts";
 import { DATABASE_FILE } from "./backup.ts";
 import { type AtomicPart, CommitQueue } from "./commit_queue.ts";
+import { HeadReads } from "./head_reads.ts";
 import { type FoundHead, HeadWalk } from "./head_walk.ts";
 import { KeySetLock } from "./key_set_lock.ts";
 import { garbageKey, garbagePrefix, headKey } from "./keys.ts";
@@ -84,6 +85,7 @@ class DenoKvStore implements KvStore {
   readonly #values: LargeValues;
   readonly #resources: DisposableStack;
   readonly #queue: CommitQueue;
+  readonly #heads: HeadReads;
   readonly #locks = new KeySetLock();
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -94,6 +96,7 @@ class DenoKvStore implements KvStore {
     this.#values = values;
     this.#resources = resources;
     this.#queue = new CommitQueue(kv);
+    this.#heads = new HeadReads(kv);
     // What cannot be dropped now stays listed for the next open.
     this.#run(() => this.#sweep(interrupted)).catch(() => {});
   }
@@ -176,7 +179,7 @@ class DenoKvStore implements KvStore {
 
   async #getHead(key: KvKey): Promise<Deno.KvEntryMaybe<unknown>> {
     try {
-      return await this.#kv.get(headKey(key));
+      return await this.#heads.get(headKey(key));
     } catch (error) {
       if (!isUndecodable(error)) throw error;
       throw damagedError(key, this.#path, { found: "its record cannot be decoded", cause: error });
