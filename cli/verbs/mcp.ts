@@ -30,8 +30,11 @@ export async function run(context: VerbContext<McpOptions>): Promise<number> {
 }
 
 /** Serves the client on stdin and stdout until it is gone; nothing else is printed there. */
-export async function serveStdio({ output, signal, loadConfig }: VerbContext): Promise<number> {
+export async function serveStdio({ output, stdin, signal, loadConfig }: VerbContext): Promise<number> {
   const config = loadConfig();
+  if (stdin.isTerminal) {
+    output.note("This speaks MCP on stdin and stdout: `agentanycast mcp install` lets an assistant start it");
+  }
   await using stack = new AsyncDisposableStack();
   const { logger } = stack.use(openDaemonLog(config, { note: (line) => output.note(line), quiet: true }));
   stack.use(logUnhandledRejections(logger));
