@@ -163,7 +163,7 @@ class CallerTasks {
 }
 
 function toNetworkTask(
-  { taskId, target, message, skill, contextId, metadata }: OutgoingTask,
+  { taskId, target, message, skill, contextId, metadata, trace }: OutgoingTask,
   { network, caller }: { network: AgentNetwork; caller: CallerId },
 ) {
   return {
@@ -173,6 +173,7 @@ function toNetworkTask(
     targetSkillId: skill,
     contextId,
     metadata,
+    trace,
     caller,
   };
 }

@@ -23,6 +23,8 @@ export interface OutgoingTask {
   readonly skill?: string | undefined;
   readonly contextId?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** W3C Trace Context of the call. */
+  readonly trace?: { readonly traceParent: string; readonly traceState: string } | undefined;
 }
 
 /** Which agents to look for. */

@@ -24,10 +24,11 @@ export function nodeAccess(node: () => Promise<Node>): NetworkAccess {
 }
 
 async function send(node: Node, task: OutgoingTask, signal: AbortSignal): Promise<Task> {
-  const { taskId, target, message, skill, contextId, metadata } = task;
+  const { taskId, target, message, skill, contextId, metadata, trace = {} } = task;
   const handle = await node.sendTask(message, {
     ...targetOptions(target),
     taskId,
+    ...trace,
     ...(skill !== undefined && { targetSkill: skill }),
     ...(contextId !== undefined && { contextId }),
     ...(metadata !== undefined && { metadata }),

@@ -7,6 +7,8 @@ import {
   type McpServer,
   type RequestStateCodec,
   type ServerContext,
+  TRACEPARENT_META_KEY,
+  TRACESTATE_META_KEY,
 } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import { abortable } from "../../core/abortable.ts";
@@ -39,6 +41,8 @@ export interface ToolCallDeps {
 
 export type ToolAnswer = CallToolResult | InputRequiredResult;
 
+const TRACE_PARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 const answerSchema = z.object({ answer: z.string().min(1).max(100_000).describe("your answer") });
 
 /** One call of a tool: follows a task for a client, tells progress, asks back, and cancels the task with the call. */
@@ -55,6 +59,14 @@ export class ToolCall {
   /** Fires when the client has cancelled the call, or is gone. */
   get signal(): AbortSignal {
     return this.#context.mcpReq.signal;
+  }
+
+  /** W3C Trace Context that came with the call. */
+  get trace(): { traceParent: string; traceState: string } | undefined {
+    const { [TRACEPARENT_META_KEY]: traceParent, [TRACESTATE_META_KEY]: traceState } =
+      this.#context.mcpReq._meta ?? {};
+    if (typeof traceParent !== "string" || !TRACE_PARENT.test(traceParent)) return undefined;
+    return { traceParent, traceState: typeof traceState === "string" ? traceState.slice(0, 512) : "" };
   }
 
   /**

@@ -219,6 +219,21 @@ Deno.test("discover_agents finds by skill or words, and says what is proven", as
   assert.match(textOf(await call(client, "discover_agents")), /Say what is looked for/);
 });
 
+Deno.test("send_task belongs to the trace of its call", async () => {
+  await using rig = await NetworkRig.start(echoAgent);
+  const client = await rig.client("2026-07-28");
+  const send = (traceparent: string) =>
+    client.callTool({
+      name: "send_task",
+      arguments: { target: AGENT, message: "Hi" },
+      _meta: { traceparent },
+    });
+  const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  await send(traceParent);
+  await send("not a trace");
+  assert.deepEqual(rig.network.sent.map(({ trace }) => trace), [{ traceParent, traceState: "" }, undefined]);
+});
+
 Deno.test("send_task gives files along, small ones as they are and large ones as links", async () => {
   const large = new Uint8Array(1_500_000);
   await using rig = await NetworkRig.start(({ taskId }, network) => {

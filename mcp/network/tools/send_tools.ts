@@ -123,7 +123,14 @@ export async function sendAndFollow(
   if (resumed !== undefined) return withMode(await goOn(resumed, timeout_seconds, call));
   const taskId = crypto.randomUUID();
   const task = await call.begin(taskId, () => {
-    const outgoing = { ...to, taskId, message: toMessage(input), contextId: context_id, metadata };
+    const outgoing = {
+      ...to,
+      taskId,
+      message: toMessage(input),
+      contextId: context_id,
+      metadata,
+      trace: call.trace,
+    };
     return deps.access.send(outgoing, { signal: call.signal });
   });
   return withMode(
