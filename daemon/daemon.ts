@@ -3,6 +3,7 @@ import type { Logger, LogLevelControl } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
 import { startMetricsServer, watchNode } from "./metrics/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
+import { startAnpServer } from "./start_anp.ts";
 import { type BridgeAddresses, startBridge } from "./start_bridge.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
 import { createCallService } from "../rpc/call_service.ts";
@@ -56,7 +57,7 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve, reload }),
   );
   const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
-  const anp = config.anp.enabled ? stack.use(await openAnp(core)) : undefined;
+  const anp = stack.use(await startAnpServer(core));
   const bridge = await startBridge(core, stack);
   const owned = stack.move();
   return {
@@ -125,17 +126,4 @@ function startGrpc(
 async function openMcp(core: DaemonCore): Promise<HttpServer> {
   const { startMcp } = await import("./mcp/mod.ts"); // most daemons do without
   return await startMcp(core);
-}
-
-async function openAnp(core: DaemonCore): Promise<HttpServer> {
-  const { config, trust, identity, logger } = core;
-  const { startAnp } = await import("./anp/mod.ts"); // likewise
-  return await startAnp(config.anp, {
-    ...core,
-    resolver: trust.resolver,
-    publicDocument: (pathname) => trust.publicDocument(pathname),
-    meter: core.metrics.meter,
-    did: () => trust.dids.didWba || trust.dids.didWeb || identity.didKey,
-    logger: logger.child({ wire: "anp" }),
-  });
 }

@@ -1,6 +1,7 @@
 import { startGrpcServer } from "../rpc/server.ts";
 import { openBridge, startBridgeServer } from "./bridge/open_bridge.ts";
 import type { DaemonCore } from "./daemon_core.ts";
+import { anpBesideBridge } from "./start_anp.ts";
 import { createA2aService } from "./grpc/a2a_service.ts";
 
 /** Where A2A is served for clients outside of the network. */
@@ -26,7 +27,8 @@ export async function startBridge(core: DaemonCore, stack: AsyncDisposableStack)
     logger.info("The bridge answers over gRPC", { address: grpcAddress });
   }
   if (listen !== undefined) {
-    const server = stack.use(await startBridgeServer(core, bridge, listen));
+    const beside = await anpBesideBridge(core);
+    const server = stack.use(await startBridgeServer(core, bridge, { listen, beside }));
     url = server.url;
     logger.info("The bridge answers over HTTP", { url });
   }

@@ -17,7 +17,13 @@ export {
 } from "./message_signature.ts";
 export type { TlsFiles } from "./pinned_request.ts";
 export { createProxyTrust, type ProxyTrust, type Route } from "./proxy_trust.ts";
-export { createSafeFetch, type SafeFetch, type SafeFetchInit, type SafeFetchOptions } from "./safe_fetch.ts";
+export {
+  createSafeFetch,
+  type Reach,
+  type SafeFetch,
+  type SafeFetchInit,
+  type SafeFetchOptions,
+} from "./safe_fetch.ts";
 export {
   type ClientCertificate,
   type HttpHandler,

@@ -51,7 +51,19 @@ export interface SafeFetchInit extends RequestInit {
  */
 export type SafeFetch =
   & ((input: string | URL | Request, init?: SafeFetchInit) => Promise<Response>)
+  & {
+    /** For a protocol of its own: the addresses that `url` may be reached at, and what is shown to it. Throws likewise. */
+    readonly reach: (url: URL) => Promise<Reach>;
+  }
   & Disposable;
+
+/** How a URL may be reached. */
+export interface Reach {
+  /** Never empty. */
+  readonly addresses: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: TlsFiles | undefined;
+}
 
 /** Idle connections are closed before usual servers close them, so that a request does not meet a closing one. */
 const KEEP_IDLE_MS = 1_000;
@@ -112,7 +124,12 @@ export function createSafeFetch(options: SafeFetchOptions = {}): SafeFetch {
       throw limits.signal.aborted ? limits.signal.reason : error;
     }
   };
-  return Object.assign(safeFetch, { [Symbol.dispose]: () => pool[Symbol.dispose]() });
+  const reach = async (url: URL): Promise<Reach> => ({
+    addresses: await checkedAddresses(url, settings),
+    headers: settings.headersFor(url.origin),
+    tls: options.tls?.[url.origin],
+  });
+  return Object.assign(safeFetch, { reach, [Symbol.dispose]: () => pool[Symbol.dispose]() });
 }
 
 interface Settings extends Required<Omit<SafeFetchOptions, "allow" | "tls" | "maxConnections">> {

@@ -21,6 +21,8 @@ export class ConnectionLostError extends CodedError {
 export interface ConnectionOptions {
   /** Certificates in PEM that a `tls` address is trusted by, in place of those of the system. */
   ca?: string | undefined;
+  /** The name that a `tls` address has to have a certificate for. Default its host. */
+  servername?: string | undefined;
 }
 
 /** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
@@ -50,7 +52,7 @@ export class Http2Connection {
       stream.once("close", () => signal.removeEventListener("abort", cancel));
       return stream;
     } catch (cause) {
-      throw this.#unavailable("The connection was lost", cause);
+      throw this.#unavailable("The connection was lost", { cause });
     }
   }
 
@@ -75,7 +77,7 @@ export class Http2Connection {
         forget();
         this.#open.delete(session);
         socket.destroy();
-        reject(this.#unavailable("Nobody answers", cause));
+        reject(this.#unavailable("Nobody answers", { cause, details: { sent: "no" } }));
       };
       session.once("remoteSettings", () => resolve(session)); // the other side speaks HTTP/2
       session.on("error", fail);
@@ -85,18 +87,18 @@ export class Http2Connection {
     return connected;
   }
 
-  #unavailable(what: string, cause?: unknown): ConnectionLostError {
-    return new ConnectionLostError(`${what} at ${formatRpcAddress(this.#address)}`, { cause });
+  #unavailable(what: string, options?: CodedErrorOptions): ConnectionLostError {
+    return new ConnectionLostError(`${what} at ${formatRpcAddress(this.#address)}`, options);
   }
 }
 
-function openSocket(address: RpcAddress, { ca }: ConnectionOptions): Socket {
+function openSocket(address: RpcAddress, { ca, servername }: ConnectionOptions): Socket {
   if (address.kind === "unix") return connect({ path: address.path });
   const { host, port } = address;
   if (address.kind === "tcp") return connect({ host, port, noDelay: true });
   return connectTls({
     ...{ host, port, ALPNProtocols: ["h2"] },
-    ...isIP(host) === 0 && { servername: host },
+    ...isIP(servername ?? host) === 0 && { servername: servername ?? host },
     ...ca !== undefined && { ca },
   });
 }

@@ -34,7 +34,7 @@ const OPEN_ROOMS = ["core", "gen", "main", "rpc"];
 /** Translators inside `daemon/` that know nothing of each other. */
 const WIRES = ["grpc", "bridge", "anp", "mcp", "peer"];
 /** Folders of `daemon/` where generated types may be met. */
-const GEN_FOLDERS = ["a2a_api", "artifacts", "convert", "grpc", "peer", "store"];
+const GEN_FOLDERS = ["a2a_api", "artifacts", "convert", "grpc", "peer", "store", "remote"];
 
 /** Which folders may import a library; `*` stands for the rest of a name. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
@@ -46,6 +46,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "multicast-dns": ["p2p"],
   "ws": ["p2p"],
   "multiformats": ["identity", "p2p"],
+  "@a2a-js/sdk": ["daemon/remote"],
   "@grpc/grpc-js": ["rpc"],
   "@modelcontextprotocol/*": ["mcp", "relay"],
   "zod": ["mcp", "relay"],

@@ -31,6 +31,11 @@ export interface AnpAppOptions extends AnpRpcOptions {
 const ACCEPT_SIGNATURE =
   'sig1=("@method" "@target-uri" "@authority" "content-digest");created;expires;nonce;keyid';
 
+const DESCRIPTIONS_PATH = "/.well-known/agent-descriptions";
+
+/** What proxies add to requests. */
+const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /** This node's agent for clients of ANP: its description, its interface, JSON-RPC, and the documents of its DIDs. */
 export function createAnpApp(deps: AnpAppDeps, options: AnpAppOptions): HttpHandler {
   const rpc = new AnpRpc(deps, options);
@@ -47,21 +52,29 @@ export function createAnpApp(deps: AnpAppDeps, options: AnpAppOptions): HttpHand
     const proof = await auth.verify({ method: request.method, url, headers: request.headers }, body);
     const caller = callerOf(proof, { request, remoteAddress }, options);
     if (caller === undefined) return challenge(proof, url);
-    const answer = await rpc.answer(new TextDecoder().decode(body), { caller, signal: request.signal });
-    return answer === undefined ? new Response(null, { status: 204 }) : Response.json(answer);
+    const result = await rpc.answer(new TextDecoder().decode(body), { caller, signal: request.signal });
+    return result === undefined ? new Response(null, { status: 204 }) : Response.json(result);
   };
+}
+
+/** Whether a path is one of ANP, and of no other wire. */
+export function isAnpPath(pathname: string): boolean {
+  return Object.values(ANP_PATHS).some((path) => path === pathname) || pathname === DESCRIPTIONS_PATH;
 }
 
 /** Who is served; undefined for somebody who has to prove who it is. */
 function callerOf(
   proof: DidProof,
   { request, remoteAddress }: { request: Request; remoteAddress: string },
-  { anonymous }: AnpAppOptions,
+  { anonymous, publicUrl }: AnpAppOptions,
 ): CallerId | undefined {
   if (proof.kind === "proven") return `anp:${proof.did}`;
   if (proof.kind === "refused" || anonymous === "never") return undefined;
-  // A page that a browser here has opened may call by a name that leads here: such a name does not count.
-  const isHere = addressKind(remoteAddress) === "loopback" && isLocalName(new URL(request.url).hostname);
+  // Whoever comes through a proxy here is not here. A page that a browser here has opened may call by a name that leads
+  // here: such a name does not count.
+  const isDirect = publicUrl === undefined && !PROXY_HEADERS.some((name) => request.headers.has(name));
+  const isHere = isDirect && addressKind(remoteAddress) === "loopback" &&
+    isLocalName(new URL(request.url).hostname);
   return anonymous === "always" || isHere ? "anp:anonymous" : undefined;
 }
 
@@ -110,7 +123,7 @@ function createDocuments(deps: AnpAppDeps, options: AnpAppOptions): Hono {
   };
   serve(ANP_PATHS.description, toDescription);
   serve(ANP_PATHS.interface, toInterface);
-  app.get("/.well-known/agent-descriptions", (context) => {
+  app.get(DESCRIPTIONS_PATH, (context) => {
     const agent = agentOf(context.req.raw);
     const baseUrl = publicOf(context.req.raw, options).origin + pathOf(options.publicUrl);
     return document(context, toDescriptionsPage(agent === undefined ? [] : [agent], baseUrl));

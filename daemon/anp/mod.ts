@@ -4,5 +4,5 @@
  *
  * @module
  */
-export { type AnpAppDeps, type AnpAppOptions, createAnpApp } from "./anp_app.ts";
-export { startAnp } from "./start_anp.ts";
+export { type AnpAppDeps, type AnpAppOptions, createAnpApp, isAnpPath } from "./anp_app.ts";
+export { createAnp, startAnp } from "./start_anp.ts";

@@ -6,6 +6,7 @@ import {
   counted,
   createProxyTrust,
   createSafeFetch,
+  type HttpHandler,
   type HttpServer,
   parseAllowList,
   type ServerTls,
@@ -75,7 +76,7 @@ export async function openBridge(
 export async function startBridgeServer(
   core: Pick<DaemonCore, "config" | "logger" | "identity" | "trust" | "metrics">,
   bridge: Bridge,
-  listen: string,
+  { listen, beside }: { listen: string; beside?: BesideHandler | undefined },
 ): Promise<HttpServer> {
   const settings = core.config.bridge;
   const logger = core.logger.child({ wire: "bridge" });
@@ -96,12 +97,14 @@ export async function startBridgeServer(
       publicDocument: (pathname) => core.trust.publicDocument(pathname),
     },
   }, { corsOrigins: settings.corsOrigins });
+  const own = counted(
+    (request, info) => app.fetch(request, { info }),
+    (status) => core.metrics.meter.count("bridge_requests_total", { direction: "inbound", status }),
+  );
   const tls = await readTls(settings);
   return await startHttpServer({
-    fetch: counted(
-      (request, info) => app.fetch(request, { info }),
-      (status) => core.metrics.meter.count("bridge_requests_total", { direction: "inbound", status }),
-    ),
+    fetch: (request, info) =>
+      beside?.handles(new URL(request.url).pathname) ? beside.fetch(request, info) : own(request, info),
     logger,
   }, {
     listen,
@@ -111,6 +114,12 @@ export async function startBridgeServer(
       maxBodyBytes: settings.maxBodyMib * 1024 * 1024,
     },
   });
+}
+
+/** Another wire that is served on the address of the bridge. */
+export interface BesideHandler {
+  handles(pathname: string): boolean;
+  readonly fetch: HttpHandler;
 }
 
 function callersOf({ callers, tokens }: BridgeSettings): BridgeCaller[] {

@@ -11,7 +11,6 @@ import type { TargetSender } from "../agent_network.ts";
 import type { TransportRoute } from "../routed_transport.ts";
 import { ownSigner, type Trust } from "../trust/mod.ts";
 import { RemoteTasks } from "../store/remote_tasks.ts";
-import type { RemoteCard } from "./remote_agent.ts";
 import { isAgentUrl, parseAgentUrl, RemoteAgents } from "./remote_agents.ts";
 import { UrlTransport } from "./url_transport.ts";
 
@@ -21,8 +20,6 @@ export interface Remote extends AsyncDisposable {
   readonly route: TransportRoute;
   /** Sends a task to the agent at a URL. */
   readonly send: TargetSender<"url">;
-  /** What the agent at `url` says of itself. @throws CodedError when it cannot be asked or there is none. */
-  cardOf(url: string, options: { signal: AbortSignal }): Promise<RemoteCard | undefined>;
   /** Goes on with the tasks of an earlier run; the engine has started. */
   start(): Promise<void>;
 }
@@ -41,43 +38,27 @@ export interface RemoteDeps {
 /** Opens the way to them. @throws CodedError `invalid_argument`, `failed_precondition` for settings that cannot be used. */
 export async function openRemote(config: Config, deps: RemoteDeps): Promise<Remote> {
   const logger = deps.logger.child({ wire: "outbound" });
-  const safeFetch = countFetches(await openFetch(config.outbound), deps.metrics.meter);
+  const safeFetch = await openFetch(config.outbound);
   const agents = new RemoteAgents({ safeFetch, signer: ownSigner(deps.identity, deps.trust.dids) }, {
     answerTimeoutMs: config.outbound.answerTimeoutMs,
   });
   const records = new RemoteTasks({ kv: deps.kv, logger });
-  const transport = new UrlTransport({ engine: deps.engine, records, agents, logger });
+  const transport = new UrlTransport({
+    engine: deps.engine,
+    records,
+    agents,
+    logger,
+    meter: deps.metrics.meter,
+  });
   return {
     route: { handles: isAgentUrl, transport },
     send: ({ url }, task) => deps.engine().sendTask({ ...task, peerId: parseAgentUrl(url) }),
-    async cardOf(url, options) {
-      const lookup = await agents.lookUp(parseAgentUrl(url), options);
-      if (lookup.kind === "unusable") throw lookup.error;
-      return lookup.card;
-    },
     start: () => transport.start(),
     async [Symbol.asyncDispose]() {
       await transport[Symbol.asyncDispose]();
       safeFetch[Symbol.dispose]();
     },
   };
-}
-
-/** `safeFetch`, with each answer counted, and each request that got none. */
-function countFetches(safeFetch: SafeFetch, meter: NodeMeter): SafeFetch {
-  const count = (status: "ok" | "error") =>
-    meter.count("bridge_requests_total", { direction: "outbound", status });
-  const fetchCounted: (...given: Parameters<SafeFetch>) => ReturnType<SafeFetch> = async (...given) => {
-    try {
-      const response = await safeFetch(...given);
-      count(response.status < 500 ? "ok" : "error");
-      return response;
-    } catch (error) {
-      count("error");
-      throw error;
-    }
-  };
-  return Object.assign(fetchCounted, { [Symbol.dispose]: () => safeFetch[Symbol.dispose]() });
 }
 
 async function openFetch({ allow, credentialsPath }: Config["outbound"]): Promise<SafeFetch> {

@@ -51,6 +51,11 @@ export interface CallOptions {
   readonly signal: AbortSignal;
 }
 
+export interface SendOptions extends CallOptions {
+  /** Whether what follows the first event may come on the same connection. */
+  readonly mayStream: boolean;
+}
+
 /**
  * An agent behind a URL. Its methods throw CodedErrors: `unavailable` and `deadline_exceeded` (with the detail `sent`: `no`
  * when the request cannot have arrived), `resource_exhausted` (it is busy), `unauthenticated` and `permission_denied` (it
@@ -60,10 +65,11 @@ export interface CallOptions {
 export interface RemoteAgent {
   /** What it is spoken to, such as `A2A 1.0 JSONRPC at https://agent.example/a2a`. */
   readonly description: string;
+  readonly protocol: "a2a" | "anp";
   /** Whether a message of the same id is taken once, however often it is sent. */
   readonly isIdempotent: boolean;
   /** Sends a message: at least one event, and as many more as come on the same connection. */
-  send(turn: RemoteTurn, options: CallOptions): AsyncIterable<RemoteEvent>;
+  send(turn: RemoteTurn, options: SendOptions): AsyncIterable<RemoteEvent>;
   /** How a task stands. */
   get(remoteTaskId: string, options: CallOptions): Promise<RemoteTask>;
   /** The events of a task from now on; undefined when the agent has no streams. */
@@ -76,12 +82,4 @@ export interface RemoteAgent {
     message: { contextId: string; messageId: string },
     options: CallOptions,
   ): Promise<RemoteTask | undefined>;
-}
-
-/** What an agent says of itself. */
-export interface RemoteCard {
-  readonly name: string;
-  readonly description: string;
-  readonly version: string;
-  readonly skills: readonly { id: string; name: string; description: string; tags: readonly string[] }[];
 }

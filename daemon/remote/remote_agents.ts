@@ -3,7 +3,8 @@ import { CodedError, toCodedError } from "../../core/errors.ts";
 import { abortable } from "../../core/abortable.ts";
 import type { RequestSigner, SafeFetch } from "../../http/mod.ts";
 import { findCard, isAgentDescription } from "./card_lookup.ts";
-import type { CallOptions, RemoteAgent, RemoteCard } from "./remote_agent.ts";
+import { GrpcClients } from "./grpc_clients.ts";
+import type { CallOptions, RemoteAgent } from "./remote_agent.ts";
 
 /** How long what was found at a URL counts, in milliseconds: an agent, and that there is none to speak to. */
 const AGENT_MS = 5 * 60_000;
@@ -15,7 +16,7 @@ const MAX_URL_LENGTH = 800;
 
 /** What is at a URL. */
 export type RemoteLookup =
-  | { readonly kind: "agent"; readonly agent: RemoteAgent; readonly card: RemoteCard | undefined }
+  | { readonly kind: "agent"; readonly agent: RemoteAgent }
   /** Nothing that can be spoken to, however often it is tried. */
   | { readonly kind: "unusable"; readonly error: CodedError };
 
@@ -37,10 +38,12 @@ export class RemoteAgents {
   readonly #options: Required<RemoteAgentsOptions>;
   readonly #known = new Map<string, { lookup: RemoteLookup; untilMs: number }>();
   readonly #running = new Map<string, Promise<RemoteLookup>>();
+  readonly #grpc: GrpcClients;
   readonly #stop = new AbortController();
 
   constructor(deps: RemoteAgentsDeps, options: RemoteAgentsOptions = {}) {
     this.#deps = { clock: systemClock, ...deps };
+    this.#grpc = new GrpcClients(deps.safeFetch);
     this.#options = { answerTimeoutMs: 10 * 60_000, ...options };
   }
 
@@ -72,10 +75,11 @@ export class RemoteAgents {
     this.#known.delete(url);
   }
 
-  /** Ends what is being looked up. */
+  /** Ends what is being looked up, and closes the connections to gRPC servers. */
   async close(): Promise<void> {
     this.#stop.abort(new CodedError("cancelled", "The daemon is stopping"));
     await Promise.allSettled(this.#running.values());
+    this.#grpc[Symbol.dispose]();
   }
 
   async #lookUp(url: string): Promise<RemoteLookup> {
@@ -98,10 +102,13 @@ export class RemoteAgents {
     // Loaded when the first task for a URL comes: most nodes have none.
     if (card !== undefined && isAgentDescription(card.json)) {
       const { openAnpAgent } = await import("./anp/open_anp_agent.ts");
-      return { kind: "agent", ...await openAnpAgent(card, this.#deps, { ...this.#options, signal }) };
+      return { kind: "agent", agent: await openAnpAgent(card, this.#deps, { ...this.#options, signal }) };
     }
     const { openAgent } = await import("./a2a/open_agent.ts");
-    return { kind: "agent", ...await openAgent(url, card, { safeFetch, ...this.#options }) };
+    return {
+      kind: "agent",
+      agent: await openAgent(url, card, { safeFetch, grpc: this.#grpc, ...this.#options }),
+    };
   }
 
   #remember(url: string, lookup: RemoteLookup): void {

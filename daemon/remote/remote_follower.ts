@@ -193,11 +193,9 @@ export class RemoteFollower implements AsyncDisposable {
   }
 
   #openStream(run: Run, agent: RemoteAgent, signal: AbortSignal): AsyncIterator<RemoteEvent> | undefined {
-    const { maxStreamsPerAgent, maxStreams } = this.#options;
     const { url, remoteTaskId } = run;
-    const open = this.#streams.get(url) ?? 0;
     if (agent.subscribe === undefined || run.unstreamed || run.progress.state !== "going") return undefined;
-    if (open >= maxStreamsPerAgent || this.#streamCount >= maxStreams) return undefined;
+    if (!this.hasRoomForStream(url)) return undefined;
     return this.counted(url, agent.subscribe(remoteTaskId, { signal }));
   }
 
@@ -207,8 +205,13 @@ export class RemoteFollower implements AsyncDisposable {
       this.#streamCount < this.#options.maxStreams;
   }
 
-  /** A stream that counts as open until it ends. */
-  async *counted(url: string, events: AsyncIterable<RemoteEvent>): AsyncGenerator<RemoteEvent> {
+  /** The events of a stream, which counts as open until it ends; of an answer that is none it does not. */
+  async *counted(
+    url: string,
+    events: AsyncIterable<RemoteEvent>,
+    isStream = true,
+  ): AsyncGenerator<RemoteEvent> {
+    if (!isStream) return yield* events;
     this.#streamCount++;
     this.#streams.set(url, (this.#streams.get(url) ?? 0) + 1);
     try {

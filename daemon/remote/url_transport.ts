@@ -5,8 +5,10 @@ import {
   type EnvelopeTransport,
   isTerminal,
 } from "../../a2a/mod.ts";
+import { systemClock } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
 import { decodeEnvelope } from "../convert/envelope.ts";
 import type { RemoteTaskRecord, RemoteTasks } from "../store/remote_tasks.ts";
 import type { RemoteAgent, RemoteEvent, RemoteTask, RemoteTurn } from "./remote_agent.ts";
@@ -20,6 +22,12 @@ export interface UrlTransportDeps {
   readonly records: RemoteTasks;
   readonly agents: RemoteAgents;
   readonly logger: Logger;
+  readonly meter: Pick<NodeMeter, "count">;
+}
+
+export interface UrlTransportOptions extends RemoteFollowerOptions {
+  /** How long what is under way may go on when the transport is closed, in milliseconds. Default 2,000. */
+  readonly closeGraceMs?: number;
 }
 
 /** Messages that may be under way to an agent at once. */
@@ -37,12 +45,15 @@ type SendTask = EnvelopeBody & { type: "send_task" };
 export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
   readonly peerId = "";
   readonly #deps: UrlTransportDeps;
+  readonly #closeGraceMs: number;
   readonly #follower: RemoteFollower;
   readonly #stop = new AbortController();
   readonly #sending = new Set<Promise<Answer>>();
+  #isClosing = false;
 
-  constructor(deps: UrlTransportDeps, options: RemoteFollowerOptions = {}) {
+  constructor(deps: UrlTransportDeps, options: UrlTransportOptions = {}) {
     this.#deps = deps;
+    this.#closeGraceMs = options.closeGraceMs ?? 2_000;
     this.#follower = new RemoteFollower(deps, options);
   }
 
@@ -68,12 +79,21 @@ export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
   }
 
   send(url: string, envelope: { envelopeId: string; bytes: Uint8Array }): Promise<Answer> {
+    if (this.#isClosing) return Promise.reject(new CodedError("cancelled", "The daemon is stopping"));
     const sending = this.#send(url, envelope.bytes).finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
     return sending;
   }
 
+  /** What is under way gets a moment for its answer: without it nobody would know whether the agent has it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    const over = new AbortController();
+    const grace = systemClock.sleep(this.#closeGraceMs, over.signal).catch(
+      () => {/* all were answered before */},
+    );
+    await Promise.race([Promise.allSettled(this.#sending), grace]);
+    over.abort();
     this.#stop.abort(new CodedError("cancelled", "The daemon is stopping"));
     await this.#follower[Symbol.asyncDispose]();
     await Promise.allSettled(this.#sending);
@@ -131,7 +151,10 @@ export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
       return { outcome: "taken" };
     }
     if (record.sendingMessageId === message.messageId && !agent.isIdempotent) {
-      const lost = new CodedError("unavailable", "this node was stopped before the agent answered");
+      const lost = new CodedError(
+        "unavailable",
+        "the connection broke or this node was stopped before the agent answered",
+      );
       return await this.#settleDoubt(agent, { record, turn, cause: lost });
     }
     await records.put(taskId, { ...record, sendingMessageId: message.messageId });
@@ -142,14 +165,18 @@ export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
     const { url } = record;
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
-    const events = this.#follower.counted(url, agent.send(turn, { signal }));
+    const mayStream = this.#follower.hasRoomForStream(url);
+    const events = this.#follower.counted(url, agent.send(turn, { signal, mayStream }), mayStream);
     let first: IteratorResult<RemoteEvent>;
     try {
       first = await events.next();
     } catch (error) {
       signal.throwIfAborted();
-      return await this.#judge(agent, { record, turn, error: toCodedError(error) });
+      const coded = toCodedError(error);
+      this.#count(agent, "error");
+      return await this.#judge(agent, { record, turn, error: coded });
     }
+    this.#count(agent, "ok");
     if (first.done) throw new CodedError("internal", `${agent.description} answered nothing`);
     const answered = record.remoteTaskId === "" ? undefined : await this.#said(turn.taskId);
     const progress = new RemoteProgress(turn.taskId, { answered });
@@ -163,6 +190,11 @@ export class UrlTransport implements EnvelopeTransport, AsyncDisposable {
       this.#follower.follow(turn.taskId, known, { events, progress, stop });
     }
     return { outcome: "taken" };
+  }
+
+  #count({ protocol }: RemoteAgent, status: "ok" | "error"): void {
+    const labels = { direction: "outbound", status };
+    this.#deps.meter.count(protocol === "anp" ? "anp_requests_total" : "bridge_requests_total", labels);
   }
 
   /** The ids of all that was said so far. */

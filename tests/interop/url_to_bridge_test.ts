@@ -26,7 +26,7 @@ async function startAgent(address: string, runs: string[]) {
 Deno.test("a task for the URL of a bridge reaches its agent, asks back and comes to every kind of end", async () => {
   const runs: string[] = [];
   await using far = await startTestDaemon({
-    flags: { "bridge-listen": "127.0.0.1:0", "anp-listen": "127.0.0.1:0" },
+    flags: { "bridge-listen": "127.0.0.1:0", "anp-listen": "127.0.0.1:0", "anp-beside-bridge": "true" },
   });
   await using _agent = await startAgent(far.daemon.grpcAddress, runs);
   await using near = await startTestDaemon({ flags: { "outbound-allow": "127.0.0.1" } });
@@ -42,7 +42,9 @@ Deno.test("a task for the URL of a bridge reaches its agent, asks back and comes
   await assert.rejects((await sender.sendTask("fail", { url })).wait(), /out of paper/);
   const overAnp = await (await sender.sendTask("by anp", { url: anpUrl })).wait();
   assert.equal(overAnp.artifacts[0]?.parts[0]?.text, "echo: by anp");
-  assert.deepEqual(runs, ["hello", "which", "fail", "by anp"]);
+  const beside = await (await sender.sendTask("beside", { url: `${url}/agent/ad.json` })).wait();
+  assert.equal(beside.artifacts[0]?.parts[0]?.text, "echo: beside");
+  assert.deepEqual(runs, ["hello", "which", "fail", "by anp", "beside"]);
 });
 
 Deno.test("a task for a bridge whose daemon stops meanwhile is done once, after both are back", async () => {

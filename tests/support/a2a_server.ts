@@ -1,8 +1,11 @@
 import type { AgentCard, AgentInterface } from "@a2a-js/sdk";
 import { DefaultRequestHandler, InMemoryTaskStore } from "@a2a-js/sdk/server";
 import { jsonRpcHandler, restHandler, UserBuilder } from "@a2a-js/sdk/server/express";
+import { A2AService, grpcService } from "@a2a-js/sdk/server/grpc";
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import type { Server } from "node:http";
 import express from "express";
+import { installHttp2Guard } from "../../core/http2_guard.ts";
 import { createScriptedAgent, type ScriptedAgent } from "./scripted_agent.ts";
 
 /** An agent of the official A2A library on loopback. */
@@ -16,7 +19,7 @@ export interface A2aServer extends AsyncDisposable {
 }
 
 export interface A2aServerOptions {
-  readonly binding: "JSONRPC" | "HTTP+JSON";
+  readonly binding: "JSONRPC" | "HTTP+JSON" | "GRPC";
   readonly version: "1.0" | "0.3";
   /** Default true. */
   readonly streaming?: boolean;
@@ -48,7 +51,8 @@ export async function startA2aServer(options: A2aServerOptions): Promise<A2aServ
     const listening: Server = app.listen(options.port ?? 0, "127.0.0.1", () => resolve(listening));
   });
   const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-  const card = cardOf(url, options);
+  const grpc = options.binding === "GRPC" ? await bindGrpc() : undefined;
+  const card = cardOf(url, { ...options, ...(grpc && { grpcPort: grpc.port }) });
   const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), agent);
   const shown = "card" in options
     ? options.card?.(url)
@@ -61,30 +65,14 @@ export async function startA2aServer(options: A2aServerOptions): Promise<A2aServ
     });
   }
   app.use("/a2a", express.json());
-  app.use("/a2a", (request: ExpressRequest, response: ExpressResponse, next: () => void) => {
-    requests.push({
-      method: request.body?.method ?? `${request.method} ${request.path}`,
-      headers: request.headers,
-    });
-    const answer = options.before?.(request);
-    if (answer === "break") return response.socket?.destroy();
-    if (answer === "hang") return;
-    if (answer === undefined) return next();
-    if (answer === "swallow") {
-      response.write = response.end = () => {
-        response.socket?.destroy();
-        return true;
-      };
-      return next();
-    }
-    response.status(answer.status).json(answer.body);
-  });
+  app.use("/a2a", gate(requests, options));
   const handlers = {
     requestHandler,
     userBuilder: UserBuilder.noAuthentication,
     legacyCompat: { enabled: true },
   };
-  app.use("/a2a", options.binding === "JSONRPC" ? jsonRpcHandler(handlers) : restHandler(handlers));
+  if (grpc !== undefined) grpc.server.addService(A2AService, grpcService(handlers));
+  else app.use("/a2a", options.binding === "JSONRPC" ? jsonRpcHandler(handlers) : restHandler(handlers));
   return {
     url,
     agent,
@@ -92,6 +80,7 @@ export async function startA2aServer(options: A2aServerOptions): Promise<A2aServ
     cut: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       agent.release();
+      grpc?.server.forceShutdown();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
@@ -106,9 +95,50 @@ interface ExpressResponse {
   status(status: number): { json(body: unknown): void };
 }
 
-function cardOf(url: string, { binding, version, streaming = true }: A2aServerOptions): AgentCard {
+/** Notes each request, and lets happen to it what the test wants. */
+function gate(requests: A2aServer["requests"], { before }: A2aServerOptions) {
+  return (request: ExpressRequest, response: ExpressResponse, next: () => void) => {
+    requests.push({
+      method: request.body?.method ?? `${request.method} ${request.path}`,
+      headers: request.headers,
+    });
+    const answer = before?.(request);
+    if (answer === "break") return response.socket?.destroy();
+    if (answer === "hang") return;
+    if (answer === undefined) return next();
+    if (answer === "swallow") {
+      response.write = response.end = () => {
+        response.socket?.destroy();
+        return true;
+      };
+      return next();
+    }
+    response.status(answer.status).json(answer.body);
+  };
+}
+
+/** A gRPC server on a free port, to which services can still be added. */
+async function bindGrpc(): Promise<{ server: GrpcServer; port: number }> {
+  installHttp2Guard();
+  const server = new GrpcServer();
+  const port = await new Promise<number>((resolve, reject) => {
+    const insecure = ServerCredentials.createInsecure();
+    server.bindAsync(
+      "127.0.0.1:0",
+      insecure,
+      (error, bound) => error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return { server, port };
+}
+
+function cardOf(
+  url: string,
+  { binding, version, streaming = true, grpcPort }: A2aServerOptions & { grpcPort?: number },
+): AgentCard {
+  const at = grpcPort === undefined ? `${url}/a2a` : `127.0.0.1:${grpcPort}`;
   const supported: AgentInterface[] = [
-    { url: `${url}/a2a`, protocolBinding: binding, protocolVersion: version, tenant: "" },
+    { url: at, protocolBinding: binding, protocolVersion: version, tenant: "" },
   ];
   return {
     name: "Scripted",

@@ -90,7 +90,7 @@ export async function startAnpRig(
     resolveTxt: () => Promise.reject(new Error("there is no network")),
   };
   const handler = createAnpApp({
-    ...{ engine, network, logger },
+    ...{ engine, network, logger, meter: { count: () => {} } },
     resolver: createDidResolver(options.network ?? noNetwork),
     publicDocument: (path) =>
       Promise.resolve(path === "/.well-known/did.json" ? { id: "did:wba:x.example" } : undefined),

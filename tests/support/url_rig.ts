@@ -29,13 +29,15 @@ export interface UrlRig extends AsyncDisposable {
 }
 
 /** Starts one, over `kv` when an earlier one is to be continued. */
-export async function startUrlRig(options: { kv?: KvStore; answerTimeoutMs?: number } = {}): Promise<UrlRig> {
+export async function startUrlRig(
+  options: { kv?: KvStore; answerTimeoutMs?: number; maxStreamsPerAgent?: number } = {},
+): Promise<UrlRig> {
   await using stack = new AsyncDisposableStack();
   const kv = options.kv ?? createMemoryKvStore();
   const logged: string[] = [];
   const logger = createLogger({ level: "warn", write: (line) => logged.push(line) });
   const safeFetch = stack.use(createSafeFetch({ allow: ["127.0.0.0/8"], setting: "outbound.allow" }));
-  const { answerTimeoutMs } = options;
+  const { answerTimeoutMs, maxStreamsPerAgent = 32 } = options;
   const agents = new RemoteAgents(
     { safeFetch, signer: URL_RIG_SIGNER },
     answerTimeoutMs === undefined ? {} : { answerTimeoutMs },
@@ -43,8 +45,8 @@ export async function startUrlRig(options: { kv?: KvStore; answerTimeoutMs?: num
   const records = new RemoteTasks({ kv, logger });
   const transport = new UrlTransport({
     engine: () => engine,
-    ...{ records, agents, logger },
-  }, { pollMs: 10, maxPollMs: 50 });
+    ...{ records, agents, logger, meter: { count: () => {} } },
+  }, { pollMs: 10, maxPollMs: 50, maxStreamsPerAgent, closeGraceMs: 50 });
   const engine: Engine = stack.use(
     new Engine({
       ...{ logger, encode: encodeEnvelope, store: new KvTaskStore({ kv, logger }) },

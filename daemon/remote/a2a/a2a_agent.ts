@@ -4,14 +4,22 @@ import {
   type RequestOptions,
   RestTransportFactory,
   TenantTransportDecorator,
-  type Transport,
 } from "@a2a-js/sdk/client";
 import { CodedError } from "../../../core/errors.ts";
 import type { SafeFetch } from "../../../http/mod.ts";
 import { IDEMPOTENT_SEND } from "../../a2a_api/idempotent_send.ts";
-import type { CallOptions, RemoteAgent, RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
+import type {
+  CallOptions,
+  RemoteAgent,
+  RemoteEvent,
+  RemoteTask,
+  RemoteTurn,
+  SendOptions,
+} from "../remote_agent.ts";
 import { isUnknownCall, toRemoteError } from "./a2a_error.ts";
+import type { GrpcClients } from "../grpc_clients.ts";
 import { createAgentFetch } from "./agent_fetch.ts";
+import { type A2aTransport, GrpcTransport } from "./grpc_transport.ts";
 import { fromSendResult, fromStreamResponse, fromTask, toSendRequest } from "./convert.ts";
 
 /** How long a call may take that an agent answers from what it knows, in milliseconds. */
@@ -31,11 +39,18 @@ const NEWEST = {
   statusTimestampAfter: undefined,
 } as const;
 
-/** The bindings that are spoken, by their name in a card in upper case. */
-const BINDINGS: Readonly<Record<string, typeof JsonRpcTransportFactory | typeof RestTransportFactory>> = {
-  "JSONRPC": JsonRpcTransportFactory,
-  "HTTP+JSON": RestTransportFactory,
-};
+const HTTP_BINDINGS: Readonly<Record<string, typeof JsonRpcTransportFactory | typeof RestTransportFactory>> =
+  {
+    "JSONRPC": JsonRpcTransportFactory,
+    "HTTP+JSON": RestTransportFactory,
+  };
+/** The bindings that are spoken, by their name in a card in upper case; gRPC only in 1.0. */
+const BINDINGS = [...Object.keys(HTTP_BINDINGS), "GRPC"];
+
+export interface A2aAgentDeps {
+  readonly safeFetch: SafeFetch;
+  readonly grpc: Pick<GrpcClients, "open">;
+}
 
 export interface A2aAgentOptions {
   /** How long an agent may take to answer a message when it does not stream, in milliseconds. */
@@ -48,37 +63,61 @@ export interface A2aAgentOptions {
  */
 export async function openA2aAgent(
   card: AgentCard,
-  { safeFetch, cardUrl }: { safeFetch: SafeFetch; cardUrl: URL },
-  options: A2aAgentOptions,
+  { cardUrl, ...deps }: A2aAgentDeps & { cardUrl: URL },
+  { answerTimeoutMs }: A2aAgentOptions,
 ): Promise<RemoteAgent> {
   const face = chooseInterface(card, cardUrl);
-  const stream = { timeoutMs: 0, idleMs: STREAM_IDLE_MS, maxBytes: MAX_STREAM_BYTES };
-  const open = async (timeoutMs: number) => {
-    const bounds = { timeoutMs, idleMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES };
-    const fetchImpl = createAgentFetch(safeFetch, bounds, stream);
-    const factory = BINDINGS[bindingOf(face)];
-    if (factory === undefined) throw unspoken(card, cardUrl);
-    const transport = await new factory({ fetchImpl, legacyCompat: { enabled: true } })
-      .create(face.url, { ...card, supportedInterfaces: [face] });
-    return face.tenant ? new TenantTransportDecorator(transport, face.tenant) : transport;
-  };
+  const open = bindingOf(face) === "GRPC" ? openGrpc : openHttp;
   return new A2aAgent(card, face, {
-    answering: await open(options.answerTimeoutMs),
-    quick: await open(QUICK_MS),
+    answering: await open(card, face, { ...deps, timeoutMs: answerTimeoutMs }),
+    quick: await open(card, face, { ...deps, timeoutMs: QUICK_MS }),
   });
+}
+
+type OpenOptions = A2aAgentDeps & { readonly timeoutMs: number };
+
+async function openHttp(
+  card: AgentCard,
+  face: AgentInterface,
+  { safeFetch, timeoutMs }: OpenOptions,
+): Promise<A2aTransport> {
+  const stream = { timeoutMs: 0, idleMs: STREAM_IDLE_MS, maxBytes: MAX_STREAM_BYTES };
+  const bounds = { timeoutMs, idleMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES };
+  const fetchImpl = createAgentFetch(safeFetch, bounds, stream);
+  const factory = HTTP_BINDINGS[bindingOf(face)] ?? JsonRpcTransportFactory;
+  const transport = await new factory({ fetchImpl, legacyCompat: { enabled: true } })
+    .create(face.url, { ...card, supportedInterfaces: [face] });
+  return face.tenant ? new TenantTransportDecorator(transport, face.tenant) : transport;
+}
+
+async function openGrpc(
+  _card: AgentCard,
+  { url, tenant }: AgentInterface,
+  { grpc, timeoutMs }: OpenOptions,
+): Promise<A2aTransport> {
+  const { client, headers } = await grpc.open(new URL(url));
+  return new GrpcTransport(client, { headers, timeoutMs, tenant });
 }
 
 function chooseInterface(card: AgentCard, cardUrl: URL): AgentInterface {
   const usable = (card.supportedInterfaces ?? []).flatMap((one) => {
-    const url = URL.parse(one.url, cardUrl);
+    const isGrpc = bindingOf(one) === "GRPC";
+    const url = isGrpc ? grpcUrlOf(one.url, cardUrl) : URL.parse(one.url, cardUrl);
     const falls = cardUrl.protocol === "https:" && url?.protocol !== "https:";
-    return url === null || falls || BINDINGS[bindingOf(one)] === undefined
-      ? []
-      : [{ ...one, url: url.href.replace(/\/$/, "") }];
+    const isSpoken = BINDINGS.includes(bindingOf(one)) && (!isGrpc || isVersion(one, "1"));
+    return url === null || falls || !isSpoken ? [] : [{ ...one, url: url.href.replace(/\/$/, "") }];
   });
   const face = usable.find((one) => isVersion(one, "1")) ?? usable.find((one) => isVersion(one, "0"));
   if (face === undefined) throw unspoken(card, cardUrl);
   return face;
+}
+
+/** A gRPC address as cards have it: a URL, or `host:port`, which is spoken to as the card was. */
+function grpcUrlOf(text: string, cardUrl: URL): URL | null {
+  const [, scheme, rest = ""] = /^(?:([a-z]+):\/\/\/?)?([^/]+)\/?$/i.exec(text) ?? [];
+  const secure = { https: true, grpcs: true, http: false, grpc: false }[scheme?.toLowerCase() ?? ""] ??
+    cardUrl.protocol === "https:";
+  return URL.parse(`${secure ? "https" : "http"}://${rest}`);
 }
 
 function bindingOf({ protocolBinding }: AgentInterface): string {
@@ -96,18 +135,19 @@ function unspoken({ supportedInterfaces = [] }: AgentCard, { origin }: URL): Cod
   return new CodedError(
     "unimplemented",
     `The agent at ${origin} offers ${offered || "no interface"}: this node speaks ` +
-      `${Object.keys(BINDINGS).join(" and ")} of A2A 1.x and 0.3`,
+      `${BINDINGS.join(", ")} of A2A 1.x, and all but GRPC of 0.3`,
   );
 }
 
 interface Transports {
   /** For what an agent may think about. */
-  readonly answering: Transport;
-  readonly quick: Transport;
+  readonly answering: A2aTransport;
+  readonly quick: A2aTransport;
 }
 
 class A2aAgent implements RemoteAgent {
   readonly description: string;
+  readonly protocol = "a2a";
   readonly isIdempotent: boolean;
   readonly subscribe: RemoteAgent["subscribe"];
   readonly #streams: boolean;
@@ -122,13 +162,13 @@ class A2aAgent implements RemoteAgent {
     this.subscribe = this.#streams ? (id, options) => this.#subscribe(id, options) : undefined;
   }
 
-  async *send(turn: RemoteTurn, { signal }: CallOptions): AsyncIterable<RemoteEvent> {
+  async *send(turn: RemoteTurn, { signal, mayStream }: SendOptions): AsyncIterable<RemoteEvent> {
     const { answering } = this.#transports;
     const request = toSendRequest(turn);
     const options = this.#options(signal, turn);
     let begun = false;
     try {
-      if (this.#streams) {
+      if (this.#streams && mayStream) {
         for await (const event of answering.sendMessageStream(request, options)) {
           begun = true;
           yield fromStreamResponse(event);

@@ -1,8 +1,14 @@
 import type { AgentCard } from "@a2a-js/sdk";
 import { CodedError } from "../../../core/errors.ts";
-import type { SafeFetch } from "../../../http/mod.ts";
-import type { CallOptions, RemoteAgent, RemoteEvent, RemoteTask, RemoteTurn } from "../remote_agent.ts";
-import { type A2aAgentOptions, openA2aAgent } from "./a2a_agent.ts";
+import type {
+  CallOptions,
+  RemoteAgent,
+  RemoteEvent,
+  RemoteTask,
+  RemoteTurn,
+  SendOptions,
+} from "../remote_agent.ts";
+import { type A2aAgentDeps, type A2aAgentOptions, openA2aAgent } from "./a2a_agent.ts";
 import { isUnknownCall } from "./a2a_error.ts";
 import { LegacyAgent } from "./legacy_agent.ts";
 
@@ -12,19 +18,20 @@ import { LegacyAgent } from "./legacy_agent.ts";
  */
 export class GuessedAgent implements RemoteAgent {
   readonly description: string;
+  readonly protocol = "a2a";
   readonly isIdempotent = false;
   readonly subscribe = undefined;
   readonly #dialects: readonly (() => Promise<RemoteAgent>)[];
   #known: RemoteAgent | undefined;
 
-  constructor(url: URL, deps: { safeFetch: SafeFetch } & A2aAgentOptions) {
+  constructor(url: URL, deps: A2aAgentDeps & A2aAgentOptions) {
     this.description = `an agent without a card at ${url.href}`;
     const open = (version: string) => () =>
-      openA2aAgent(cardOf(url, version), { safeFetch: deps.safeFetch, cardUrl: url }, deps);
+      openA2aAgent(cardOf(url, version), { ...deps, cardUrl: url }, deps);
     this.#dialects = [open("1.0"), open("0.3"), () => Promise.resolve(new LegacyAgent(url, deps, deps))];
   }
 
-  async *send(turn: RemoteTurn, options: CallOptions): AsyncIterable<RemoteEvent> {
+  async *send(turn: RemoteTurn, options: SendOptions): AsyncIterable<RemoteEvent> {
     if (this.#known !== undefined) return yield* this.#known.send(turn, options);
     for (const dialect of this.#dialects) {
       const agent = await dialect();

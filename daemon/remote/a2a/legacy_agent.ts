@@ -24,6 +24,7 @@ const STATUSES: Readonly<Record<string, TaskStatus>> = {
  */
 export class LegacyAgent implements RemoteAgent {
   readonly description: string;
+  readonly protocol = "a2a";
   readonly isIdempotent = false;
   readonly subscribe = undefined;
   readonly #url: URL;

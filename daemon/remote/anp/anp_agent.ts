@@ -17,7 +17,6 @@ export interface AnpAgentDeps {
 
 /** What an Agent Description and its OpenRPC interface say. */
 export interface AnpInterface {
-  readonly name: string;
   readonly rpcUrl: URL;
   readonly methods: readonly RpcMethod[];
 }
@@ -28,6 +27,7 @@ export interface AnpInterface {
  */
 export class AnpAgent implements RemoteAgent {
   readonly description: string;
+  readonly protocol = "anp";
   readonly isIdempotent = false;
   readonly subscribe = undefined;
   readonly #face: AnpInterface;

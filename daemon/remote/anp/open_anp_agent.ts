@@ -2,7 +2,7 @@ import { CodedError } from "../../../core/errors.ts";
 import { isJsonObject, type JsonObject } from "../../../core/json.ts";
 import type { SafeFetch } from "../../../http/mod.ts";
 import type { FoundCard } from "../card_lookup.ts";
-import type { CallOptions, RemoteAgent, RemoteCard } from "../remote_agent.ts";
+import type { CallOptions, RemoteAgent } from "../remote_agent.ts";
 import { AnpAgent, type AnpAgentDeps } from "./anp_agent.ts";
 import { parseMethods } from "./rpc_method.ts";
 
@@ -16,7 +16,7 @@ export async function openAnpAgent(
   { url, json }: FoundCard,
   deps: AnpAgentDeps,
   options: { answerTimeoutMs: number } & CallOptions,
-): Promise<{ agent: RemoteAgent; card: RemoteCard }> {
+): Promise<RemoteAgent> {
   const interfaces = Array.isArray(json.interfaces) ? json.interfaces.filter(isJsonObject) : [];
   const face = interfaces.find(({ protocol }) => String(protocol).toLowerCase() === "openrpc");
   if (face === undefined) {
@@ -27,17 +27,7 @@ export async function openAnpAgent(
     );
   }
   const { at, document } = await openRpcOf(face, { base: url, safeFetch: deps.safeFetch }, options);
-  const methods = parseMethods(document);
-  const name = String(json.name ?? "");
-  return {
-    agent: new AnpAgent({ name, rpcUrl: rpcUrlOf(document, at), methods }, deps, options),
-    card: {
-      name,
-      description: String(json.description ?? ""),
-      version: String(json.version ?? ""),
-      skills: methods.map((method) => ({ id: method.name, name: method.name, description: "", tags: [] })),
-    },
-  };
+  return new AnpAgent({ rpcUrl: rpcUrlOf(document, at), methods: parseMethods(document) }, deps, options);
 }
 
 async function openRpcOf(

@@ -24,6 +24,14 @@ async function call(rig: AnpRig, body: unknown, info = LOCAL): Promise<Answer> {
   return await response.json();
 }
 
+Deno.test("createAnpApp() takes nobody for local that reaches it by its public URL", async () => {
+  await using rig = await startAnpRig({ publicUrl: "https://agent.example" });
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "paint", params: "x" });
+  const response = await rig.handler(new Request(`${BASE}/agent/rpc`, { method: "POST", body }), LOCAL);
+  assert.equal(response.status, 401);
+  await response.body?.cancel();
+});
+
 const rpc = (method: string, params?: unknown, id: unknown = 7) => ({ jsonrpc: "2.0", id, method, params });
 
 Deno.test("createAnpApp() describes the agent as ANP-07 and as the existing network does", async () => {
@@ -252,6 +260,7 @@ Deno.test("createAnpApp() serves the anonymous as it is told, and no page of ano
   assert.equal(await status("always", FAR), 200);
   assert.equal(await status("never", LOCAL), 401);
   assert.equal(await status("loopback", LOCAL, {}, "http://rebound.example:8090"), 401);
+  assert.equal(await status("loopback", LOCAL, { "x-forwarded-for": "203.0.113.9" }), 401);
   assert.equal(await status("loopback", LOCAL, { origin: "https://evil.example" }), 403);
   assert.equal(await status("loopback", LOCAL, { origin: BASE }), 200);
 });

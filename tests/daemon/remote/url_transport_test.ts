@@ -13,6 +13,8 @@ const WAYS: readonly Pick<A2aServerOptions, "binding" | "version" | "streaming">
   { binding: "HTTP+JSON", version: "1.0", streaming: false },
   { binding: "HTTP+JSON", version: "0.3", streaming: true },
   { binding: "HTTP+JSON", version: "0.3", streaming: false },
+  { binding: "GRPC", version: "1.0", streaming: true },
+  { binding: "GRPC", version: "1.0", streaming: false },
 ];
 
 for (const way of WAYS) {
@@ -89,7 +91,7 @@ for (const { binding, version } of WAYS.filter(({ streaming }) => streaming)) {
       {
         content: { kind: "data", data: { a: [1, { b: null }] } },
         mediaType: "application/json",
-        metadata: {},
+        metadata: { page: 3 },
       },
       {
         content: { kind: "url", url: "https://a.example/x.png", filename: "x.png" },
@@ -314,4 +316,17 @@ Deno.test("UrlTransport sends again what may have arrived to an agent that takes
   const task = await rig.until((await rig.send(server.url, "echo again")).taskId);
   assert.equal(task.status, "completed", task.errorMessage);
   assert.deepEqual(server.agent.executed, ["echo again"]);
+});
+
+Deno.test("UrlTransport keeps few streams open to an agent, and follows many tasks all the same", async () => {
+  await using server = await startA2aServer({ binding: "JSONRPC", version: "1.0" });
+  await using rig = await startUrlRig({ maxStreamsPerAgent: 2 });
+  const sent = await Promise.all(Array.from({ length: 100 }, () => rig.send(server.url, "wait")));
+  while (server.agent.executed.length < sent.length) await new Promise((resolve) => setTimeout(resolve, 0));
+  const streams = server.requests.filter(({ method }) => method === "SendStreamingMessage").length;
+  assert.equal(streams, 2);
+  server.agent.release();
+  const ended = await Promise.all(sent.map(({ taskId }) => rig.until(taskId)));
+  assert.deepEqual([...new Set(ended.map(({ status }) => status))], ["completed"]);
+  assert.equal(server.agent.executed.length, sent.length);
 });
