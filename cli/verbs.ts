@@ -100,9 +100,17 @@ export const VERBS: readonly Verb[] = [
       command
         .addOption(new Option("--status <status>", "only tasks in this status").choices(TASK_STATUSES))
         .addOption(new Option("--direction <which>", "only one side's").choices(["inbound", "outbound"]))
-        .option("--limit <count>", "most tasks to list", parseCount(10_000), 20);
+        .option("--limit <count>", "most tasks to list", parseCount(10_000), 20)
+        .addOption(
+          new Option("--dead", "webhooks that were given up, in place of tasks")
+            .conflicts(["status", "direction"]),
+        );
     },
-    examples: ["task list", "task list --status working --direction inbound --limit 100"],
+    examples: [
+      "task list",
+      "task list --status working --direction inbound --limit 100",
+      "task list --dead",
+    ],
     json: true,
     load: () => import("./verbs/task_list.ts"),
   },

@@ -1,6 +1,7 @@
 import type { Config } from "../core/config.ts";
 import type { Logger, LogLevelControl } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
+import { readDeadWebhooks } from "./a2a_api/push/webhook_record.ts";
 import { startMetricsServer, watchNode } from "./metrics/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
 import { startAnpServer } from "./start_anp.ts";
@@ -114,6 +115,7 @@ function startGrpc(
   const services = createNodeServices({
     ...core,
     exchange: wire,
+    deadWebhooks: () => readDeadWebhooks(core.kv, { logger }),
     home: config.home,
     ...{ startedAtMs, requestStop, reload },
     ...(logLevel && { logLevel }),

@@ -1,5 +1,6 @@
+import { parseHostPort } from "../http/mod.ts";
 import { startGrpcServer } from "../rpc/server.ts";
-import { openBridge, startBridgeServer } from "./bridge/open_bridge.ts";
+import { checkReach, openBridge, readTls, startBridgeServer } from "./bridge/open_bridge.ts";
 import type { DaemonCore } from "./daemon_core.ts";
 import { anpBesideBridge } from "./start_anp.ts";
 import { createA2aService } from "./grpc/a2a_service.ts";
@@ -21,8 +22,17 @@ export async function startBridge(core: DaemonCore, stack: AsyncDisposableStack)
   let url: string | undefined;
   const bridge = await openBridge(core, { stack, grpcAddress: () => publicGrpc ?? grpcAddress });
   if (grpcListen !== undefined) {
+    checkReach(grpcListen, core.config.bridge, bridge.authenticator);
     const services = [createA2aService({ ...bridge, origin: () => publicUrl ?? url ?? "" })];
-    const server = stack.use(await startGrpcServer({ services, logger }, { listen: `tcp://${grpcListen}` }));
+    const { hostname, port } = parseHostPort(grpcListen); // without a host it is loopback, as over HTTP
+    const address = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    const tls = await readTls(core.config.bridge);
+    const server = stack.use(
+      await startGrpcServer({ services, logger }, {
+        ...{ listen: `tcp://${address}`, allowRemote: true },
+        ...(tls && { tls: { cert: tls.cert, key: tls.key } }),
+      }),
+    );
     grpcAddress = server.address.replace(/^tcp:\/\//, "");
     logger.info("The bridge answers over gRPC", { address: grpcAddress });
   }

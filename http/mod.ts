@@ -8,6 +8,7 @@
 export { checkWrittenAddress, parseAllowList, type ResolveHost } from "./address_guard.ts";
 export { addressKind } from "./address_kind.ts";
 export { contentDigest, isContentDigest } from "./content_digest.ts";
+export { parseHostPort } from "./host_port.ts";
 export {
   readSignature,
   type RequestSignature,

@@ -215,6 +215,7 @@ export function optional<K extends string, V>(key: K, value: V | "" | undefined)
   return value === "" || value === undefined ? {} : { [key]: value } as { [P in K]?: V };
 }
 
+/** A time on the wire, if there is one. */
 export function dateOf(timestamp: Timestamp | undefined): Date | undefined {
   return timestamp === undefined ? undefined : timestampDate(timestamp);
 }

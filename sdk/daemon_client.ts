@@ -9,7 +9,14 @@ import type {
 import { type ErrorCode, toCodedError } from "../core/errors.ts";
 import { AdminService, type ListTasksResponse } from "../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
-import { fromWireTask, toWireArtifact, toWireDirection, toWireMessage, toWireStatus } from "./convert.ts";
+import {
+  dateOf,
+  fromWireTask,
+  toWireArtifact,
+  toWireDirection,
+  toWireMessage,
+  toWireStatus,
+} from "./convert.ts";
 import { fromWireNodeInfo } from "./convert_node.ts";
 import {
   type AgentAnycastError,
@@ -18,7 +25,7 @@ import {
   toAgentAnycastError,
 } from "./errors.ts";
 import { ConnectionLostError } from "../rpc/http2_connection.ts";
-import type { Artifact, Message, NodeInfo, Task, TaskFilter, TaskStatus } from "./model.ts";
+import type { Artifact, DeadLetter, Message, NodeInfo, Task, TaskFilter, TaskStatus } from "./model.ts";
 import { Outage } from "./outage.ts";
 import { createCallClient } from "../rpc/call_client.ts";
 import type { RpcCallOptions, RpcClient } from "../rpc/rpc_client.ts";
@@ -160,6 +167,15 @@ export class DaemonClient {
       pageToken = page.nextPageToken || undefined;
     }
     return tasks;
+  }
+
+  /** Webhooks of tasks that were given up, the last one first. */
+  async listDeadLetters({ limit }: { limit: number }, options: RpcCallOptions = {}): Promise<DeadLetter[]> {
+    const { deadLetters } = await this.call(AdminService.method.listDeadLetters, { limit }, options);
+    return deadLetters.map(({ taskId, webhookId, url, reason, givenUpAt }) => ({
+      ...{ taskId, webhookId, url, reason },
+      givenUpAt: dateOf(givenUpAt) ?? new Date(0),
+    }));
   }
 
   /** Asks the daemon to stop; it has not stopped yet when this resolves. */

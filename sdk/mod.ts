@@ -47,6 +47,7 @@ export {
   type Artifact,
   type CardCheck,
   type CredentialCheck,
+  type DeadLetter,
   type DidCheck,
   type DiscoveredAgent,
   type DiscoverOptions,

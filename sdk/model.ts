@@ -124,6 +124,16 @@ export interface TaskFilter {
   readonly limit?: number;
 }
 
+/** A webhook of a task that is told nothing more, since it did not take a change of its task. */
+export interface DeadLetter {
+  readonly taskId: string;
+  /** The webhook in its task. */
+  readonly webhookId: string;
+  readonly url: string;
+  readonly reason: string;
+  readonly givenUpAt: Date;
+}
+
 /** A change of a task. */
 export interface TaskUpdate {
   /** Whose change it is. */

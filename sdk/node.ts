@@ -18,6 +18,7 @@ import { IncomingTasks } from "./incoming_tasks.ts";
 import type {
   AgentCard,
   CardCheck,
+  DeadLetter,
   DiscoveredAgent,
   DiscoverOptions,
   MessageInput,
@@ -202,6 +203,12 @@ export class Node implements AsyncDisposable {
   /** Tasks the daemon knows, newest first, in short: the beginning of the request, artifacts without their parts. */
   async listTasks(filter: TaskFilter & { signal?: AbortSignal } = {}): Promise<Task[]> {
     return await this.#daemon().listTasks(filter, { signal: filter.signal });
+  }
+
+  /** Webhooks of tasks that the daemon has given up, the last one first. `limit` is 100 when not given. */
+  async listDeadLetters(options: { limit?: number; signal?: AbortSignal } = {}): Promise<DeadLetter[]> {
+    const { limit = 100, signal } = options;
+    return await this.#daemon().listDeadLetters({ limit }, { signal });
   }
 
   /** Takes up a task again, for instance after this program was restarted. Throws `TaskNotFoundError`. */

@@ -24,6 +24,7 @@ export const USUAL_INPUT_MODES: readonly string[] = [
 ];
 
 const MAX_ID_LENGTH = 256;
+const MAX_PARTS = 1_000;
 
 /**
  * A message of a caller, checked. @param inputModes media types that its agent takes.
@@ -38,6 +39,7 @@ export function fromMessage(message: pb.Message | undefined, inputModes: readonl
   }
   if (role !== pb.Role.USER) throw invalid("message.role", "must be ROLE_USER");
   if (parts.length === 0) throw invalid("message.parts", "must have at least one part");
+  if (parts.length > MAX_PARTS) throw invalid("message.parts", `has more than ${MAX_PARTS}`);
   return {
     messageId,
     role: "user",

@@ -22,6 +22,11 @@ export interface BridgeAppDeps extends BridgeDeps {
 export interface BridgeAppOptions {
   /** Origins whose pages may call. */
   corsOrigins: readonly string[];
+  /**
+   * Whether requests may name any host. Otherwise only this machine's: a page of another name that resolves to it would be
+   * of the same origin to its browser, and call as whoever looks at it.
+   */
+  anyHost: boolean;
 }
 
 /** What Hono keeps of a request. */
@@ -52,6 +57,7 @@ const TASK_VERBS: Readonly<Record<string, RestOperation>> = {
 export function createBridgeApp(deps: BridgeAppDeps, options: BridgeAppOptions): Hono<BridgeEnv> {
   const app = new Hono<BridgeEnv>({ strict: false });
   app.use(guardOrigins(options.corsOrigins));
+  if (!options.anyHost) app.use(guardHost);
   if (options.corsOrigins.length > 0) {
     const origin = options.corsOrigins.includes("*") ? "*" : [...options.corsOrigins];
     app.use(cors({ origin, exposeHeaders: ["A2A-Version", "A2A-Extensions"], maxAge: 86_400 }));
@@ -74,6 +80,13 @@ export function createBridgeApp(deps: BridgeAppDeps, options: BridgeAppOptions):
   );
   app.onError((error) => restError(deps, error, { version: "1.0" }));
   return app;
+}
+
+/** A request to another name than this machine's is refused. */
+async function guardHost(c: BridgeContext, next: () => Promise<void>) {
+  const { hostname } = new URL(c.req.url);
+  if (/^(localhost|.+\.localhost|[\d.]+|\[.*\])$/.test(hostname)) return await next();
+  return c.text("The bridge has not got this name: see bridge.public_url\n", 403);
 }
 
 /** A web page of an origin that is not listed is refused before anything is done for it. */
@@ -106,11 +119,13 @@ function addRest(app: Hono<BridgeEnv>, base: string, deps: BridgeAppDeps, versio
   }
 }
 
-async function answerRestRequest(
-  c: BridgeContext,
-  deps: BridgeAppDeps,
-  route: { operation: RestOperation; version?: A2aVersion | undefined; taskId?: string },
-): Promise<Response> {
+interface RestRoute {
+  readonly operation: RestOperation;
+  readonly version?: A2aVersion | undefined;
+  readonly taskId?: string;
+}
+
+async function answerRestRequest(c: BridgeContext, deps: BridgeAppDeps, route: RestRoute): Promise<Response> {
   const fallback = route.version ?? "1.0";
   try {
     const call = beginCall(c, deps, { binding: "http_json", fallback });

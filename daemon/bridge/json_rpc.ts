@@ -1,4 +1,5 @@
 import { type CodedError, toCodedError } from "../../core/errors.ts";
+import { parseBoundedJson } from "../../core/bounded_json.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
 import type { A2aCall, A2aVersion } from "../a2a_api/a2a_call.ts";
 import { errorInfoOf, jsonRpcCodeOf } from "../a2a_api/a2a_error.ts";
@@ -161,8 +162,11 @@ export function errorObject(error: CodedError): JsonObject {
 export function readRpc(text: string): RpcRequest | Response {
   let body: unknown;
   try {
-    body = JSON.parse(text);
-  } catch {
+    body = parseBoundedJson(text);
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return rpcError(null, { code: -32600, message: `Invalid request: ${error.message}` });
+    }
     return rpcError(null, { code: -32700, message: "Parse error: the body is not JSON" });
   }
   if (!isJsonObject(body)) {

@@ -96,7 +96,11 @@ export async function startBridgeServer(
       identity: core.identity,
       publicDocument: (pathname) => core.trust.publicDocument(pathname),
     },
-  }, { corsOrigins: settings.corsOrigins });
+  }, {
+    corsOrigins: settings.corsOrigins,
+    anyHost: bridge.authenticator.isRequired || settings.allowAnonymous || publicUrl !== undefined ||
+      settings.trustedProxies.length > 0,
+  });
   const own = counted(
     (request, info) => app.fetch(request, { info }),
     (status) => core.metrics.meter.count("bridge_requests_total", { direction: "inbound", status }),
@@ -137,7 +141,7 @@ function checked<T>(setting: string, read: () => T): T {
 }
 
 /** Whoever reaches the bridge can have the agent work: strangers only when that is wanted. */
-function checkReach(listen: string, settings: BridgeSettings, { isRequired }: Authenticator): void {
+export function checkReach(listen: string, settings: BridgeSettings, { isRequired }: Authenticator): void {
   const isLocal = /^(:|localhost:|127\.|\[::1\]:)/.test(listen);
   if (isLocal || isRequired || settings.allowAnonymous) return;
   throw new CodedError(
@@ -147,7 +151,10 @@ function checkReach(listen: string, settings: BridgeSettings, { isRequired }: Au
   );
 }
 
-async function readTls({ tlsCert, tlsKey, tlsClientCa }: BridgeSettings): Promise<ServerTls | undefined> {
+/** Certificate and key of the bridge, when it has one. @throws CodedError `invalid_argument`. */
+export async function readTls(
+  { tlsCert, tlsKey, tlsClientCa }: BridgeSettings,
+): Promise<ServerTls | undefined> {
   if (tlsCert === undefined && tlsKey === undefined) {
     if (tlsClientCa === undefined) return undefined;
     throw new CodedError("invalid_argument", "bridge.tls_client_ca needs bridge.tls_cert and bridge.tls_key");

@@ -1,3 +1,4 @@
+import { parseBoundedJson } from "../../core/bounded_json.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 import { isJsonObject } from "../../core/json.ts";
@@ -181,9 +182,10 @@ function readBody({ body }: RestRequest): JsonObject {
   if (body === "" || body === "null") return {};
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body);
-  } catch {
-    throw new CodedError("invalid_argument", "Invalid request: the body is not JSON");
+    parsed = parseBoundedJson(body);
+  } catch (error) {
+    const problem = error instanceof RangeError ? error.message : "the body is not JSON";
+    throw new CodedError("invalid_argument", `Invalid request: ${problem}`);
   }
   if (isJsonObject(parsed)) return parsed;
   throw new CodedError("invalid_argument", "Invalid request: the body must be an object");

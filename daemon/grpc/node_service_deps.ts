@@ -1,6 +1,7 @@
 import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
 import type { LogLevelControl } from "../../core/log.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
+import type { Webhook } from "../a2a_api/push/webhook_record.ts";
 import type { AgentNetwork } from "../agent_network.ts";
 import type { CardBook } from "../cards.ts";
 import type { Trust } from "../trust/mod.ts";
@@ -24,6 +25,8 @@ export interface NodeServiceDeps {
   cards: CardBook;
   exchange: CardExchange;
   trust: Pick<Trust, "cards">;
+  /** Webhooks that were given up, the last one first. */
+  deadWebhooks: () => Promise<Webhook[]>;
   home: string;
   startedAtMs: number;
   /** Asks the daemon to stop; returns before it has. */

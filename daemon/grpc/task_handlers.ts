@@ -4,6 +4,7 @@ import { CodedError } from "../../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
 import type { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import type { NodeService, SendTaskRequest } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import type { Webhook } from "../a2a_api/push/webhook_record.ts";
 import type { TaskTarget } from "../agent_network.ts";
 import { toCard } from "../convert/card.ts";
 import {
@@ -16,7 +17,7 @@ import {
   toStatus,
   toTask,
 } from "../convert/task.ts";
-import { fromTimestamp } from "../convert/time.ts";
+import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 import { isAgentUrl } from "../remote/remote_agents.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { CardExchange, NodeServiceDeps } from "./node_service_deps.ts";
@@ -105,7 +106,7 @@ export function taskServerHandlers({ engine, host, exchange }: NodeServiceDeps) 
 
 /** `AdminService`. */
 export function adminHandlers(
-  { engine, host, requestStop, reload, logLevel }: NodeServiceDeps,
+  { engine, host, requestStop, reload, logLevel, deadWebhooks }: NodeServiceDeps,
 ): RpcHandlers<typeof AdminService> {
   return {
     listTasks: async ({ direction, statuses, pageSize, pageToken }) => {
@@ -148,6 +149,9 @@ export function adminHandlers(
       await reload();
       return {};
     },
+    listDeadLetters: async ({ limit }) => ({
+      deadLetters: (await deadWebhooks()).slice(0, limit > 0 ? Math.min(limit, 1_000) : 50).map(toDeadLetter),
+    }),
   };
 }
 
@@ -194,6 +198,10 @@ function toUpdate({ taskId, peerId, generation, status, message, artifacts, erro
     artifacts: artifacts.map(toArtifact),
     errorMessage,
   };
+}
+
+function toDeadLetter({ taskId, id, url, deadReason, deadAtMs }: Webhook) {
+  return { taskId, webhookId: id, url, reason: deadReason, givenUpAt: toTimestamp(deadAtMs) };
 }
 
 function targetOf({ target, skillTags }: SendTaskRequest): TaskTarget {

@@ -4,12 +4,12 @@ import { CodedError } from "../../../core/errors.ts";
 import type { JsonObject } from "../../../core/json.ts";
 import type { Logger } from "../../../core/log.ts";
 import type * as pb from "../../../gen/lf/a2a/v1/a2a_pb.ts";
-import { type KvStore, webhookKey, webhookPrefix } from "../../../kv/mod.ts";
+import { type KvStore, webhookKey } from "../../../kv/mod.ts";
 import type { A2aVersion } from "../a2a_call.ts";
 import { a2aError } from "../a2a_error.ts";
 import { invalid } from "../message_in.ts";
 import type { WebhookCaller } from "./webhook_caller.ts";
-import { decodeWebhook, encodeWebhook, toWebhookJson, type Webhook } from "./webhook_record.ts";
+import { encodeWebhook, readWebhooks, toWebhookJson, type Webhook } from "./webhook_record.ts";
 import { WebhookTeller } from "./webhook_teller.ts";
 
 /** Webhooks of one task. */
@@ -140,12 +140,6 @@ export class PushConfigs implements AsyncDisposable {
     await this.#deps.kv.commit([{ op: "delete", key: webhookKey(taskId, id) }]);
   }
 
-  /** The webhooks that were given up, the last one first. */
-  async dead(): Promise<Webhook[]> {
-    const dead = await Array.fromAsync(this.#all());
-    return dead.filter(({ deadReason }) => deadReason !== "").sort((a, b) => b.deadAtMs - a.deadAtMs);
-  }
-
   #tell(webhook: Webhook): void {
     const { engine, caller, logger } = this.#deps;
     const place = placeOf(webhook);
@@ -182,12 +176,11 @@ export class PushConfigs implements AsyncDisposable {
     return await Array.fromAsync(this.#all(taskId));
   }
 
-  async *#all(taskId?: string): AsyncGenerator<Webhook> {
-    const onDamaged = () => this.#deps.logger.error("A webhook in the store is damaged; it is left out");
-    for await (const { key, value } of this.#deps.kv.list(webhookPrefix(taskId), { onDamaged })) {
-      const webhook = decodeWebhook({ taskId: String(key.at(-2)), id: String(key.at(-1)) }, value);
-      if (webhook !== undefined) yield webhook;
-    }
+  #all(taskId?: string): AsyncGenerator<Webhook> {
+    return readWebhooks(this.#deps.kv, {
+      ...(taskId !== undefined && { taskId }),
+      logger: this.#deps.logger,
+    });
   }
 }
 

@@ -1,6 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { JsonObject } from "../../../core/json.ts";
+import type { Logger } from "../../../core/log.ts";
 import { WebhookRecordSchema } from "../../../gen/agentanycast/store/v1/records_pb.ts";
+import { type KvStore, webhookPrefix } from "../../../kv/mod.ts";
 import { fromTimestamp, toTimestamp } from "../../convert/time.ts";
 import type { A2aVersion } from "../a2a_call.ts";
 
@@ -41,8 +43,26 @@ export function encodeWebhook(webhook: Webhook): Uint8Array {
   );
 }
 
-/** A webhook from the store; undefined for bytes that are none. */
-export function decodeWebhook(place: { taskId: string; id: string }, bytes: Uint8Array): Webhook | undefined {
+/** The webhooks in the store, of one task or of all. */
+export async function* readWebhooks(
+  kv: KvStore,
+  { taskId, logger }: { taskId?: string; logger: Logger },
+): AsyncGenerator<Webhook> {
+  const onDamaged = () => logger.error("A webhook in the store is damaged; it is left out");
+  for await (const { key, value } of kv.list(webhookPrefix(taskId), { onDamaged })) {
+    const webhook = decodeWebhook({ taskId: String(key.at(-2)), id: String(key.at(-1)) }, value);
+    if (webhook === undefined) onDamaged();
+    else yield webhook;
+  }
+}
+
+/** The webhooks that were given up, the last one first. */
+export async function readDeadWebhooks(kv: KvStore, options: { logger: Logger }): Promise<Webhook[]> {
+  const all = await Array.fromAsync(readWebhooks(kv, options));
+  return all.filter(({ deadReason }) => deadReason !== "").sort((a, b) => b.deadAtMs - a.deadAtMs);
+}
+
+function decodeWebhook(place: { taskId: string; id: string }, bytes: Uint8Array): Webhook | undefined {
   try {
     const record = fromBinary(WebhookRecordSchema, bytes);
     const { url, token, authScheme, authCredentials, caller, deadReason } = record;
@@ -59,7 +79,7 @@ export function decodeWebhook(place: { taskId: string; id: string }, bytes: Uint
       deadAtMs: fromTimestamp(record.deadAt),
     };
   } catch {
-    return undefined; // whoever lists them goes on without it
+    return undefined;
   }
 }
 

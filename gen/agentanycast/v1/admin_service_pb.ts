@@ -6,13 +6,15 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Task, TaskDirection, TaskStatus } from "./a2a_models_pb.ts";
 import { file_agentanycast_v1_a2a_models } from "./a2a_models_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file agentanycast/v1/admin_service.proto.
  */
 export const file_agentanycast_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJIg8KDVJlbG9hZFJlcXVlc3QiEAoOUmVsb2FkUmVzcG9uc2UysgMKDEFkbWluU2VydmljZRJSCglMaXN0VGFza3MSIS5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXNwb25zZRJYCgtSZW5ld0NsYWltcxIjLmFnZW50YW55Y2FzdC52MS5SZW5ld0NsYWltc1JlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXNwb25zZRJPCghTdG9wTm9kZRIgLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXNwb25zZRJYCgtTZXRMb2dMZXZlbBIjLmFnZW50YW55Y2FzdC52MS5TZXRMb2dMZXZlbFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuU2V0TG9nTGV2ZWxSZXNwb25zZRJJCgZSZWxvYWQSHi5hZ2VudGFueWNhc3QudjEuUmVsb2FkUmVxdWVzdBofLmFnZW50YW55Y2FzdC52MS5SZWxvYWRSZXNwb25zZWIGcHJvdG8z", [file_agentanycast_v1_a2a_models]);
+  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJIg8KDVJlbG9hZFJlcXVlc3QiEAoOUmVsb2FkUmVzcG9uc2UiJwoWTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBINCgVsaW1pdBgBIAEoBSJMChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRIxCgxkZWFkX2xldHRlcnMYASADKAsyGy5hZ2VudGFueWNhc3QudjEuRGVhZExldHRlciJ/CgpEZWFkTGV0dGVyEg8KB3Rhc2tfaWQYASABKAkSEgoKd2ViaG9va19pZBgCIAEoCRILCgN1cmwYAyABKAkSDgoGcmVhc29uGAQgASgJEi8KC2dpdmVuX3VwX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDKYBAoMQWRtaW5TZXJ2aWNlElIKCUxpc3RUYXNrcxIhLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXF1ZXN0GiIuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1Jlc3BvbnNlElgKC1JlbmV3Q2xhaW1zEiMuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5SZW5ld0NsYWltc1Jlc3BvbnNlEk8KCFN0b3BOb2RlEiAuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlc3BvbnNlElgKC1NldExvZ0xldmVsEiMuYWdlbnRhbnljYXN0LnYxLlNldExvZ0xldmVsUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5TZXRMb2dMZXZlbFJlc3BvbnNlEkkKBlJlbG9hZBIeLmFnZW50YW55Y2FzdC52MS5SZWxvYWRSZXF1ZXN0Gh8uYWdlbnRhbnljYXN0LnYxLlJlbG9hZFJlc3BvbnNlEmQKD0xpc3REZWFkTGV0dGVycxInLmFnZW50YW55Y2FzdC52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GiguYWdlbnRhbnljYXN0LnYxLkxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_google_protobuf_timestamp]);
 
 /**
  * See `ListTasks`.
@@ -229,6 +231,89 @@ export const ReloadResponseSchema: GenMessage<ReloadResponse> = /*@__PURE__*/
   messageDesc(file_agentanycast_v1_admin_service, 9);
 
 /**
+ * See `ListDeadLetters`.
+ *
+ * @generated from message agentanycast.v1.ListDeadLettersRequest
+ */
+export type ListDeadLettersRequest = Message<"agentanycast.v1.ListDeadLettersRequest"> & {
+  /**
+   * Most to answer; 0 for the node's own choice. The node may answer fewer.
+   *
+   * @generated from field: int32 limit = 1;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message agentanycast.v1.ListDeadLettersRequest.
+ * Use `create(ListDeadLettersRequestSchema)` to create a new message.
+ */
+export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 10);
+
+/**
+ * See `ListDeadLetters`.
+ *
+ * @generated from message agentanycast.v1.ListDeadLettersResponse
+ */
+export type ListDeadLettersResponse = Message<"agentanycast.v1.ListDeadLettersResponse"> & {
+  /**
+   * The last one first.
+   *
+   * @generated from field: repeated agentanycast.v1.DeadLetter dead_letters = 1;
+   */
+  deadLetters: DeadLetter[];
+};
+
+/**
+ * Describes the message agentanycast.v1.ListDeadLettersResponse.
+ * Use `create(ListDeadLettersResponseSchema)` to create a new message.
+ */
+export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 11);
+
+/**
+ * A webhook that is told nothing more, since it did not take a change of its task.
+ *
+ * @generated from message agentanycast.v1.DeadLetter
+ */
+export type DeadLetter = Message<"agentanycast.v1.DeadLetter"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * The id of the webhook in its task.
+   *
+   * @generated from field: string webhook_id = 2;
+   */
+  webhookId: string;
+
+  /**
+   * @generated from field: string url = 3;
+   */
+  url: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp given_up_at = 5;
+   */
+  givenUpAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message agentanycast.v1.DeadLetter.
+ * Use `create(DeadLetterSchema)` to create a new message.
+ */
+export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 12);
+
+/**
  * What is asked of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
  *
  * @generated from service agentanycast.v1.AdminService
@@ -284,6 +369,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ReloadRequestSchema;
     output: typeof ReloadResponseSchema;
+  },
+  /**
+   * Lists the webhooks of tasks that were given up, the last one first.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.ListDeadLetters
+   */
+  listDeadLetters: {
+    methodKind: "unary";
+    input: typeof ListDeadLettersRequestSchema;
+    output: typeof ListDeadLettersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_agentanycast_v1_admin_service, 0);

@@ -116,7 +116,9 @@ Deno.test("the bridge knows callers by API key, password and certificate, from t
   const stranger = testCertificate("mallory");
   await Deno.writeTextFile(join(folder.path, "cert.pem"), own.cert);
   await Deno.writeTextFile(join(folder.path, "key.pem"), own.key);
-  await using node = await startTestDaemon({ toml: CALLERS_TOML(folder.path) });
+  await using node = await startTestDaemon({
+    ...{ toml: CALLERS_TOML(folder.path), flags: { "bridge-grpc-listen": "127.0.0.1:0" } },
+  });
   await using _agent = await startBridgeAgent(node.home);
   const { port } = new URL(node.daemon.bridgeUrl ?? "");
   assert.match(node.daemon.bridgeUrl ?? "", /^https:/);
@@ -131,11 +133,17 @@ Deno.test("the bridge knows callers by API key, password and certificate, from t
   assert.equal((await ask("/tasks", { cert: own.cert, key: own.key })).status, 200);
   const refused = await ask("/tasks", { cert: stranger.cert, key: stranger.key });
   assert.deepEqual([refused.status, refused.headers["www-authenticate"].slice(0, 5)], [401, "Basic"]);
+  await using client = createRpcClient(`tls://${node.daemon.bridgeGrpcAddress}`, { ca: own.cert });
+  await assert.rejects(client.unary(A2AService.method.listTasks, {}), /Credentials are missing/);
 });
 
 Deno.test("the bridge does not start where strangers could use its agent, unless that is wanted", async () => {
   const open = { "bridge-listen": "0.0.0.0:0" };
   await assert.rejects(startTestDaemon({ flags: open }), { code: "permission_denied" });
+  const grpc = { "bridge-grpc-listen": "0.0.0.0:0" };
+  await assert.rejects(startTestDaemon({ flags: grpc }), { code: "permission_denied" });
+  await using nameless = await startTestDaemon({ flags: { "bridge-grpc-listen": ":0" } });
+  assert.match(nameless.daemon.bridgeGrpcAddress ?? "", /^127\.0\.0\.1:\d+$/);
   await using _protected = await startTestDaemon({ flags: open, env: TOKENS });
   await using _wanted = await startTestDaemon({ flags: { ...open, "bridge-allow-anonymous": "true" } });
 });
@@ -159,6 +167,23 @@ Deno.test("the bridge says what is wrong with its configuration", async () => {
   await assert.rejects(start('name = "a b"\nbearer = "long-enough"'), /name must be/);
   await assert.rejects(start('name = "a"\nbearer = "short"'), /shorter than 8/);
   await assert.rejects(start('name = "a"\noauth = "long-enough"'), /unknown member "oauth"/);
+});
+
+Deno.test("a bridge without callers is not there under names that others have made up for it", async () => {
+  const ask = async (url: string) => {
+    const { hostname, port } = new URL(url);
+    const connection = await Deno.connect({ hostname, port: Number(port) });
+    const lines = ["GET /tasks HTTP/1.1", "Host: rebound.example", "A2A-Version: 1.0", "Connection: close"];
+    await connection.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+    return await new Response(connection.readable).text();
+  };
+  await using bridge = await startTestBridge({ agent: false });
+  assert.match(await ask(bridge.url), /^HTTP\/1\.1 403 /);
+  await using named = await startTestBridge({
+    agent: false,
+    flags: { "bridge-public-url": "https://a.example" },
+  });
+  assert.match(await ask(named.url), /^HTTP\/1\.1 200 /);
 });
 
 Deno.test("pages of listed origins may call the bridge", async () => {

@@ -25,7 +25,9 @@ documents.step(
       "urn:agentanycast:a2a-p2p:2 1.0",
     ]);
     assert.equal(json.supportedInterfaces[0].url, url);
-    assert.deepEqual(json.capabilities, { streaming: true, pushNotifications: true });
+    const { extensions, ...capabilities } = json.capabilities;
+    assert.deepEqual(capabilities, { streaming: true, pushNotifications: true });
+    assert.deepEqual(extensions.map(({ uri }: Json) => uri), ["urn:agentanycast:a2a-idempotent-send:1"]);
     assert.deepEqual(json.skills[0].tags, ["test", "echo"]);
     assert.equal("url" in json, false);
   },

@@ -206,13 +206,18 @@ v10.step("parameters that are wrong are refused and said to be", async ({ rpc })
     [{ message: { messageId: "m", role: "ROLE_USER", parts: [] } }, -32602],
     [{ message: { messageId: "m", role: "ROLE_USER", parts: [{}] } }, -32602],
     [{ message: { messageId: "m", role: "ROLE_USER", parts: "text" } }, -32602],
+    [message("x", { parts: Array.from({ length: 1_001 }, () => ({ text: "x" })) }), -32602],
     [{ message: { messageId: "m", role: "ROLE_USER", parts: [{ url: "no url" }] } }, -32602],
     [message("x", { parts: [{ raw: "AA==", mediaType: "application/x-strange" }] }), -32005],
     [message("x", {}, { historyLength: -1 }), -32602],
     [message("x", {}, { taskPushNotificationConfig: { url: "ftp://a" } }), -32602],
   ];
   for (const [params, code] of bad) {
-    assert.equal((await rpc("SendMessage", params)).json.error?.code, code, JSON.stringify(params));
+    assert.equal(
+      (await rpc("SendMessage", params)).json.error?.code,
+      code,
+      JSON.stringify(params).slice(0, 200),
+    );
   }
   assert.equal((await rpc("GetTask", {})).json.error.code, -32602);
   const unknown = { message: { ...message("hi").message, newField: 1 }, extra: { a: 1 } };
@@ -233,9 +238,10 @@ v10.step("what is no request of JSON-RPC is answered as the standard says", asyn
     ['{"jsonrpc":"2.0","id":4,"method":"NoSuchMethod","params":{}}', -32601, 4],
     [
       `{"jsonrpc":"2.0","id":5,"method":"GetTask","params":${"[".repeat(9_000)}${"]".repeat(9_000)}}`,
-      -32602,
-      5,
+      -32600,
+      null,
     ],
+    [`{"jsonrpc":"2.0","id":6,"method":"GetTask","params":{"a":[${"{},".repeat(200_000)}{}]}}`, -32600, null],
   ];
   for (const [body, code, id] of rows) {
     const { status, json } = await post(body);

@@ -5,6 +5,7 @@ import { WebhookCaller } from "../../../daemon/a2a_api/push/webhook_caller.ts";
 import type { Webhook } from "../../../daemon/a2a_api/push/webhook_record.ts";
 import { createSafeFetch } from "../../../http/mod.ts";
 import { createIdentity } from "../../../identity/mod.ts";
+import { runInProcess } from "../../cli/cli_harness.ts";
 import { bridgeSteps } from "../../support/bridge_steps.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { type Json, message, startTestBridge } from "../../support/test_bridge.ts";
@@ -150,4 +151,22 @@ Deno.test("WebhookCaller.post() does not follow redirects", async () => {
   const posting = caller.post({ ...WEBHOOK, url: receiver.url }, { messageId: "m", body: "{}", signal });
   await assert.rejects(posting, /redirect/);
   assert.equal(inner.count, 0);
+});
+
+Deno.test("webhooks that were given up are listed by task list --dead", async () => {
+  await using receiver = await startWebhookReceiver({ answer: () => new Response(null, { status: 410 }) });
+  await using bridge = await startTestBridge();
+  const list = () => runInProcess(["task", "list", "--dead", "--json", "--home", bridge.node.home]);
+  assert.deepEqual(JSON.parse((await list()).stdout), []);
+  const { task } = (await bridge.rpc("SendMessage", message("input-required"))).json.result;
+  await bridge.rpc("CreateTaskPushNotificationConfig", { taskId: task.id, id: "c", url: receiver.url });
+  await bridge.rpc("SendMessage", message("answer", { taskId: task.id }));
+  await receiver.next();
+  let dead: Json;
+  // A daemon is asked anew each time, which takes a while; the webhook has answered already.
+  for (let i = 0; i < 500 && dead === undefined; i++) [dead] = JSON.parse((await list()).stdout);
+  assert.deepEqual([dead.taskId, dead.webhookId, dead.url], [task.id, "c", receiver.url]);
+  assert.match(dead.reason, /answered 410/);
+  const run = await runInProcess(["task", "list", "--dead", "--home", bridge.node.home]);
+  assert.match(run.stdout, /WEBHOOK[^]*answered 410/);
 });
