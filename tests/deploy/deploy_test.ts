@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hasProgram } from "./has_program.ts";
 import { NODE_METRICS } from "../../core/node_metrics.ts";
 
 const DEPLOY = new URL("../../deploy/", import.meta.url);
@@ -54,13 +55,3 @@ Deno.test({
     }
   },
 });
-
-async function hasProgram(name: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
