@@ -23,7 +23,9 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Extra facts about an error; never secrets. */
 export interface CodedErrorOptions {
+  /** What led to it. */
   cause?: unknown;
+  /** By name. */
   details?: Readonly<Record<string, string>>;
 }
 
@@ -33,9 +35,12 @@ export interface CodedErrorOptions {
  */
 export class CodedError extends Error {
   override name = "CodedError";
+  /** What to branch on. */
   readonly code: ErrorCode;
+  /** Facts by name; empty when there are none. */
   readonly details: Readonly<Record<string, string>>;
 
+  /** @param message what could not be done, the state found, and what to do about it. */
   constructor(code: ErrorCode, message: string, options: CodedErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
