@@ -15,8 +15,8 @@ export interface LogFileOptions {
 const RETRY_MS = 30_000;
 
 /**
- * A log file of one line per entry, for its user only (0600, in a folder made 0700). It never throws: what cannot be
- * written is dropped, and the file is tried again after 30 s.
+ * A log file of one line per entry, for its user only (0600; a folder that is made for it is 0700, one that is there stays as
+ * it is). It never throws: what cannot be written is dropped, and the file is tried again after 30 s.
  */
 export class LogFile implements Disposable {
   readonly #path: string;
@@ -74,13 +74,9 @@ export class LogFile implements Disposable {
   }
 
   #open(): Deno.FsFile {
-    const folder = dirname(this.#path);
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    Deno.mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
     const file = Deno.openSync(this.#path, { append: true, create: true, mode: 0o600 });
-    if (Deno.build.os !== "windows") { // made by another program, they may be open to others
-      Deno.chmodSync(folder, 0o700);
-      Deno.chmodSync(this.#path, 0o600);
-    }
+    if (Deno.build.os !== "windows") Deno.chmodSync(this.#path, 0o600); // made by another program, it may be open
     this.#bytes = file.statSync().size;
     return file;
   }

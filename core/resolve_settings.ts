@@ -131,7 +131,8 @@ class Resolution {
       try {
         return setting.parse(given.raw, this.sources.userHome);
       } catch (error) {
-        this.#problems.add(`${given.place}: ${given.name}${errorMessage(error)}, got ${shown(given.raw)}`);
+        const got = setting.secret ? "" : `, got ${shown(given.raw)}`;
+        this.#problems.add(`${given.place}: ${given.name}${errorMessage(error)}${got}`);
       }
     } else this.origins.set(name, "default");
     return defaultOf(setting, paths);

@@ -56,7 +56,7 @@ export const resolveBySystem: ResolveHost = async (hostname) =>
 export interface AddressGuardOptions {
   readonly allow: AllowList;
   readonly resolve: ResolveHost;
-  /** The setting that an error tells the user to change, such as `bridge.outbound_allow`. */
+  /** The setting that an error tells the user to change, such as `outbound.allow`. */
   readonly setting: string;
 }
 

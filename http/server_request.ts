@@ -8,9 +8,12 @@ export interface ServerRequestOptions {
   signal: AbortSignal;
 }
 
+/** Methods that no `Request` can have. */
+const FORBIDDEN_METHODS = ["CONNECT", "TRACE", "TRACK"];
+
 /**
- * The request as handlers take it, its body as it comes in; undefined when it has no usable URL, `too_large` when it says
- * itself that its body is longer than is taken. Reading a longer body fails with `resource_exhausted`.
+ * The request as handlers take it, its body as it comes in; undefined when it has no usable URL or method, `too_large` when it
+ * says itself that its body is longer than is taken. Reading a longer body fails with `resource_exhausted`.
  */
 export function toRequest(
   message: IncomingMessage,
@@ -18,6 +21,8 @@ export function toRequest(
 ): Request | "too_large" | undefined {
   const { method = "GET", url: path = "/", rawHeaders } = message;
   const host = message.headers.host ?? "localhost";
+  // A host with more than a name and a port would be read as a part of the path.
+  if (FORBIDDEN_METHODS.includes(method.toUpperCase()) || /[/\\?#@]/.test(host)) return undefined;
   const url = URL.parse(path.startsWith("/") ? `${isSecure ? "https" : "http"}://${host}${path}` : path);
   if (url === null) return undefined;
   if (Number(message.headers["content-length"] ?? 0) > maxBodyBytes) return "too_large";
@@ -31,6 +36,7 @@ export function toRequest(
 
 function bodyOf(message: IncomingMessage, maxBytes: number): ReadableStream<Uint8Array<ArrayBuffer>> {
   let bytes = 0;
+  let isCancelled = false;
   return new ReadableStream({
     type: "bytes",
     start(stream) {
@@ -47,6 +53,7 @@ function bodyOf(message: IncomingMessage, maxBytes: number): ReadableStream<Uint
         if ((stream.desiredSize ?? 0) <= 0) message.pause();
       });
       message.once("end", () => {
+        if (isCancelled) return;
         if (bytes <= maxBytes) stream.close();
         stream.byobRequest?.respond(0);
       });
@@ -60,6 +67,7 @@ function bodyOf(message: IncomingMessage, maxBytes: number): ReadableStream<Uint
       message.resume();
     },
     cancel() {
+      isCancelled = true;
       message.removeAllListeners("data");
       message.resume();
     },

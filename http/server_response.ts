@@ -7,6 +7,9 @@ export interface ServerResponseOptions {
   isHead: boolean;
 }
 
+/** What is written of an answer before its reader has to take some of it. */
+const PIECE_BYTES = 256 * 1024;
+
 /** Writes the answer; what is a stream of events goes out piece by piece, as fast as its reader takes it. */
 export async function writeResponse(
   response: ServerResponse,
@@ -28,11 +31,23 @@ export async function writeResponse(
   if (headers.get("content-type")?.startsWith("text/event-stream") !== true) {
     const bytes = new Uint8Array(await answer.arrayBuffer());
     response.setHeader("content-length", bytes.byteLength);
-    response.end(bytes);
+    if (bytes.byteLength <= PIECE_BYTES) response.end(bytes);
+    else await pipe(inPieces(bytes), response, stallMs);
     return;
   }
   response.flushHeaders();
   await pipe(body, response, stallMs);
+}
+
+/** So that a reader who takes nothing is noticed, and does not keep all of it in memory. */
+function inPieces(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let from = 0;
+  return new ReadableStream({
+    pull(stream) {
+      stream.enqueue(bytes.subarray(from, from += PIECE_BYTES));
+      if (from >= bytes.byteLength) stream.close();
+    },
+  }, { highWaterMark: 0 });
 }
 
 async function pipe(

@@ -1,4 +1,5 @@
 import { type Engine, isInterrupted, isTerminal, type Part, type Task } from "../../a2a/mod.ts";
+import { parseBoundedJson } from "../../core/bounded_json.ts";
 import { CodedError, type ErrorCode, toCodedError } from "../../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
 import type { Logger } from "../../core/log.ts";
@@ -54,8 +55,9 @@ export class AnpRpc {
   async answer(body: string, call: AnpCall): Promise<JsonValue | undefined> {
     let request: unknown;
     try {
-      request = JSON.parse(body);
-    } catch {
+      request = parseBoundedJson(body);
+    } catch (error) {
+      if (error instanceof RangeError) return failure(null, { code: -32600, message: error.message });
       return failure(null, { code: -32700, message: "The body is not JSON" });
     }
     if (!Array.isArray(request)) return await this.#answerOne(request, call);
@@ -151,7 +153,11 @@ export class AnpRpc {
     if (typeof taskId !== "string") {
       throw new CodedError("invalid_argument", "Name the task as params.task_id");
     }
-    const task = await engine.getTask(taskId).catch(() => undefined);
+    const task = await engine.getTask(taskId).catch((error) => {
+      const { code } = toCodedError(error);
+      if (code === "not_found" || code === "invalid_argument") return undefined;
+      throw error;
+    });
     if (task === undefined || task.peerId !== call.caller) {
       throw new CodedError("not_found", "There is no such task of yours");
     }

@@ -9,7 +9,7 @@ import type { Authenticator } from "../a2a_api/authenticate.ts";
 import type { BridgeDeps } from "./bridge_deps.ts";
 import { addDiscovery, type DiscoveryDocuments } from "./discovery.ts";
 import { answerRpc, errorObject, readRpc, rpcError, type RpcRequest, versionOfMethod } from "./json_rpc.ts";
-import type { ProxyTrust } from "../../http/mod.ts";
+import type { ProxyTrust, Route } from "../../http/mod.ts";
 import { answerRest, restError, type RestOperation } from "./rest.ts";
 import { readVersion } from "../a2a_api/read_version.ts";
 
@@ -33,6 +33,8 @@ export interface BridgeAppOptions {
 export type BridgeEnv = { Bindings: { info: RequestInfo } };
 type BridgeContext = Context<BridgeEnv>;
 
+/** Longest request of which the body is read although nobody knows its sender. */
+const MAX_STRANGER_BYTES = 64 * 1024;
 /** Paths of the REST binding below an agent. */
 const REST_ROUTES: readonly (readonly ["GET" | "POST" | "DELETE", string, RestOperation])[] = [
   ["POST", "/message:send", "send"],
@@ -147,6 +149,7 @@ async function answerRestRequest(c: BridgeContext, deps: BridgeAppDeps, route: R
 async function answerRpcRequest(c: BridgeContext, deps: BridgeAppDeps): Promise<Response> {
   let request: RpcRequest | Response | undefined;
   try {
+    checkCallerOfLong(c, deps);
     request = readRpc(await readBody(c));
     if (request instanceof Response) return request;
     const fallback = versionOfMethod(request.method) ?? "0.3";
@@ -158,6 +161,12 @@ async function answerRpcRequest(c: BridgeContext, deps: BridgeAppDeps): Promise<
     const isHttp = error.code === "unauthenticated" || error.code === "resource_exhausted";
     return challenged(rpcError(id, errorObject(error), isHttp ? httpStatusOf(error) : 200), deps);
   }
+}
+
+/** Of a stranger only so much is read as tells the id of his request. @throws CodedError `unauthenticated`. */
+function checkCallerOfLong(c: BridgeContext, deps: BridgeAppDeps): void {
+  const length = Number(c.req.header("content-length") ?? Infinity);
+  if (length > MAX_STRANGER_BYTES) callerOf(c, deps);
 }
 
 function challenged(response: Response, { authenticator }: BridgeAppDeps): Response {
@@ -185,14 +194,7 @@ function beginCall(
   { binding, fallback }: { binding: A2aBinding; fallback: A2aVersion },
 ): A2aCall {
   const header = (name: string) => c.req.header(name);
-  const route = proxies.routeOf(c.req.raw, c.env.info);
-  const caller = authenticator.identify({ header, certificate: route.certificate });
-  if (caller === undefined) {
-    throw new CodedError(
-      "unauthenticated",
-      "Credentials are missing or not known: see securitySchemes of the agent card",
-    );
-  }
+  const { caller, route } = callerOf(c, { authenticator, proxies });
   const version = readVersion(header("a2a-version") ?? c.req.query("A2A-Version"), fallback);
   const lastEventId = Number(header("last-event-id") ?? NaN);
   return {
@@ -207,6 +209,21 @@ function beginCall(
     ...(Number.isSafeInteger(lastEventId) && lastEventId >= 0 && { lastEventId }),
     signal: c.req.raw.signal,
   };
+}
+
+/** Who calls, and by which way. @throws CodedError `unauthenticated`. */
+function callerOf(
+  c: BridgeContext,
+  { authenticator, proxies }: Pick<BridgeAppDeps, "authenticator" | "proxies">,
+): { caller: string; route: Route } {
+  const route = proxies.routeOf(c.req.raw, c.env.info);
+  const header = (name: string) => c.req.header(name);
+  const caller = authenticator.identify({ header, certificate: route.certificate });
+  if (caller !== undefined) return { caller, route };
+  throw new CodedError(
+    "unauthenticated",
+    "Credentials are missing or not known: see securitySchemes of the agent card",
+  );
 }
 
 /** Which agent the path is for. @throws CodedError `invalid_argument`. */

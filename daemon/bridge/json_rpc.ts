@@ -105,8 +105,8 @@ const METHODS: Readonly<Record<A2aVersion, Readonly<Record<string, Method>>>> = 
 
 /** The version that the method belongs to; undefined for a method of none. */
 export function versionOfMethod(method: string): A2aVersion | undefined {
-  if (method in METHODS_1_0) return "1.0";
-  return method in METHODS_0_3 ? "0.3" : undefined;
+  if (Object.hasOwn(METHODS_1_0, method)) return "1.0";
+  return Object.hasOwn(METHODS_0_3, method) ? "0.3" : undefined;
 }
 
 /** Answers a request; errors too are answers. */

@@ -86,7 +86,7 @@ async function* answerEvents(begin: () => AsyncGenerator<A2aEvent>): AsyncGenera
   for await (const { response } of begin()) yield fromJson(pb.StreamResponseSchema, response as WireJson);
 }
 
-/** @throws CodedError `unauthenticated`, VERSION_NOT_SUPPORTED. */
+/** @throws CodedError `unauthenticated`, VERSION_NOT_SUPPORTED, `invalid_argument`. */
 function beginCall(
   { authenticator, origin }: A2aServiceDeps,
   { tenant }: { tenant: string },
@@ -115,6 +115,10 @@ function beginCall(
 
 function targetOf(tenant: string): A2aTarget {
   const [, kind, name = ""] = /^(agents|skills)\/(.+)$/.exec(tenant) ?? [];
-  if (kind === "agents" && isPeerId(name)) return { kind: "peer", peerId: name };
+  if (kind === "agents") {
+    if (isPeerId(name)) return { kind: "peer", peerId: name };
+    // Else what is meant for another agent would be done by this node's own.
+    throw new CodedError("invalid_argument", `The tenant ${tenant.slice(0, 80)} names no peer id`);
+  }
   return kind === "skills" ? { kind: "skill", skillId: name } : { kind: "self" };
 }

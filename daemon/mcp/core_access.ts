@@ -46,7 +46,7 @@ function agentAccess(
         listenAddresses: host.addresses(),
         connectedPeers: host.peers().length,
         version: VERSION,
-        nat: "unknown" as const,
+        nat: host.reachability().nat,
         ...(cards.own && { card: toSdkCard(cards.own) }),
       }),
     peers: () => Promise.all(host.peers().map(toPeerInfo)),

@@ -13,7 +13,7 @@ import type {
   TaskStep,
   TaskStore,
 } from "../../a2a/mod.ts";
-import { isTerminal } from "../../a2a/mod.ts";
+import { callerOf, isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { RemovedTaskRecordSchema } from "../../gen/agentanycast/store/v1/records_pb.ts";
@@ -31,6 +31,7 @@ import {
   taskByTimeKey,
   taskByTimePrefix,
   taskKey,
+  webhookPrefix,
 } from "../../kv/mod.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 import { indexOperations, readCallerTasks, unindexOperations } from "./caller_index.ts";
@@ -234,6 +235,7 @@ export class KvTaskStore implements TaskStore {
   async #remove(tasks: readonly Task[], retention: Retention): Promise<readonly string[]> {
     const expiresAt = toTimestamp(retention.rememberUntilMs);
     const value = toBinary(RemovedTaskRecordSchema, create(RemovedTaskRecordSchema, { expiresAt }));
+    const webhooks = await Promise.all(tasks.map((task) => this.#webhooksOf(task)));
     const operations = tasks.flatMap((task): KvOperation[] => {
       const { taskId, createdAtMs, direction } = task;
       return [
@@ -243,11 +245,18 @@ export class KvTaskStore implements TaskStore {
         ...direction === "inbound" ? [{ op: "set", key: removedTaskKey(taskId), value } as const] : [],
       ];
     });
+    operations.push(...webhooks.flat().map((key): KvOperation => ({ op: "delete", key })));
     await this.#kv.commit(operations).finally(() => {
       for (const { taskId } of tasks) this.#cache.drop(taskId);
     });
     this.#remembers = true;
     return tasks.map(({ taskId }) => taskId);
+  }
+
+  /** Only a task of a caller has any. */
+  async #webhooksOf(task: Task): Promise<KvKey[]> {
+    if (callerOf(task) === undefined) return [];
+    return await Array.fromAsync(this.#kv.list(webhookPrefix(task.taskId)), ({ key }) => key);
   }
 
   /** Forgets removed tasks whose time is over. */

@@ -6,6 +6,7 @@ import {
   readRequestBody,
 } from "@modelcontextprotocol/server";
 import { type Clock, systemClock } from "../../core/clock.ts";
+import { parseBoundedJson } from "../../core/bounded_json.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { jsonRpcError } from "./json_rpc_error.ts";
@@ -85,19 +86,22 @@ export class RevisionRouter implements AsyncDisposable {
       return jsonRpcError(413, `The request is too large: ${this.#maxBodyBytes} bytes at most`);
     }
     try {
-      return { request, caller, body: JSON.parse(body.text) };
+      return { request, caller, body: parseBoundedJson(body.text) };
     } catch (error) {
-      return jsonRpcError(400, `The body is not JSON: ${errorMessage(error)}`, { code: -32700 });
+      return jsonRpcError(400, `The body cannot be read: ${errorMessage(error)}`, { code: -32700 });
     }
   }
 
   async #answer(parsed: ParsedRequest): Promise<Response> {
     const { request, body, caller } = parsed;
     if (await isLegacyRequest(request, body)) return await this.#sessions.fetch(parsed);
+    using stack = new DisposableStack();
     const watches = this.#watchListened(parsed);
+    if (watches !== undefined) stack.use(watches);
     const authInfo = { token: "", clientId: caller.name, scopes: [] };
     const response = await this.#stateless.fetch(request, { parsedBody: body, authInfo });
-    return watches === undefined ? response : whenAnswered(response, () => watches[Symbol.dispose]());
+    const kept = stack.move();
+    return watches === undefined ? response : whenAnswered(response, () => kept.dispose());
   }
 
   /** Watches what a `subscriptions/listen` request names, for as long as it is answered. */

@@ -55,6 +55,15 @@ Deno.test("resolveConfig() reports every problem at once, each with its place", 
   });
 });
 
+Deno.test("resolveConfig() does not repeat a secret that it cannot use", () => {
+  const file = '[[bridge.callers]]\nname = "anna"\nbearer = "hush"\n[[bridge.callers]]\nname = "no name"\n';
+  assert.throws(() => resolveWith({ file }), (error: Error) => {
+    assert.match(error.message, /bridge\.callers/);
+    assert.doesNotMatch(error.message, /hush/);
+    return true;
+  });
+});
+
 Deno.test("resolveConfig() names line and column of a syntax error", () => {
   assert.throws(() => resolveWith({ file: 'log_level = "info"\nkey_path = ' }), /config\.toml:2:\d+/);
 });

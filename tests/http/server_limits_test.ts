@@ -68,6 +68,55 @@ Deno.test("startHttpServer() gives up an answer that its reader does not take", 
   await ended.promise;
 });
 
+Deno.test("startHttpServer() gives up a long answer of which nothing is read", async () => {
+  const failed = Promise.withResolvers<string>();
+  const logger = {
+    ...silentLogger,
+    error: (_: string, { error }: { error?: unknown } = {}) => failed.resolve(String(error)),
+  };
+  const fetch = () => new Response(new Uint8Array(64 * 1024 * 1024));
+  await using server = await startHttpServer({ fetch, logger }, {
+    listen: "127.0.0.1:0",
+    limits: { stallMs: 100 },
+  });
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  assert.match(await failed.promise, /taken nothing/);
+});
+
+Deno.test("startHttpServer() answers a long body whole", async () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+  await using server = await start(() => new Response(new Blob(Array(20).fill(bytes))), {});
+  const answer = new Uint8Array(await (await fetch(server.url)).arrayBuffer());
+  assert.equal(answer.length, 20 * bytes.length);
+  for (let i = 0; i < 20; i++) {
+    assert.deepEqual(answer.slice(i * bytes.length, (i + 1) * bytes.length), bytes);
+  }
+});
+
+Deno.test("startHttpServer() goes on after a handler has cancelled the body of a request", async () => {
+  await using server = await start(async ({ body }) => {
+    await body?.cancel();
+    return new Response("not read");
+  }, {});
+  const head = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+  const said = await exchange(server.port, `${head}content-length: 200000\r\n\r\n${"x".repeat(200_000)}`);
+  assert.match(said, /not read$/);
+  assert.equal(await (await fetch(server.url)).text(), "not read");
+});
+
+Deno.test("startHttpServer() refuses a host that is more than a name, and methods that are for proxies", async () => {
+  await using server = await start(({ url }) => new Response(url), {});
+  const refused = [
+    "GET / HTTP/1.1\r\nhost: a/tasks?",
+    "GET / HTTP/1.1\r\nhost: u:p@a",
+    "TRACE / HTTP/1.1\r\nhost: a",
+  ];
+  for (const request of refused) {
+    assert.match(await exchange(server.port, `${request}\r\n\r\n`), /^HTTP\/1\.1 400 /, request);
+  }
+});
+
 Deno.test("startHttpServer() tells the handler when its caller has gone", async () => {
   const gone = Promise.withResolvers<void>();
   const asked = Promise.withResolvers<void>();

@@ -2,6 +2,7 @@ import type { Engine, Task } from "../../../a2a/mod.ts";
 import { callerOf, isTerminal } from "../../../a2a/mod.ts";
 import { CodedError } from "../../../core/errors.ts";
 import type { JsonObject } from "../../../core/json.ts";
+import { KeyedLock } from "../../../core/keyed_lock.ts";
 import type { Logger } from "../../../core/log.ts";
 import type * as pb from "../../../gen/lf/a2a/v1/a2a_pb.ts";
 import { type KvStore, webhookKey } from "../../../kv/mod.ts";
@@ -34,6 +35,8 @@ export class PushConfigs implements AsyncDisposable {
   readonly #deps: PushConfigsDeps;
   /** By place; each tells one webhook. */
   readonly #tellers = new Map<string, WebhookTeller>();
+  /** By task: two that set the same webhook would both tell it. */
+  readonly #changing = new KeyedLock();
 
   constructor(deps: PushConfigsDeps) {
     this.#deps = deps;
@@ -42,9 +45,9 @@ export class PushConfigs implements AsyncDisposable {
   /** Goes on with what an earlier run left. */
   async start(): Promise<void> {
     for await (const webhook of this.#all()) {
-      if (webhook.deadReason !== "") continue;
       const task = await this.#taskOf(webhook);
       if (task === undefined) await this.#remove(webhook);
+      else if (webhook.deadReason !== "") continue;
       else if (!isTerminal(task.status) || webhook.toldGeneration < task.generation) this.#tell(webhook);
     }
   }
@@ -81,6 +84,10 @@ export class PushConfigs implements AsyncDisposable {
   /** Sets a webhook of the task, anew when there is one of that id. @throws CodedError `invalid_argument`, `resource_exhausted`. */
   async set(task: Task, config: pb.TaskPushNotificationConfig, version: A2aVersion): Promise<JsonObject> {
     this.check(config);
+    return await this.#changing.run(task.taskId, () => this.#set(task, config, version));
+  }
+
+  async #set(task: Task, config: pb.TaskPushNotificationConfig, version: A2aVersion): Promise<JsonObject> {
     const { taskId, generation } = task;
     const id = config.id || crypto.randomUUID();
     const earlier = await this.#of(taskId);
@@ -136,8 +143,10 @@ export class PushConfigs implements AsyncDisposable {
 
   /** Takes a webhook away; one that is not there is none the less. */
   async delete(taskId: string, id: string): Promise<void> {
-    await this.#tellers.get(placeOf({ taskId, id }))?.[Symbol.asyncDispose]();
-    await this.#deps.kv.commit([{ op: "delete", key: webhookKey(taskId, id) }]);
+    await this.#changing.run(taskId, async () => {
+      await this.#tellers.get(placeOf({ taskId, id }))?.[Symbol.asyncDispose]();
+      await this.#remove({ taskId, id });
+    });
   }
 
   #tell(webhook: Webhook): void {
@@ -161,7 +170,7 @@ export class PushConfigs implements AsyncDisposable {
     await this.#deps.kv.commit([{ op: "set", key: webhookKey(taskId, id), value: encodeWebhook(webhook) }]);
   }
 
-  async #remove({ taskId, id }: Webhook): Promise<void> {
+  async #remove({ taskId, id }: Pick<Webhook, "taskId" | "id">): Promise<void> {
     await this.#deps.kv.commit([{ op: "delete", key: webhookKey(taskId, id) }]);
   }
 

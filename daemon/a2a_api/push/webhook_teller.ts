@@ -40,7 +40,9 @@ export class WebhookTeller implements AsyncDisposable {
     try {
       await this.#tellFrom(toldGeneration);
     } catch (error) {
-      if (signal.aborted || (error instanceof CodedError && error.code === "cancelled")) return;
+      if (signal.aborted) return;
+      // The daemon stops, or the task was removed and its webhooks with it.
+      if (error instanceof CodedError && (error.code === "cancelled" || error.code === "not_found")) return;
       logger.warn("A webhook is given up", { task: taskId, origin: URL.parse(url)?.origin, error });
       const dead = { ...this.#webhook, deadReason: errorMessage(error), deadAtMs: Date.now() };
       await this.#deps.save(dead).catch((cause) => {

@@ -155,6 +155,12 @@ Deno.test("createAnpApp() answers batches and no notifications", async () => {
   assert.equal(response.status, 204);
 });
 
+Deno.test("createAnpApp() refuses a body that would become too many values", async () => {
+  await using rig = await startAnpRig();
+  const many = `[${"[],".repeat(200_000)}1]`;
+  assert.equal((await call(rig, many)).error?.code, -32600);
+});
+
 Deno.test("createAnpApp() answers only so many calls at once", async () => {
   const { promise: release, resolve } = Promise.withResolvers<void>();
   await using rig = await startAnpRig({ release, maxCalls: 1 });

@@ -42,6 +42,16 @@ callers.step("others are told how to", async ({ rpc, rest, get }) => {
   assert.deepEqual([legacy.security, legacy.securitySchemes.bearer.type], [[{ bearer: [] }], "http"]);
 });
 
+callers.step("a stranger's long request is not read", async ({ url }) => {
+  // Were it read, the connection would wait for the rest of it.
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
+  const head = "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n";
+  await connection.write(new TextEncoder().encode(`${head}content-length: 1000000\r\n\r\n{`));
+  const said = new Uint8Array(64);
+  const length = await connection.read(said) ?? 0;
+  assert.match(new TextDecoder().decode(said.subarray(0, length)), /^HTTP\/1\.1 401 /);
+});
+
 callers.step("a caller sees nobody else's tasks", async ({ rpc }) => {
   const same = message("hi");
   const one = (await rpc("SendMessage", same, ALICE)).json.result.task;
@@ -73,6 +83,10 @@ callers.step("they get the extended card", async ({ rpc, rest, get, node }) => {
 callers.step("over gRPC too", async ({ node }) => {
   await using client = createRpcClient(`tcp://${node.daemon.bridgeGrpcAddress}`);
   await assert.rejects(client.unary(A2AService.method.listTasks, {}), /Credentials are missing/);
+  const list = (tenant: string) => client.unary(A2AService.method.listTasks, { tenant }, { headers: ALICE });
+  assert.ok((await list("")).tasks.length > 0);
+  // What is meant for another agent is not done by this node's own.
+  await assert.rejects(list("agents/nobody"), { code: "invalid_argument" });
 });
 
 const CALLERS_TOML = (folder: string) =>

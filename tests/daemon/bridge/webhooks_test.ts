@@ -66,6 +66,24 @@ webhooks.step("one that is deleted is told nothing more", async ({ rpc }) => {
   assert.equal(receiver.count, 0);
 });
 
+webhooks.step("one that is set by several at once is told once", async ({ rpc }) => {
+  await using receiver = await startWebhookReceiver();
+  const { id } = (await rpc("SendMessage", message("input-required"))).json.result.task;
+  const config = { taskId: id, id: "c", url: receiver.url };
+  await Promise.all(
+    Array.from({ length: 8 }, () => rpc("CreateTaskPushNotificationConfig", config)),
+  );
+  await rpc("SendMessage", message("answer", { taskId: id }));
+  const ids: (string | null)[] = [];
+  let text = "";
+  do {
+    const told = await receiver.next();
+    text = told.text;
+    ids.push(told.headers.get("webhook-id"));
+  } while (!/COMPLETED/.test(text));
+  assert.equal(new Set(ids).size, ids.length);
+});
+
 webhooks.step("what cannot be called is refused at once", async ({ rpc }) => {
   const { id } = (await rpc("SendMessage", message("hi"))).json.result.task;
   const bad: Json[] = [

@@ -11,6 +11,7 @@ import {
   removedTaskKey,
   taskByTimeKey,
   taskKey,
+  webhookKey,
 } from "../../../kv/mod.ts";
 import { textMessage } from "../../support/engine_net.ts";
 
@@ -228,6 +229,22 @@ Deno.test("removeEnded() removes by age, spares what has not ended, and remember
   await Array.fromAsync(store.removeEnded({ ...retention, nowMs: 20_000 }));
   assert.equal(await store.wasRemoved("in"), false);
   assert.deepEqual(await keys("removed_task"), []);
+});
+
+Deno.test("removeEnded() removes the webhooks of callers' tasks with them", async () => {
+  const { kv, open } = damageable();
+  const store = open();
+  const ended = { status: "completed", updatedAtMs: 2_000, peerId: "http:alice" } as const;
+  await store.commit(stepOf(recordOf("old", ended)));
+  await store.commit(stepOf(recordOf("young", { ...ended, updatedAtMs: 6_000 })));
+  for (const taskId of ["old", "young"]) {
+    await kv.commit([{ op: "set", key: webhookKey(taskId, "c"), value: new Uint8Array(1) }]);
+  }
+  const { signal } = new AbortController();
+  const retention = { endedBeforeMs: 5_000, maxTasks: 100, rememberUntilMs: 20_000, nowMs: 10_000, signal };
+  assert.deepEqual((await Array.fromAsync(store.removeEnded(retention))).flat(), ["old"]);
+  assert.equal(await kv.get(webhookKey("old", "c")), undefined);
+  assert.ok(await kv.get(webhookKey("young", "c")));
 });
 
 Deno.test("removeEnded() removes the oldest ended tasks of too many, also with the longest ids", async () => {
