@@ -12,6 +12,7 @@ export type ReachOptions = Pick<
   | "bootstrapPeers"
   | "relayClient"
   | "holePunching"
+  | "portMapping"
   | "quic"
   | "limits"
 >;
@@ -25,6 +26,7 @@ export function toReachOptions(config: Config): ReachOptions {
     bootstrapPeers: config.bootstrapPeers,
     relayClient: config.enableRelayClient,
     holePunching: config.enableHolePunching,
+    portMapping: config.enablePortMapping && config.network.proxy === undefined,
     quic,
     announce: config.network.announceAddrs,
     access: { allow: config.network.allow, deny: config.network.deny },

@@ -23,6 +23,7 @@ import { Reach, type ReachDeps, type ReachOptions } from "./reach.ts";
 import type { NatMapping } from "./observed_addresses.ts";
 import type { RelayStatus } from "./relay_client.ts";
 import { PeerMemory } from "./peer_memory.ts";
+import type { PortMapping } from "./port_mapping/port_mapper.ts";
 import { type RelayLimits, resolveRelayLimits } from "./relay_server/relay_limits.ts";
 import { RelayServer } from "./relay_server/relay_server.ts";
 import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
@@ -40,6 +41,8 @@ export interface Reachability {
   mapping: NatMapping;
   /** Where others see its UDP socket. */
   observed: string[];
+  /** Ports that the router has opened for it. */
+  ports: PortMapping;
 }
 
 /** What a host works with. */
@@ -63,6 +66,8 @@ export interface P2pHostOptions {
   relayClient?: boolean;
   /** Whether relayed connections are turned into direct ones where NATs allow it. Default true. */
   holePunching?: boolean;
+  /** Whether the router is asked to open the ports that are listened on, unless that is loopback alone. Default false. */
+  portMapping?: boolean;
   /** Whether QUIC is spoken; never with a proxy. Default true. */
   quic?: boolean;
   /** Who may connect and be dialed. Default everybody. */
@@ -151,12 +156,14 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     alsoAnnounced: (): Multiaddr[] =>
       host === undefined ? [] : [
         ...announced.map((address) => toPeerAddress(address.toString(), (host as Libp2pHost).peerId)),
+        ...host.mappedMultiaddrs(),
         ...host.relayedMultiaddrs(),
       ],
   });
-  const { channelProtocols = [], relayClient = true, holePunching = true, relayServer } = options;
+  const { channelProtocols = [], relayClient = true, holePunching = true, portMapping = false, relayServer } =
+    options;
   const relayLimits = relayServer && resolveRelayLimits(relayServer);
-  const reach = { relayClient, holePunching };
+  const reach = { relayClient, holePunching, portMapping };
   host = new Libp2pHost(node, deps, { limits, channelProtocols, reach, relayLimits });
   try {
     await host.start(options.listen);
@@ -279,6 +286,7 @@ class Libp2pHost implements P2pHost {
     await this.relayServer?.start();
     await this.#node.libp2p.start();
     for (const address of listen) await this.#node.listen(address);
+    this.#reach.mapPorts();
   }
 
   keepConnected(target: PeerTarget): void {
@@ -312,6 +320,11 @@ class Libp2pHost implements P2pHost {
     return this.#node.libp2p.getMultiaddrs().map((address) => address.toString());
   }
 
+  mappedMultiaddrs(): Multiaddr[] {
+    return this.#reach.ports?.addresses().map((address) => toPeerAddress(address.toString(), this.peerId)) ??
+      [];
+  }
+
   relayedMultiaddrs(): Multiaddr[] {
     return this.#reach.relays?.ownAddresses() ?? [];
   }
@@ -322,7 +335,13 @@ class Libp2pHost implements P2pHost {
 
   reachability(): Reachability {
     const { observed } = this.#reach;
-    return { nat: observed.verdict(), mapping: observed.mapping(), observed: observed.all().map(String) };
+    const ports = this.#reach.ports?.status() ?? { state: "off", addresses: [] };
+    return {
+      nat: observed.verdict(),
+      mapping: observed.mapping(),
+      observed: observed.all().map(String),
+      ports,
+    };
   }
 
   relays(): RelayStatus[] {

@@ -8,7 +8,7 @@ import { createLibp2p } from "libp2p";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { dialBack } from "./autonat.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
-import { kindOf } from "./address_kind.ts";
+import { isRelayed, kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
@@ -39,6 +39,8 @@ export interface Libp2pNode {
   dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>;
   /** Whether a transport of this node takes `address`. */
   canDial(address: Multiaddr): boolean;
+  /** What is listened on, wildcards expanded, without the addresses through relays. */
+  listening(): Multiaddr[];
   /** Places at relays, as libp2p keeps them. */
   readonly reservations: ReservationStore;
   /** Signs what the node says about others. */
@@ -138,6 +140,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
         : transportManager.dial(address, options));
     },
     canDial: (address) => transportManager.dialTransportForMultiaddr(address) !== undefined,
+    listening: () => transportManager.getAddrs().filter((address) => !isRelayed(address)),
     reservations,
     dht: dht?.dht(),
     announceChanged: () => addressManager._updatePeerStoreAddresses(),

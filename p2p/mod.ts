@@ -35,5 +35,6 @@ export type { P2pLimits } from "./limits.ts";
 export type { MdnsOptions } from "./mdns.ts";
 export type { CallOptions } from "./outbound.ts";
 export { parsePeerTarget, type PeerTarget } from "./peer_address.ts";
+export type { PortMapping } from "./port_mapping/port_mapper.ts";
 export type { RelayState, RelayStatus } from "./relay_client.ts";
 export type { FoundBy, PeerConnection, PeerEvents } from "./peers.ts";

@@ -1,5 +1,19 @@
 import ipaddr from "ipaddr.js";
 
+/** Ranges of IPv4 that stand behind a NAT, as `ipaddr.js` calls them. */
+const BEHIND_NAT: readonly string[] = ["private", "carrierGradeNat"];
+
+/** Whether `ip` is an IPv4 address of a network behind a NAT. */
+export function isPrivate(ip: string): boolean {
+  return ipaddr.IPv4.isValid(ip) && BEHIND_NAT.includes(ipaddr.IPv4.parse(ip).range());
+}
+
+/** The first address of the IPv4 network `cidr`, which most routers have. */
+export function firstAddressOf(cidr: string): string {
+  const bytes = ipaddr.IPv4.networkAddressFromCIDR(cidr).toByteArray();
+  return [...bytes.slice(0, 3), (bytes[3] ?? 0) + 1].join(".");
+}
+
 /** Whether `ip` is an address of this machine. */
 export function isOwnAddress(ip: string): boolean {
   return Deno.networkInterfaces().some(({ address }) => address === ip);

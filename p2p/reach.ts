@@ -11,6 +11,7 @@ import { ObservedAddresses } from "./observed_addresses.ts";
 import { PathKeeper } from "./path_keeper.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
+import { PortMapper } from "./port_mapping/port_mapper.ts";
 import { RelayClient } from "./relay_client.ts";
 
 /** What being reached works with. */
@@ -33,12 +34,15 @@ export interface ReachOptions {
   relayClient: boolean;
   /** Whether relayed connections are turned into direct ones. */
   holePunching: boolean;
+  /** Whether the router is asked to open the ports that are listened on. */
+  portMapping: boolean;
 }
 
 /** How this node is reached from behind its NAT: places at relays, and direct ways found from there. */
 export class Reach {
   readonly relays: RelayClient | undefined;
   readonly observed: ObservedAddresses;
+  readonly ports: PortMapper | undefined;
   readonly #deps: ReachDeps;
   readonly #puncher: HolePuncher | undefined;
   readonly #dialingOverQuic = new Set<string>();
@@ -61,6 +65,12 @@ export class Reach {
       if (signal.aborted || isRelayed(connection.remoteAddr) || !this.relays?.keeps(relayId)) return;
       inBackground(this.#connectOverQuic(relayId, signal));
     });
+    this.ports = !options.portMapping ? undefined : new PortMapper({
+      findGateway: async (until) => (await import("./port_mapping/find_gateway.ts")).findGateway(until),
+      listening: () => node.listening(),
+      onChange: () => node.announceChanged(),
+      ...{ clock, logger },
+    });
     this.#puncher = !options.holePunching ? undefined : new HolePuncher({
       libp2p,
       hasDirect: (peerId) => {
@@ -76,6 +86,12 @@ export class Reach {
   /** Takes part in the hole punches of others. */
   async register(): Promise<void> {
     await this.#puncher?.register();
+  }
+
+  /** Has the router open the ports that are listened on by now. */
+  mapPorts(): void {
+    const { inBackground, signal } = this.#deps;
+    if (this.ports !== undefined) inBackground(this.ports.run(signal));
   }
 
   /** How far the direct way to a relayed peer is. */

@@ -107,6 +107,14 @@ export function fromWireNodeInfo(info: WireNodeInfo, card: WireCard | undefined)
     nat: NAT[info.natType] ?? "unknown",
     ...optional("natMapping", info.natMapping),
     observedAddresses: [...info.observedAddresses],
+    ...(info.portMapping === undefined ? {} : {
+      portMapping: {
+        state: info.portMapping.state,
+        ...optional("gateway", info.portMapping.gateway),
+        ...optional("reason", info.portMapping.reason),
+        addresses: [...info.portMapping.addresses],
+      },
+    }),
     relays: info.relays.map((relay) => ({
       peerId: relay.peerId,
       state: relay.state,

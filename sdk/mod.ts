@@ -60,6 +60,7 @@ export {
   type NodeInfo,
   type Part,
   type PeerInfo,
+  type PortMappingInfo,
   type RelayInfo,
   type Skill,
   type Task,

@@ -266,6 +266,8 @@ export interface NodeInfo {
   readonly natMapping?: string;
   /** Where others see its UDP socket. */
   readonly observedAddresses?: readonly string[];
+  /** Ports that its router has opened for it. */
+  readonly portMapping?: PortMappingInfo;
   /** Its relays, the healthiest first. */
   readonly relays?: readonly RelayInfo[];
   /** When the daemon came up. */
@@ -276,6 +278,18 @@ export interface NodeInfo {
   readonly pid?: number;
   /** The card it shows. */
   readonly card?: AgentCard;
+}
+
+/** What a node's router opens for it. */
+export interface PortMappingInfo {
+  /** `off`, `searching`, `none` (no router answers), `failed` or `mapped`. */
+  readonly state: string;
+  /** Which router. */
+  readonly gateway?: string;
+  /** Why it failed. */
+  readonly reason?: string;
+  /** Multiaddrs outside that lead to the node. */
+  readonly addresses: readonly string[];
 }
 
 /** A relay of a node. */

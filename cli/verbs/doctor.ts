@@ -105,6 +105,7 @@ async function checkNetwork(info: NodeInfo): Promise<Finding[]> {
   return [
     checkListen(info),
     checkNat(info),
+    ...checkPorts(info),
     ...ways.flat().filter((one) => one !== undefined),
     ...checkUdp(info),
   ];
@@ -127,12 +128,38 @@ function checkListen({ listenAddresses }: NodeInfo): Finding {
   );
 }
 
-function checkNat({ nat, natMapping, relays = [] }: NodeInfo): Finding {
-  const relayed = relays.some(({ state }) => state === "reserved");
+function checkPorts({ portMapping, nat, relays = [] }: NodeInfo): Finding[] {
+  const { state, gateway = "", reason = "", addresses = [] } = portMapping ?? {};
+  switch (state) {
+    case "mapped":
+      return [ok("port mapping", `${gateway} opened ${addresses.join(", ")}`)];
+    case "failed":
+      return [
+        note(
+          "port mapping",
+          `${gateway} opened nothing: ${reason}`,
+          "forward a port by hand, or use a relay",
+        ),
+      ];
+    case "none":
+      return nat === "public" || relays.length > 0 ? [] : [
+        note(
+          "port mapping",
+          "no router answers",
+          "switch on UPnP or NAT-PMP there, or use a relay (--relay)",
+        ),
+      ];
+    default:
+      return [];
+  }
+}
+
+function checkNat({ nat, natMapping, portMapping, relays = [] }: NodeInfo): Finding {
+  const relayed = portMapping?.state === "mapped" || relays.some(({ state }) => state === "reserved");
   if (nat === "public") return ok("NAT", "others reach this node at its own addresses");
   if (nat === "unknown") {
     return relayed
-      ? ok("NAT", "not known yet; others reach this node through its relay")
+      ? ok("NAT", "not known yet; others reach this node through its relay or its router")
       : note("NAT", "not known yet", "connect to a peer, or use a relay (--relay)");
   }
   const kind = natMapping === "differs"

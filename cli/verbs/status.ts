@@ -35,6 +35,7 @@ function toStatus(info: NodeInfo, home: string) {
     listenAddresses,
     nat,
     natMapping,
+    portMapping,
     relays = [],
   } = info;
   return {
@@ -48,6 +49,7 @@ function toStatus(info: NodeInfo, home: string) {
     uptimeSeconds: startedAt && Math.max(0, Math.floor((Date.now() - startedAt.getTime()) / 1000)),
     nat,
     natMapping,
+    portMapping,
     relays,
     addresses: listenAddresses.map((address) =>
       address.endsWith(`/p2p/${peerId}`) ? address : `${address}/p2p/${peerId}`
@@ -69,6 +71,7 @@ function describe(status: Status, output: Output): string[] {
       "Version": status.version,
       "Peers": status.connectedPeers,
       "NAT": describeNat(status),
+      "Port mapping": describePorts(status),
     }),
     ...status.relays.map(({ peerId, state, reason }) =>
       `Relay ${visible(peerId)}: ${state}${reason === "" ? "" : `: ${visible(reason)}`}`
@@ -85,6 +88,14 @@ function describeNat({ nat, natMapping }: Status): string {
   return natMapping === "differs"
     ? "symmetric: connections with others behind NATs are relayed"
     : "direct connections pass it";
+}
+
+/** Nothing when there is nothing to tell: no router that opens ports is no fault. */
+function describePorts({ portMapping }: Status): string | undefined {
+  if (portMapping === undefined) return undefined;
+  const { state, gateway = "", reason = "", addresses } = portMapping;
+  if (state === "mapped") return `${visible(gateway)} opened ${addresses.map(visible).join(", ")}`;
+  return state === "failed" ? `${visible(gateway)} opened nothing: ${visible(reason)}` : undefined;
 }
 
 function describeSeconds(seconds: number): string {

@@ -8,6 +8,10 @@ export const REACH_SETTINGS = {
     "be reachable through the relays, and dial through them when nothing else goes",
   ),
   enableHolePunching: flag(true, "replace relayed connections by direct ones through both NATs"),
+  enablePortMapping: flag(
+    true,
+    "have the router open ports (NAT-PMP, UPnP); never for a node on loopback or with a proxy",
+  ),
   enableWebtransport: flag(false, "refused when set: see docs/transports.md"),
   enableWebrtcDirect: flag(false, "refused when set: see docs/transports.md"),
 };

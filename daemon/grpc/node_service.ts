@@ -39,11 +39,12 @@ const NAT_TYPES = {
 } as const;
 
 function toReachability(host: P2pHost) {
-  const { nat, mapping, observed } = host.reachability();
+  const { nat, mapping, observed, ports } = host.reachability();
   return {
     natType: NAT_TYPES[nat],
     natMapping: mapping,
     observedAddresses: observed,
+    portMapping: { gateway: "", reason: "", ...ports, addresses: [...ports.addresses] },
     relays: host.relays().filter(({ state }) => state.kind !== "no_relay").map((relay) => ({
       peerId: relay.relayId,
       state: relay.state.kind,

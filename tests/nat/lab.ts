@@ -1,3 +1,6 @@
+import { join } from "node:path";
+import { RunningProgram } from "../support/program.ts";
+
 /** How a host of the laboratory is connected to the network that all share. */
 export const NAT_KINDS = [
   "open",
@@ -6,6 +9,7 @@ export const NAT_KINDS = [
   "symmetric",
   "firewall",
   "udp-blocked",
+  "port-mapping",
 ] as const;
 
 /** One of {@link NAT_KINDS}. */
@@ -64,7 +68,21 @@ const RULES: Readonly<Record<NatKind, string>> = {
       }
       chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
     }`,
+  // Port-restricted, and the host may have it forward ports (NAT-PMP).
+  "port-mapping": `
+    table ip lab {
+      chain before { type nat hook prerouting priority dstnat; }
+      chain into { type filter hook input priority filter; iifname "wan" ct state new drop; }
+      chain through {
+        type filter hook forward priority filter;
+        ct status dnat accept;
+        iifname "wan" ct state new drop;
+      }
+      chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+    }`,
 };
+/** Serves NAT-PMP on a router, see there. */
+const NAT_PMP_SERVER = join(import.meta.dirname ?? ".", "nat_pmp_server.ts");
 
 /** Why no laboratory can be made here, or undefined when one can. */
 export async function labObstacle(): Promise<string | undefined> {
@@ -101,6 +119,7 @@ export async function startLab(): Promise<Lab> {
       } else {
         await addNamespace(owned, names.router);
         await addRouter(kind, names, { number, outside, inside });
+        if (kind === "port-mapping") owned.use(await serveNatPmp(names.router, outside));
       }
       return {
         kind,
@@ -153,6 +172,15 @@ async function addRouter(
     ...["ip", "netns", "exec", names.router],
     ...["sh", "-c", `echo 1 > /proc/sys/net/ipv4/conf/wan/proxy_arp`],
   ]);
+}
+
+/** Starts the router's NAT-PMP server; resolves when it serves. */
+async function serveNatPmp(router: string, outside: string): Promise<AsyncDisposable> {
+  const server = new RunningProgram(
+    ["ip", "netns", "exec", router, Deno.execPath(), "run", "-A", NAT_PMP_SERVER, outside],
+  );
+  await server.value("SERVES");
+  return server;
 }
 
 async function ip(args: string): Promise<void> {

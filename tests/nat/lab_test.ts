@@ -8,22 +8,27 @@ if (obstacle !== undefined) console.log(`note: the NAT laboratory is skipped: ${
 
 Deno.test({
   name:
-    "port-restricted NATs are punched, symmetric ones and blocked UDP stay relayed, and every task comes back",
+    "port-restricted NATs are punched, mapped ports dialed, the rest stays relayed, and every task comes back",
   ignore: obstacle !== undefined,
   fn: async () => {
     const cells = await runMatrix({
       pairs: [["port-restricted", "port-restricted"], ["port-restricted", "symmetric"], [
         "port-restricted",
         "udp-blocked",
-      ]],
+      ], ["symmetric", "port-mapping"]],
       directTimeoutMs: 3_000,
     });
     assert.deepEqual(
-      cells.map(({ to, delivered, path, transport }) => [to, delivered, path, transport]),
+      // Both ports are mapped, and whichever is reached first is used.
+      cells.map(({ to, delivered, path, transport }) => [
+        ...[to, delivered, path],
+        to === "port-mapping" ? "any" : transport,
+      ]),
       [
         ["port-restricted", true, "direct", "quic"],
         ["symmetric", true, "relayed", "tcp"],
         ["udp-blocked", true, "relayed", "tcp"],
+        ["port-mapping", true, "direct", "any"],
       ],
     );
   },

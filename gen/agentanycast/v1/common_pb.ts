@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/common.proto.
  */
 export const file_agentanycast_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChxhZ2VudGFueWNhc3QvdjEvY29tbW9uLnByb3RvEg9hZ2VudGFueWNhc3QudjEi+wIKCFBlZXJJbmZvEg8KB3BlZXJfaWQYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEjgKD2Nvbm5lY3Rpb25fdHlwZRgDIAEoDjIfLmFnZW50YW55Y2FzdC52MS5Db25uZWN0aW9uVHlwZRIwCgxjb25uZWN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRpcmVjdGlvbhhkIAEoCRIQCghmb3VuZF9ieRhlIAEoCRISCgphZ2VudF9uYW1lGGYgASgJEg8KB2RpZF9rZXkYZyABKAkSEQoJdHJhbnNwb3J0GGggASgJEhAKCHJlbGF5X2lkGGkgASgJEhUKDXJvdW5kX3RyaXBfbXMYaiABKAESEgoKc2VudF9ieXRlcxhrIAEoBBIWCg5yZWNlaXZlZF9ieXRlcxhsIAEoBBIUCgxkaXJlY3RfdHJpZXMYbSABKAUSFwoPZGlyZWN0X29ic3RhY2xlGG4gASgJInYKCVJlbGF5SW5mbxIPCgdwZWVyX2lkGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSFQoNcm91bmRfdHJpcF9tcxgFIAEoARIPCgdhZGRyZXNzGAYgASgJIsQCCghOb2RlSW5mbxIPCgdwZWVyX2lkGAEgASgJEhgKEGxpc3Rlbl9hZGRyZXNzZXMYAiADKAkSKgoIbmF0X3R5cGUYAyABKA4yGC5hZ2VudGFueWNhc3QudjEuTkFUVHlwZRIXCg9jb25uZWN0ZWRfcGVlcnMYBCABKAUSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgGIAEoCRIPCgdkaWRfa2V5GGQgASgJEgwKBGhvbWUYZSABKAkSCwoDcGlkGGYgASgFEioKBnJlbGF5cxhnIAMoCzIaLmFnZW50YW55Y2FzdC52MS5SZWxheUluZm8SEwoLbmF0X21hcHBpbmcYaCABKAkSGgoSb2JzZXJ2ZWRfYWRkcmVzc2VzGGkgAygJIpsBCgtFcnJvckRldGFpbBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSPAoIbWV0YWRhdGEYAyADKAsyKi5hZ2VudGFueWNhc3QudjEuRXJyb3JEZXRhaWwuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqaAoOQ29ubmVjdGlvblR5cGUSHwobQ09OTkVDVElPTl9UWVBFX1VOU1BFQ0lGSUVEEAASGgoWQ09OTkVDVElPTl9UWVBFX0RJUkVDVBABEhkKFUNPTk5FQ1RJT05fVFlQRV9SRUxBWRACKk4KB05BVFR5cGUSGAoUTkFUX1RZUEVfVU5TUEVDSUZJRUQQABITCg9OQVRfVFlQRV9QVUJMSUMQARIUChBOQVRfVFlQRV9QUklWQVRFEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChxhZ2VudGFueWNhc3QvdjEvY29tbW9uLnByb3RvEg9hZ2VudGFueWNhc3QudjEi+wIKCFBlZXJJbmZvEg8KB3BlZXJfaWQYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEjgKD2Nvbm5lY3Rpb25fdHlwZRgDIAEoDjIfLmFnZW50YW55Y2FzdC52MS5Db25uZWN0aW9uVHlwZRIwCgxjb25uZWN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRpcmVjdGlvbhhkIAEoCRIQCghmb3VuZF9ieRhlIAEoCRISCgphZ2VudF9uYW1lGGYgASgJEg8KB2RpZF9rZXkYZyABKAkSEQoJdHJhbnNwb3J0GGggASgJEhAKCHJlbGF5X2lkGGkgASgJEhUKDXJvdW5kX3RyaXBfbXMYaiABKAESEgoKc2VudF9ieXRlcxhrIAEoBBIWCg5yZWNlaXZlZF9ieXRlcxhsIAEoBBIUCgxkaXJlY3RfdHJpZXMYbSABKAUSFwoPZGlyZWN0X29ic3RhY2xlGG4gASgJInYKCVJlbGF5SW5mbxIPCgdwZWVyX2lkGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSFQoNcm91bmRfdHJpcF9tcxgFIAEoARIPCgdhZGRyZXNzGAYgASgJIvwCCghOb2RlSW5mbxIPCgdwZWVyX2lkGAEgASgJEhgKEGxpc3Rlbl9hZGRyZXNzZXMYAiADKAkSKgoIbmF0X3R5cGUYAyABKA4yGC5hZ2VudGFueWNhc3QudjEuTkFUVHlwZRIXCg9jb25uZWN0ZWRfcGVlcnMYBCABKAUSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgGIAEoCRIPCgdkaWRfa2V5GGQgASgJEgwKBGhvbWUYZSABKAkSCwoDcGlkGGYgASgFEioKBnJlbGF5cxhnIAMoCzIaLmFnZW50YW55Y2FzdC52MS5SZWxheUluZm8SEwoLbmF0X21hcHBpbmcYaCABKAkSGgoSb2JzZXJ2ZWRfYWRkcmVzc2VzGGkgAygJEjYKDHBvcnRfbWFwcGluZxhqIAEoCzIgLmFnZW50YW55Y2FzdC52MS5Qb3J0TWFwcGluZ0luZm8iVAoPUG9ydE1hcHBpbmdJbmZvEg0KBXN0YXRlGAEgASgJEg8KB2dhdGV3YXkYAiABKAkSDgoGcmVhc29uGAMgASgJEhEKCWFkZHJlc3NlcxgEIAMoCSKbAQoLRXJyb3JEZXRhaWwSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEjwKCG1ldGFkYXRhGAMgAygLMiouYWdlbnRhbnljYXN0LnYxLkVycm9yRGV0YWlsLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKmgKDkNvbm5lY3Rpb25UeXBlEh8KG0NPTk5FQ1RJT05fVFlQRV9VTlNQRUNJRklFRBAAEhoKFkNPTk5FQ1RJT05fVFlQRV9ESVJFQ1QQARIZChVDT05ORUNUSU9OX1RZUEVfUkVMQVkQAipOCgdOQVRUeXBlEhgKFE5BVF9UWVBFX1VOU1BFQ0lGSUVEEAASEwoPTkFUX1RZUEVfUFVCTElDEAESFAoQTkFUX1RZUEVfUFJJVkFURRACYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A peer this node is connected to.
@@ -282,6 +282,13 @@ export type NodeInfo = Message<"agentanycast.v1.NodeInfo"> & {
    * @generated from field: repeated string observed_addresses = 105;
    */
   observedAddresses: string[];
+
+  /**
+   * Ports that its router has opened for it.
+   *
+   * @generated from field: agentanycast.v1.PortMappingInfo port_mapping = 106;
+   */
+  portMapping?: PortMappingInfo | undefined;
 };
 
 /**
@@ -290,6 +297,48 @@ export type NodeInfo = Message<"agentanycast.v1.NodeInfo"> & {
  */
 export const NodeInfoSchema: GenMessage<NodeInfo> = /*@__PURE__*/
   messageDesc(file_agentanycast_v1_common, 2);
+
+/**
+ * What a node's router opens for it.
+ *
+ * @generated from message agentanycast.v1.PortMappingInfo
+ */
+export type PortMappingInfo = Message<"agentanycast.v1.PortMappingInfo"> & {
+  /**
+   * `off`, `searching`, `none` (no router answers), `failed` or `mapped`.
+   *
+   * @generated from field: string state = 1;
+   */
+  state: string;
+
+  /**
+   * Which router, for people.
+   *
+   * @generated from field: string gateway = 2;
+   */
+  gateway: string;
+
+  /**
+   * Why it failed.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Multiaddrs outside that lead to the node.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+};
+
+/**
+ * Describes the message agentanycast.v1.PortMappingInfo.
+ * Use `create(PortMappingInfoSchema)` to create a new message.
+ */
+export const PortMappingInfoSchema: GenMessage<PortMappingInfo> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_common, 3);
 
 /**
  * A failure that is data rather than the outcome of a call.
@@ -324,7 +373,7 @@ export type ErrorDetail = Message<"agentanycast.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_agentanycast_v1_common, 3);
+  messageDesc(file_agentanycast_v1_common, 4);
 
 /**
  * How the bytes of a connection travel.
