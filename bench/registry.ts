@@ -2,7 +2,7 @@
  * What a relay's registry does: signed registrations, heartbeats and queries per second and the memory they take, all over
  * gRPC between two processes, and how long 10,000 registrations take over a chain of three relays.
  *
- *     deno task bench:registry [--sizes 1000,4096,100000] [--federate 10000]
+ *     deno task bench:registry [--sizes 1000,4096,100000] [--federate 10000 | 0]
  *
  * @module
  */
@@ -105,6 +105,21 @@ async function p99Alone(count: number, work: (index: number) => Promise<unknown>
   return times.sort((a, b) => a - b)[Math.floor(count * 0.99)] ?? NaN;
 }
 
+/** The 99th of 100 of exact queries while four callers ask for words that no agent has, in milliseconds. */
+async function p99BesideText(
+  client: RegistryClient,
+  exact: (index: number) => Promise<unknown>,
+): Promise<number> {
+  let isDone = false;
+  const busy = Array.from({ length: 4 }, async () => {
+    while (!isDone) await client.find({ text: "agent nowhere" });
+  });
+  const p99 = await p99Alone(200, exact);
+  isDone = true;
+  await Promise.all(busy);
+  return p99;
+}
+
 async function benchSize(size: number) {
   const home = await Deno.makeTempDir();
   await using relay = (await startRelay(home)).program;
@@ -123,12 +138,18 @@ async function benchSize(size: number) {
   const queries = await measure(5_000, exact);
   const p99 = await p99Alone(500, exact);
   const p99Text = await p99Alone(100, (index) => client.find({ text: `agent ${index} nowhere`, limit: 10 }));
+  const besideText = await p99BesideText(client, exact);
   const residentNow = await residentMiB(relay.child.pid);
   await relay.stop("SIGKILL");
   await Deno.remove(home, { recursive: true });
   return {
     ...{ size, registrationsPerSecond: registered.perSecond, renewalsPerSecond: renewed.perSecond },
-    ...{ queriesPerSecond: queries.perSecond, queryP99Ms: p99, textQueryP99Ms: p99Text },
+    ...{
+      queriesPerSecond: queries.perSecond,
+      queryP99Ms: p99,
+      textQueryP99Ms: p99Text,
+      besideTextP99Ms: besideText,
+    },
     ...{ idleMiB, residentMiB: residentNow },
   };
 }
@@ -174,6 +195,7 @@ async function main(): Promise<void> {
       "query/s",
       "query p99 ms",
       "text p99 ms",
+      "query beside text p99 ms",
       "idle MiB",
       "RSS MiB",
     ],
@@ -182,9 +204,10 @@ async function main(): Promise<void> {
       ...[one.registrationsPerSecond, one.renewalsPerSecond, one.queriesPerSecond, one.queryP99Ms].map(
         toDigits,
       ),
-      ...[one.textQueryP99Ms, one.idleMiB, one.residentMiB].map(toDigits),
+      ...[one.textQueryP99Ms, one.besideTextP99Ms, one.idleMiB, one.residentMiB].map(toDigits),
     ]),
   ]));
+  if (values.federate === "0") return console.log(JSON.stringify({ machine: describeMachine(), sizes }));
   const federation = await benchFederation(Number(values.federate));
   console.log(
     `\n${federation.count} registrations over a chain of three relays: registered at one end in ` +

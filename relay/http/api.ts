@@ -4,6 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import type { HttpHandler } from "../../http/mod.ts";
 import { MAX_PAGE_SIZE, type RegistryQuery } from "../../registry/mod.ts";
 import { relayFacts, type RelayFactsDeps } from "../relay_facts.ts";
+import type { Entry } from "../registry/entry.ts";
 import type { RequestRate } from "../services/request_rate.ts";
 import { toAgentJson } from "./agent_json.ts";
 import { DASHBOARD_HEADERS, DASHBOARD_PAGE } from "./dashboard.ts";
@@ -57,7 +58,10 @@ export function createApi(deps: ApiDeps, { corsOrigins }: ApiOptions): HttpHandl
 function addRoutes(app: Hono<{ Bindings: Bindings }>, deps: ApiDeps): void {
   const { directory, feed } = deps;
   app.get("/", () => new Response(DASHBOARD_PAGE, { headers: DASHBOARD_HEADERS }));
-  app.get("/api/v1/agents", (context) => context.json(listAgents(deps, new URL(context.req.url))));
+  app.get(
+    "/api/v1/agents",
+    async (context) => context.json(await listAgents(deps, new URL(context.req.url))),
+  );
   app.get("/api/v1/agents/:peer_id", (context) => {
     const entry = directory.get(context.req.param("peer_id"));
     if (entry === undefined) throw new CodedError("not_found", "agent not found");
@@ -82,15 +86,15 @@ function addRoutes(app: Hono<{ Bindings: Bindings }>, deps: ApiDeps): void {
   app.get("/api/v1/openapi.json", (context) => context.json(openApiDocument()));
 }
 
-function listAgents({ directory }: ApiDeps, { searchParams }: URL) {
+async function listAgents({ directory }: ApiDeps, { searchParams }: URL) {
   const limit = countOf(searchParams, "limit", { byDefault: USUAL_LIMIT, least: 1, most: MAX_PAGE_SIZE });
   const offset = countOf(searchParams, "offset", { byDefault: 0, least: 0, most: Number.MAX_SAFE_INTEGER });
-  const agents = [];
+  const agents: Entry[] = [];
   let total = 0;
-  for (const entry of directory.findAll(toQuery(searchParams))) {
+  await directory.findAll(toQuery(searchParams), (entry) => {
     if (total >= offset && agents.length < limit) agents.push(entry);
     total++;
-  }
+  });
   const hasMore = offset + agents.length < total;
   const nextPageToken = hasMore ? agents.at(-1)?.peerId ?? "" : "";
   return { total, count: agents.length, next_page_token: nextPageToken, agents: agents.map(toAgentJson) };

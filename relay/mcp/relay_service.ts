@@ -62,13 +62,13 @@ function addDiscoverAgents(server: McpServer, { directory }: RelayFactsDeps): vo
     inputSchema: DISCOVER_INPUT as StandardSchemaWithJSON<unknown, z.infer<typeof DISCOVER_INPUT>>,
     outputSchema: z.object({ agents: z.array(AGENT), has_more: z.boolean() }),
     annotations: READ_ONLY,
-  }, ({ skill_id: wanted, match, tags, limit }) => {
+  }, async ({ skill_id: wanted, match, tags, limit }) => {
     const query = match === "exact"
       ? { skill: wanted }
       : match === "prefix"
       ? { prefix: wanted }
       : { text: wanted };
-    const page = directory.find({ ...query, tags, limit });
+    const page = await directory.find({ ...query, tags, limit });
     const agents = page.agents.map((agent) => toToolAgent(agent as Entry));
     const text = agents.length === 0
       ? `No agents found offering skill ${JSON.stringify(wanted)}`

@@ -6,6 +6,7 @@ import { better, type Entry, sizeOf } from "./entry.ts";
 import { EntryTable } from "./entry_table.ts";
 import { findAll, type FindDeps, findPage } from "./find_page.ts";
 import type { RegistryOptions } from "./registry_options.ts";
+import { Turns } from "./turns.ts";
 import { type Withdrawal, Withdrawals } from "./withdrawals.ts";
 
 /** For how many leases other relays are told that a registration holds; it is told again when half of that is over. */
@@ -41,6 +42,7 @@ export class Directory {
   readonly changes = new ChangeLog();
   readonly #withdrawals: Withdrawals;
   readonly #listeners = new Set<(event: DirectoryEvent) => void>();
+  readonly #turns = new Turns();
   readonly #clock: Clock;
   readonly #options: RegistryOptions;
   readonly isConnected: (peerId: string) => boolean;
@@ -73,12 +75,8 @@ export class Directory {
 
   /** What holds of a peer, from here or from elsewhere. */
   get(peerId: string): Entry | undefined {
-    const remote = this.elsewhere.get(peerId);
-    const found = better(
-      this.local(peerId),
-      remote !== undefined && this.#holds(remote) ? remote : undefined,
-    );
-    return found && this.isConnected(peerId) ? { ...found, lastSeenMs: this.#clock.now() } : found;
+    const found = this.#found(peerId);
+    return found && this.#seen(found);
   }
 
   withdrawal(peerId: string): Withdrawal | undefined {
@@ -107,7 +105,7 @@ export class Directory {
       throw full(`${capacity} peers (--registry-capacity)`);
     }
     if (grown > 0 && this.here.bytes + this.elsewhere.bytes + grown > maxBytes) {
-      throw full(`${maxBytes} bytes`);
+      throw full(`${maxBytes} bytes (--registry-max-bytes)`);
     }
     if (isLoopback(entry.host) || before?.host === entry.host) return;
     if (this.here.countOf(entry.host) >= maxPerHost) {
@@ -202,18 +200,36 @@ export class Directory {
     return over.map(({ peerId }) => peerId).filter((peerId) => this.here.get(peerId) === undefined);
   }
 
-  /** A page of what holds and fits `query`, ordered by peer id. */
-  find(query: RegistryQuery): RegistryPage {
-    return findPage(this.#finding, query);
+  /** A page of what holds and fits `query`, ordered by peer id. Throws as `findPage`. */
+  async find(query: RegistryQuery): Promise<RegistryPage> {
+    const { agents, nextPageToken } = await findPage(this.#finding, query);
+    return { agents: agents.map((entry) => this.#seen(entry)), nextPageToken };
   }
 
-  /** All that hold and fit `query`, ordered by peer id. Nothing may change meanwhile. */
-  findAll(query: RegistryQuery): Generator<Entry> {
-    return findAll(this.#finding, query);
+  /** Gives all that hold and fit `query` to `take`, ordered by peer id. Throws as {@link find}. */
+  async findAll(query: RegistryQuery, take: (entry: Entry) => void): Promise<void> {
+    await findAll(this.#finding, query, (entry) => {
+      take(this.#seen(entry));
+      return true;
+    });
   }
 
   get #finding(): FindDeps {
-    return { tables: [this.here, this.elsewhere], get: (peerId) => this.get(peerId) };
+    return {
+      tables: [this.here, this.elsewhere],
+      turns: this.#turns,
+      get: (peerId) => this.#found(peerId),
+    };
+  }
+
+  #found(peerId: string): Entry | undefined {
+    const remote = this.elsewhere.get(peerId);
+    return better(this.local(peerId), remote !== undefined && this.#holds(remote) ? remote : undefined);
+  }
+
+  /** An entry with when its peer was last seen, which is now while it is connected. */
+  #seen(entry: Entry): Entry {
+    return this.isConnected(entry.peerId) ? { ...entry, lastSeenMs: this.#clock.now() } : entry;
   }
 
   /** All skills on offer, by id. */

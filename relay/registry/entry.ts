@@ -1,5 +1,8 @@
-import type { RegistrySkill } from "../../identity/mod.ts";
+import type { RegistryFacts, RegistrySkill } from "../../identity/mod.ts";
 import type { Registration, RegistryQuery } from "../../registry/mod.ts";
+
+/** Longest {@link Entry.searchText}, in UTF-16 units: as much as a record can say. */
+const MAX_SEARCH_CHARS = 32 * 1024;
 
 /** A registration as this relay holds it. */
 export interface Entry extends Registration {
@@ -15,13 +18,15 @@ export interface Entry extends Registration {
   readonly toldUntilMs: number;
   /** Network address that it was registered from; empty for one from another relay. */
   readonly host: string;
+  /** What {@link toSearchText} makes of it: made once, for queries go through those of all agents. */
+  readonly searchText: string;
 }
 
 /** Bytes that an entry takes, about. */
 export function sizeOf(entry: Entry): number {
   const texts = entry.skills.reduce(
     (sum, { id, description, tags }) => sum + 64 + id.length + description.length + lengthOf(tags),
-    entry.name.length + entry.description.length + entry.addresses.join("").length,
+    entry.name.length + entry.description.length + entry.addresses.join("").length + entry.searchText.length,
   );
   return 512 + 2 * texts + (entry.signed?.payload.length ?? 0);
 }
@@ -56,20 +61,12 @@ export function createMatcher(query: RegistryQuery): (entry: Entry) => boolean {
     if (!federated && entry.path.length > 0) return false;
     if (bySkill && !entry.skills.some(fits)) return false;
     if (words.length === 0) return true;
-    const haystack = textOf(entry);
-    return words.every((word) => haystack.includes(word));
+    return words.every((word) => entry.searchText.includes(word));
   };
 }
 
-const texts = new WeakMap<Entry, string>();
-
-/** All that can be searched of an entry, in lower case. */
-function textOf(entry: Entry): string {
-  let text = texts.get(entry);
-  if (text === undefined) {
-    const skills = entry.skills.flatMap(({ id, description }) => [id, description]);
-    text = [entry.name, entry.description, ...skills].join("\n").toLowerCase();
-    texts.set(entry, text);
-  }
-  return text;
+/** All that can be searched of an agent, in lower case; what is longer than a record can be is cut. */
+export function toSearchText({ name, description, skills }: RegistryFacts): string {
+  const texts = skills.flatMap((skill) => [skill.id, skill.description]);
+  return [name, description, ...texts].join("\n").slice(0, MAX_SEARCH_CHARS).toLowerCase();
 }

@@ -7,7 +7,7 @@ import {
 } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { openRegistryRecord, type RegistryRecord, type SignedRegistryRecord } from "../../identity/mod.ts";
 import { fromRegistrySkill, toMs, toRegistrySkill, toSignedRecord } from "../../registry/mod.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, toSearchText } from "./entry.ts";
 import type { Withdrawal } from "./withdrawals.ts";
 
 /** A registration or a withdrawal as relays tell it and as it is stored. */
@@ -57,7 +57,8 @@ export function toEntry(wire: FederatedRegistration, { nowMs }: { nowMs: number 
     skills: wire.skills.map(toRegistrySkill),
     addresses: wire.addresses,
   };
-  const { name, description, skills, addresses } = record ?? told;
+  const facts = record ?? told;
+  const { name, description, skills, addresses } = facts;
   const expiresAtMs = toMs(wire.expiresAt);
   return {
     ...{ peerId: wire.peerId, name, description, skills, addresses, signed },
@@ -72,6 +73,7 @@ export function toEntry(wire: FederatedRegistration, { nowMs }: { nowMs: number 
     version: wire.version,
     path: wire.path,
     host: "",
+    searchText: toSearchText(facts),
   };
 }
 

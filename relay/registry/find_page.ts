@@ -8,6 +8,7 @@ import {
 import { createMatcher, type Entry } from "./entry.ts";
 import type { EntryTable } from "./entry_table.ts";
 import { mergeAfter, type SortedIds } from "./sorted_ids.ts";
+import type { Turns } from "./turns.ts";
 
 /** Longest text of a query, in UTF-16 units. */
 const MAX_QUERY_CHARS = 256;
@@ -19,32 +20,54 @@ const MAX_MERGED_SKILLS = 32;
 /** Where is looked. */
 export interface FindDeps {
   readonly tables: readonly EntryTable[];
+  /** Lets the relay do other things while many agents are looked at. */
+  readonly turns: Turns;
   /** What holds of a peer. */
   get(peerId: string): Entry | undefined;
 }
 
-/**
- * The page of `query`: its order does not change, so that a page token, which is the last peer id, leads on whatever has
- * changed meanwhile. Throws `invalid_argument` for a query that is too long.
- */
-export function findPage(deps: FindDeps, query: RegistryQuery): RegistryPage {
-  const limit = pageSize(query.limit);
-  const agents: Entry[] = [];
-  for (const entry of findAll(deps, query)) {
-    if (agents.length === limit) return { agents, nextPageToken: agents.at(-1)?.peerId ?? "" };
-    agents.push(entry);
-  }
-  return { agents, nextPageToken: "" };
+/** A `RegistryPage` of entries. */
+export interface FoundPage extends RegistryPage {
+  readonly agents: readonly Entry[];
 }
 
-/** All that fit `query` behind its page token, ordered by peer id. Nothing may change meanwhile. Throws as {@link findPage}. */
-export function* findAll({ tables, get }: FindDeps, query: RegistryQuery): Generator<Entry> {
+/**
+ * The page of `query`: its order does not change, so that a page token, which is the last peer id, leads on whatever has
+ * changed meanwhile. Throws `invalid_argument` for a query that is too long, `resource_exhausted` as {@link Turns}.
+ */
+export async function findPage(deps: FindDeps, query: RegistryQuery): Promise<FoundPage> {
+  const limit = pageSize(query.limit);
+  const agents: Entry[] = [];
+  let hasMore = false;
+  await findAll(deps, query, (entry) => {
+    hasMore = agents.length === limit;
+    if (!hasMore) agents.push(entry);
+    return !hasMore;
+  });
+  return { agents, nextPageToken: hasMore ? agents.at(-1)?.peerId ?? "" : "" };
+}
+
+/**
+ * Gives all that fit `query` behind its page token to `take`, ordered by peer id, until that answers false. What changes
+ * meanwhile is seen when it lies ahead. Throws as {@link findPage}.
+ */
+export async function findAll(
+  deps: FindDeps,
+  query: RegistryQuery,
+  take: (entry: Entry) => boolean,
+): Promise<void> {
   checkQuery(query);
   const matches = createMatcher(query);
-  for (const peerId of mergeAfter(candidates(tables, query), query.pageToken ?? "")) {
-    const entry = get(peerId);
-    if (entry !== undefined && matches(entry)) yield entry;
-  }
+  let after = query.pageToken ?? "";
+  await deps.turns.run((isOver) => {
+    for (const peerId of mergeAfter(candidates(deps.tables, query), after)) {
+      const entry = deps.get(peerId);
+      if (entry !== undefined && matches(entry) && !take(entry)) return true;
+      after = peerId;
+      if (isOver()) return false;
+    }
+    return true;
+  });
 }
 
 function pageSize(limit = 0): number {

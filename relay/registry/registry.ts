@@ -9,7 +9,7 @@ import {
 } from "../../identity/mod.ts";
 import type { Lease, RegistryPage, RegistryQuery } from "../../registry/mod.ts";
 import type { Admission, Caller } from "./admission.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, toSearchText } from "./entry.ts";
 import { type Directory, TOLD_LEASES } from "./directory.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 import type { RegistryStore } from "./registry_store.ts";
@@ -193,9 +193,9 @@ export class Registry {
     });
   }
 
-  /** A page of those that fit `query`. Throws `invalid_argument` for a query that asks for nothing or too much. */
-  find(query: RegistryQuery): RegistryPage {
-    return this.#deps.directory.find(query);
+  /** A page of those that fit `query`. Throws as `findPage`. */
+  async find(query: RegistryQuery): Promise<RegistryPage> {
+    return await this.#deps.directory.find(query);
   }
 
   /** Drops what was not renewed in time, and tells other relays again what was. */
@@ -228,6 +228,7 @@ export class Registry {
       version: directory.nextVersion(facts.peerId),
       path: [],
       toldUntilMs: nowMs + TOLD_LEASES * this.#options.ttlMs,
+      searchText: toSearchText(facts),
     };
     directory.checkRoom(entry);
     await store.save(entry);

@@ -55,14 +55,14 @@ export function createRegistryService(deps: RegistryServiceDeps): RpcService {
       const { ttlMs, expiresAtMs } = await registry.heartbeat(request.peerId, changing(context));
       return { expiresAt: timestampFromMs(expiresAtMs), ttlMs };
     },
-    discoverBySkill: (request, context) => {
+    discoverBySkill: async (request, context) => {
       rate.takeQuery(callerOf(context, deps.hostOf));
       const startMs = performance.now();
       const { skillId, skillPrefix, text, anySkill } = request;
       if (!anySkill && skillId === "" && skillPrefix === "" && text === "") {
         throw new CodedError("invalid_argument", "skill_id is required");
       }
-      const { agents, nextPageToken } = registry.find(toQuery(request));
+      const { agents, nextPageToken } = await registry.find(toQuery(request));
       deps.onDiscover((performance.now() - startMs) / 1000);
       return { agents: agents.map(fromRegistration), nextPageToken, relayId };
     },

@@ -26,15 +26,15 @@ Deno.test("relays that share a store know of each other's registrations, and of 
   }
   await reader.read();
   await b.registry.sweep();
-  assert.deepEqual(b.found(), [AGENT.peerId]);
+  assert.deepEqual(await b.found(), [AGENT.peerId]);
   shared.clock.advance(31_000);
   await a.registry.sweep();
   await reader.read();
-  assert.deepEqual(b.found(), []);
+  assert.deepEqual(await b.found(), []);
   // A relay that starts anew takes up its own alone.
   await b.registry.register(b.sign(identityOf(8)), peer(identityOf(8)));
   const again = await startRegistry({ ...shared, relay: identityOf(1) });
-  assert.deepEqual(again.found(), []);
+  assert.deepEqual(await again.found(), []);
 });
 
 Deno.test("RemoteKvStore commits, checks, lists in order and deletes", async () => {

@@ -65,8 +65,8 @@ export async function startRegistry({ open = false, ...given }: RigOptions = {})
       removed: false,
       ...record,
     }, identity);
-  const found = (query: Parameters<Registry["find"]>[0] = {}) =>
-    registry.find(query).agents.map(({ peerId }) => peerId);
+  const found = async (query: Parameters<Registry["find"]>[0] = {}) =>
+    (await registry.find(query)).agents.map(({ peerId }) => peerId);
   return {
     registry,
     directory,

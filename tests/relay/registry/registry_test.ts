@@ -14,13 +14,13 @@ Deno.test("register() makes a signed registration found, until its lease is over
   const rig = await startRegistry();
   const lease = await rig.registry.register(rig.sign(A), peer(A));
   assert.deepEqual({ ttlMs: lease.ttlMs, relayId: lease.relayId }, { ttlMs: 30_000, relayId: rig.relayId });
-  const [agent] = rig.registry.find({ skill: "echo" }).agents;
+  const [agent] = (await rig.registry.find({ skill: "echo" })).agents;
   assert.equal(agent?.verified, true);
   assert.equal(agent?.viaRelayId, rig.relayId);
   rig.clock.advance(29_999);
-  assert.deepEqual(rig.found({ skill: "echo" }), [A.peerId]);
+  assert.deepEqual(await rig.found({ skill: "echo" }), [A.peerId]);
   rig.clock.advance(1);
-  assert.deepEqual(rig.found({ skill: "echo" }), []);
+  assert.deepEqual(await rig.found({ skill: "echo" }), []);
   await rig.registry.sweep();
   assert.equal(rig.directory.here.size, 0);
 });
@@ -28,9 +28,9 @@ Deno.test("register() makes a signed registration found, until its lease is over
 Deno.test("register() refuses another peer's record over libp2p, and takes it over gRPC", async () => {
   const rig = await startRegistry();
   await assert.rejects(rig.registry.register(rig.sign(A), peer(B)), { code: "permission_denied" });
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
   await rig.registry.register(rig.sign(A), stranger());
-  assert.deepEqual(rig.found(), [A.peerId]);
+  assert.deepEqual(await rig.found(), [A.peerId]);
 });
 
 Deno.test("register() refuses a forged, an expired and a far-future record", async () => {
@@ -45,7 +45,7 @@ Deno.test("register() refuses a forged, an expired and a far-future record", asy
   await assert.rejects(rig.registry.register(future, stranger()), { code: "invalid_argument" });
   rig.clock.advance(3_600_000);
   await assert.rejects(rig.registry.register(record, stranger()), { code: "failed_precondition" });
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
 });
 
 Deno.test("register() refuses a replay of an earlier record, also after the later one has lapsed and a restart", async () => {
@@ -71,9 +71,9 @@ Deno.test("register() with the same record renews the lease for its peer and for
   rig.clock.advance(20_000);
   await rig.registry.register(record, stranger());
   rig.clock.advance(10_000);
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
   await rig.registry.register(record, peer(A));
-  assert.deepEqual(rig.found(), [A.peerId]);
+  assert.deepEqual(await rig.found(), [A.peerId]);
 });
 
 Deno.test("withdraw() takes a registration back, for good until a later record", async () => {
@@ -86,12 +86,12 @@ Deno.test("withdraw() takes a registration back, for good until a later record",
     code: "aborted",
   });
   await rig.registry.withdraw(removal, stranger());
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
   await assert.rejects(rig.registry.register(record, peer(A)), { code: "aborted" });
   const again = await startRegistry({ kv: rig.kv, clock: rig.clock });
   await assert.rejects(again.registry.register(record, stranger()), { code: "aborted" });
   await again.registry.register(rig.sign(A, { sequence: 7 }), peer(A));
-  assert.deepEqual(again.found(), [A.peerId]);
+  assert.deepEqual(await again.found(), [A.peerId]);
 });
 
 Deno.test("registerUnsigned() takes it from the peer, from its host, from everybody only when open", async () => {
@@ -107,7 +107,7 @@ Deno.test("registerUnsigned() takes it from the peer, from its host, from everyb
   const open = await startRegistry({ open: true });
   await open.registry.registerUnsigned(UNSIGNED, stranger());
   await open.registry.registerUnsigned({ ...UNSIGNED, peerId: "12D3KooWTestA" }, stranger());
-  assert.equal(open.found().length, 2);
+  assert.equal((await open.found()).length, 2);
   await assert.rejects(rig.registry.registerUnsigned({ ...UNSIGNED, peerId: "12D3KooWTestA" }, stranger()), {
     code: "invalid_argument",
   });
@@ -126,7 +126,7 @@ Deno.test("nobody without a signature overwrites, renews or removes what a peer 
   await assert.rejects(rig.registry.remove(A.peerId, ["echo"], peer(A)), denied);
   assert.equal(rig.directory.get(A.peerId)?.name, "Agent");
   await rig.registry.remove(A.peerId, [], peer(A));
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
 });
 
 Deno.test("heartbeat() renews, and does not raise what has lapsed", async () => {
@@ -140,7 +140,7 @@ Deno.test("heartbeat() renews, and does not raise what has lapsed", async () => 
     rig.clock.advance(20_000);
     await rig.registry.heartbeat(A.peerId, peer(A));
   }
-  assert.deepEqual(rig.found(), [A.peerId]);
+  assert.deepEqual(await rig.found(), [A.peerId]);
   rig.clock.advance(30_000);
   await assert.rejects(rig.registry.heartbeat(A.peerId, peer(A)), { code: "not_found" });
 });
@@ -152,9 +152,9 @@ Deno.test("a registration never holds longer than its record, heartbeats or conn
   rig.clock.advance(25_000);
   await rig.registry.heartbeat(A.peerId, peer(A));
   rig.clock.advance(19_999);
-  assert.deepEqual(rig.found(), [A.peerId]);
+  assert.deepEqual(await rig.found(), [A.peerId]);
   rig.clock.advance(1);
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
 });
 
 Deno.test("an open connection renews the lease; after its loss a third of one is left", async () => {
@@ -163,24 +163,26 @@ Deno.test("an open connection renews the lease; after its loss a third of one is
   rig.connected.set(A.peerId, "192.0.2.1");
   rig.clock.advance(300_000);
   await rig.registry.sweep();
-  const [agent] = rig.registry.find({ skill: "echo" }).agents;
+  const [agent] = (await rig.registry.find({ skill: "echo" })).agents;
   assert.equal(agent?.lastSeenMs, rig.clock.now());
   rig.connected.delete(A.peerId);
   rig.directory.onDisconnected(A.peerId);
   rig.clock.advance(9_999);
-  assert.deepEqual(rig.found(), [A.peerId]);
+  assert.deepEqual(await rig.found(), [A.peerId]);
   rig.clock.advance(1);
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
 });
 
 Deno.test("remove() removes some skills of an unsigned registration, then all", async () => {
   const rig = await startRegistry();
   await rig.registry.registerUnsigned(UNSIGNED, peer(A));
   await rig.registry.remove(A.peerId, ["echo", "unknown"], peer(A));
-  assert.deepEqual([rig.found({ skill: "echo" }), rig.found({ skill: "draw" })], [[], [A.peerId]]);
+  assert.deepEqual([await rig.found({ skill: "echo" }), await rig.found({ skill: "draw" })], [[], [
+    A.peerId,
+  ]]);
   await rig.registry.remove(A.peerId, [], peer(A));
   await rig.registry.remove(B.peerId, [], peer(B));
-  assert.deepEqual(rig.found(), []);
+  assert.deepEqual(await rig.found(), []);
 });
 
 Deno.test("start() takes up what was registered before, for one lease", async () => {
@@ -190,14 +192,14 @@ Deno.test("start() takes up what was registered before, for one lease", async ()
   rig.clock.advance(600_000);
   const again = await startRegistry({ kv: rig.kv, clock: rig.clock });
   assert.deepEqual(
-    again.registry.find({}).agents.map(({ name, verified }) => [name, verified]).sort(),
+    (await again.registry.find({})).agents.map(({ name, verified }) => [name, verified]).sort(),
     [["Plain", false], ["Signed", true]],
   );
   await again.registry.heartbeat(A.peerId, peer(A));
   rig.clock.advance(29_999);
-  assert.equal(again.found().length, 2);
+  assert.equal((await again.found()).length, 2);
   rig.clock.advance(30_000);
-  assert.equal(again.found().length, 0);
+  assert.equal((await again.found()).length, 0);
 });
 
 Deno.test("register() names the limit that it is full by, and lets those go on that are there", async () => {
