@@ -175,13 +175,13 @@ export class AgntcyDirectory {
     params: Readonly<Record<string, string>>,
     signal: AbortSignal | undefined,
   ): Promise<JsonObject> {
-    const { timeoutMs, headers, maxBytes } = this.#options;
+    const { timeoutMs, headers, maxBytes, fetch: ask } = this.#options;
     const url = new URL(this.#base + path);
     for (const [name, value] of Object.entries(params)) if (value !== "") url.searchParams.set(name, value);
     const deadline = AbortSignal.timeout(timeoutMs);
     const ends = AbortSignal.any([deadline, ...signal === undefined ? [] : [signal]]);
     try {
-      const response = await this.#options.fetch(url, {
+      const response = await ask(url, {
         headers: { accept: "application/json", ...headers },
         signal: ends,
       });

@@ -74,6 +74,17 @@ Deno.test("search() and get() speak the dialect v1", async () => {
   strictEqual(one.asked[0]?.path, "/base/v1/agents/bafy9");
 });
 
+Deno.test("search() asks a real server over HTTP, unless told by what else", async () => {
+  const answer = paged(101);
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    return answer(new URL(request.url), new AbortController().signal);
+  });
+  const { hostname, port } = server.addr;
+  const agents = await new AgntcyDirectory(`http://${hostname}:${port}`).search("", { limit: 1000 });
+  strictEqual(agents.length, 101);
+  deepStrictEqual(agents[100]?.card, CARD);
+});
+
 Deno.test("record() reads the record of OASF of an agent", async () => {
   const record = toOasfRecord(CARD, { createdAt: new Date(0) });
   const { asked, directory } = directoryOf(() => Response.json(record));

@@ -1,3 +1,4 @@
+import { ToolSchema } from "@modelcontextprotocol/sdk/types.js";
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { fromMcpTool, mcpToolsToCard, toMcpTool } from "../../../sdk/compat/mod.ts";
 import { CARD, sent } from "./samples.ts";
@@ -49,6 +50,18 @@ Deno.test("fromMcpTool() tells the hints as tags, which travel with a card, and 
     idempotentHint: true,
     openWorldHint: false,
   });
+});
+
+Deno.test("toMcpTool() writes what the official SDK of MCP takes for a tool", () => {
+  for (
+    const skill of [
+      ...CARD.skills.filter(({ outputSchema }) => outputSchema === undefined),
+      fromMcpTool(TOOL),
+    ]
+  ) {
+    const tool = toMcpTool(skill);
+    deepStrictEqual(ToolSchema.parse(tool), tool);
+  }
 });
 
 Deno.test("mcpToolsToCard() makes one skill per tool", () => {
