@@ -12,8 +12,8 @@ export interface AssigneeDeps {
   ledger: TaskLedger;
   offers: Offers;
   transport: EnvelopeTransport;
-  /** References to what was streamed for the task, for its results. */
-  streamed: (taskId: string) => readonly Artifact[];
+  /** What was streamed for the task, for its results. */
+  streamed: (task: Task) => Promise<readonly Artifact[]>;
 }
 
 /** What the receiving side does with its tasks: each change is reported to the sender. */
@@ -66,7 +66,7 @@ export class Assignee {
       return changed.record.task;
     }
     const own = change.artifacts ?? [];
-    const referred = streamed(task.taskId).filter((one) =>
+    const referred = (await streamed(task)).filter((one) =>
       !own.some(({ artifactId }) => artifactId === one.artifactId)
     );
     const complete = { ...change, artifacts: [...own, ...referred] };

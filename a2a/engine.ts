@@ -33,8 +33,8 @@ import { type TaskUpdate, TaskWatch, type WatchOptions } from "./task_watch.ts";
 
 /** What was streamed for tasks, apart from their records. */
 export interface StreamedArtifacts {
-  /** Results of a received task that were streamed to its sender, without their bytes. */
-  references(taskId: string): readonly Artifact[];
+  /** Results of a received task that were streamed: without their bytes to a peer, with them for a caller of this node. */
+  results(task: Task): Promise<readonly Artifact[]>;
   /** Results of a sent task with what was streamed of them in place. */
   resolve(taskId: string, artifacts: readonly Artifact[]): Promise<readonly Artifact[]>;
   /** The tasks are gone: what was streamed for them can go too. */
@@ -144,7 +144,7 @@ export class Engine implements AsyncDisposable {
       ...options.routing,
     });
     this.#originator = new Originator({ ...parts, ledger, router });
-    this.#assignee = new Assignee({ ...parts, ledger, streamed: (taskId) => streamed.references(taskId) });
+    this.#assignee = new Assignee({ ...parts, ledger, streamed: (task) => streamed.results(task) });
     this.#caretaker = new Caretaker({
       ...parts,
       ledger,
@@ -422,7 +422,7 @@ export class Engine implements AsyncDisposable {
 }
 
 const nothingStreamed: StreamedArtifacts = {
-  references: () => [],
+  results: () => Promise.resolve([]),
   resolve: (_taskId, artifacts) => Promise.resolve(artifacts),
   deleteTasks: () => Promise.resolve(),
 };

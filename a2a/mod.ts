@@ -67,6 +67,7 @@ export {
   type StreamEvent,
   type StreamStart,
 } from "./streams/stream_event.ts";
+export { isTextType, STREAM_KEY, toTextPart } from "./streams/stream_artifact.ts";
 export { type StreamOptions } from "./streams/stream_options.ts";
 export {
   type ArtifactChannel,

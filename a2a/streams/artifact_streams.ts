@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Artifact } from "../model.ts";
+import type { Artifact, Task } from "../model.ts";
 import { IncomingStreams } from "./incoming_streams.ts";
 import { OutgoingStreams } from "./outgoing_streams.ts";
 import type { StreamEvent } from "./stream_event.ts";
@@ -48,9 +48,9 @@ export class ArtifactStreams implements AsyncDisposable {
   }
 
   /**
-   * All artifacts that were streamed for a sent task from their beginning, then what comes, until the task has ended. The senders
+   * All artifacts that were streamed for a sent task, or for one of a caller of this node, from their beginning, then what comes, until the task has ended. The senders
    * wait for a subscriber that does not read. An artifact that starts anew starts again here. Throws `not_found`,
-   * `failed_precondition` for a received task, `resource_exhausted`.
+   * `failed_precondition` for a task that a peer has sent, `resource_exhausted`.
    */
   subscribe(taskId: string, options: { signal: AbortSignal }): AsyncIterable<StreamEvent> {
     return this.#incoming.subscribe(taskId, options);
@@ -59,6 +59,11 @@ export class ArtifactStreams implements AsyncDisposable {
   /** What was streamed for a received task that has not ended, as it goes into its end. */
   references(taskId: string): readonly Artifact[] {
     return this.#outgoing.references(taskId);
+  }
+
+  /** What was streamed whole for a task of a caller of this node, with its bytes. Throws `unavailable`. */
+  collect(task: Task): Promise<readonly Artifact[]> {
+    return this.#incoming.collect(task);
   }
 
   /**

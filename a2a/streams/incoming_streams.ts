@@ -2,11 +2,12 @@ import { abortable } from "../../core/abortable.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { isCaller } from "../caller.ts";
 import type { Artifact, Task } from "../model.ts";
 import { isTerminal } from "../state_machine.ts";
 import { receiveArtifact, refuse } from "./receive_channel.ts";
 import type { ReceivedArtifact } from "./received_artifact.ts";
-import { resolveArtifacts } from "./stream_artifact.ts";
+import { collectArtifacts, resolveArtifacts } from "./stream_artifact.ts";
 import { checkStart } from "./stream_checks.ts";
 import type { StreamEvent } from "./stream_event.ts";
 import type { StreamOptions } from "./stream_options.ts";
@@ -35,7 +36,7 @@ interface Serving {
   readonly finished: Promise<void>;
 }
 
-/** The artifacts that peers stream for the tasks this node has sent. */
+/** The artifacts that arrive at this node: those that peers stream for the tasks it has sent, and its agent for callers. */
 export class IncomingStreams implements AsyncDisposable {
   readonly #deps: IncomingStreamsDeps;
   readonly #options: StreamOptions;
@@ -76,7 +77,7 @@ export class IncomingStreams implements AsyncDisposable {
   async *subscribe(taskId: string, { signal }: { signal: AbortSignal }): AsyncGenerator<StreamEvent> {
     const task = await this.#deps.tasks.load(taskId);
     if (task === undefined) throw new CodedError("not_found", `No task ${taskId} on this node`);
-    if (task.direction === "inbound") {
+    if (!arrivesHere(task)) {
       throw new CodedError(
         "failed_precondition",
         `Cannot subscribe to the streams of task ${taskId}: this node sends them; subscribe where the task came from`,
@@ -102,6 +103,17 @@ export class IncomingStreams implements AsyncDisposable {
     try {
       const received = loaded.streams.artifacts;
       return await resolveArtifacts(artifacts, { received, maxInlineBytes });
+    } finally {
+      this.#release(loaded);
+    }
+  }
+
+  /** See `ArtifactStreams.collect`. */
+  async collect(task: Task): Promise<readonly Artifact[]> {
+    if (!this.#deps.spool.has(task.taskId)) return [];
+    const loaded = await this.#acquire(task);
+    try {
+      return await collectArtifacts(loaded.streams.artifacts);
     } finally {
       this.#release(loaded);
     }
@@ -139,7 +151,7 @@ export class IncomingStreams implements AsyncDisposable {
         throw new CodedError("invalid_argument", "A channel begins with its opening");
       }
       checkStart(first.start);
-      loaded = await this.#acquire(await this.#loadOutbound(first.start.taskId, channel.peerId));
+      loaded = await this.#acquire(await this.#loadExpected(first.start.taskId, channel.peerId));
       this.#checkPeer(channel.peerId, loaded.streams);
       const artifact = await loaded.streams.admit(first.start, first.streamId);
       await this.#receive({ channel, messages, streams: loaded.streams, artifact });
@@ -173,9 +185,9 @@ export class IncomingStreams implements AsyncDisposable {
   }
 
   /** One answer for a task that is not there and one of somebody else: who asks learns nothing. */
-  async #loadOutbound(taskId: string, peerId: string): Promise<Task> {
+  async #loadExpected(taskId: string, peerId: string): Promise<Task> {
     const task = await this.#deps.tasks.load(taskId);
-    if (task === undefined || task.direction !== "outbound" || task.peerId !== peerId) {
+    if (task === undefined || !arrivesHere(task) || task.peerId !== peerId) {
       throw new CodedError("not_found", `Cannot take the artifact: no task ${taskId} was sent to ${peerId}`);
     }
     if (isTerminal(task.status)) throw endedError(task);
@@ -283,4 +295,9 @@ export class IncomingStreams implements AsyncDisposable {
     }).finally(() => this.#background.delete(tracked));
     this.#background.add(tracked);
   }
+}
+
+/** Whether the artifacts of a task end at this node. */
+function arrivesHere({ direction, peerId }: Task): boolean {
+  return direction === "outbound" || isCaller(peerId);
 }

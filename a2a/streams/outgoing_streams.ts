@@ -1,5 +1,6 @@
 import { abortable } from "../../core/abortable.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
+import { isCaller } from "../caller.ts";
 import type { Artifact, Task } from "../model.ts";
 import { isTerminal } from "../state_machine.ts";
 import { ArtifactSender, type ArtifactSenderDeps, type SentArtifact } from "./artifact_sender.ts";
@@ -26,6 +27,8 @@ interface OutgoingTask {
   /** Of artifacts that were given up: tells the receiver. */
   readonly farewells: Map<string, { over: AbortController; running: Promise<void> }>;
   readonly sent: Map<string, Artifact>;
+  /** Bytes of each artifact for a caller of this node: they go into the record of the task. */
+  readonly recordBytes: Map<string, number>;
   collectedBytes: number;
 }
 
@@ -107,6 +110,7 @@ export class OutgoingStreams implements AsyncDisposable {
       );
     }
     if (event.kind === "chunk") {
+      this.#countRecordBytes(sending, event.data.length);
       await sending.sender.feed(event, { signal: sending.stop });
       return sending;
     }
@@ -132,6 +136,7 @@ export class OutgoingStreams implements AsyncDisposable {
     this.#checkRoom(task, start);
     const { artifactId } = start;
     task.open.add(artifactId);
+    task.recordBytes.set(artifactId, 0);
     const over = new AbortController();
     const sender = new ArtifactSender(this.#deps, { peerId: task.peerId, start, options: this.#options });
     const running = sender.run(AbortSignal.any([over.signal, task.ended.signal, this.#closing.signal]));
@@ -167,6 +172,7 @@ export class OutgoingStreams implements AsyncDisposable {
       open: new Set(),
       farewells: new Map(),
       sent: new Map(),
+      recordBytes: new Map(),
       collectedBytes: 0,
     };
     this.#tasks.set(taskId, task);
@@ -201,6 +207,20 @@ export class OutgoingStreams implements AsyncDisposable {
     );
   }
 
+  /** Callers of this node read their results in the record, which has a bound. */
+  #countRecordBytes({ task, start }: Sending, more: number): void {
+    if (!isCaller(task.peerId)) return;
+    const { maxCollectedBytes } = this.#options;
+    task.recordBytes.set(start.artifactId, (task.recordBytes.get(start.artifactId) ?? 0) + more);
+    const bytes = [...task.recordBytes.values()].reduce((sum, one) => sum + one, 0);
+    if (bytes <= maxCollectedBytes) return;
+    throw new CodedError(
+      "resource_exhausted",
+      `Cannot stream the artifact: the results for ${task.peerId} would have ${bytes} bytes, at most ` +
+        `${maxCollectedBytes} fit in a task; give a URL in its place`,
+    );
+  }
+
   #keep({ task, start }: Sending, sent: SentArtifact): void {
     if (sent.kind === "streamed") {
       task.sent.set(start.artifactId, toReference(sent));
@@ -229,6 +249,7 @@ export class OutgoingStreams implements AsyncDisposable {
   #giveUp(sending: Sending, error: CodedError, reason?: "canceled" | "error"): void {
     const { task, sender, over, running, start } = sending;
     this.#close(sending);
+    task.recordBytes.delete(start.artifactId);
     if (task.ended.signal.aborted || this.#closing.signal.aborted) return over.abort(error);
     sender.giveUp(reason ?? (error.code === "cancelled" ? "canceled" : "error"), error.message);
     const farewell = { over, running };

@@ -6,7 +6,7 @@ import type { ReceivedArtifact } from "./received_artifact.ts";
 import type { StreamStart } from "./stream_event.ts";
 
 /** Metadata key of a part whose bytes came, or come, on a stream. */
-const STREAM_KEY = "agentanycast.stream";
+export const STREAM_KEY = "agentanycast.stream";
 
 /** What stands for a streamed artifact in the end of its task. */
 export function toReference({ start, sha256, bytes }: Extract<SentArtifact, { kind: "streamed" }>): Artifact {
@@ -20,6 +20,35 @@ export function toReference({ start, sha256, bytes }: Extract<SentArtifact, { ki
       bytes: String(bytes),
     },
   });
+}
+
+/** What has arrived whole, with its bytes: text of a text type that is UTF-8, raw of others. */
+export async function collectArtifacts(received: readonly ReceivedArtifact[]): Promise<readonly Artifact[]> {
+  const whole = received.filter(({ end }) => end?.reason === "complete");
+  return await Promise.all(whole.map(async (one) => {
+    const { start } = one;
+    const collected = toCollected({ kind: "collected", start, data: await readWhole(one) });
+    return isTextType(start.mediaType) ? { ...collected, parts: collected.parts.map(toTextPart) } : collected;
+  }));
+}
+
+/** Whether a media type is of text in UTF-8. */
+export function isTextType(mediaType: string): boolean {
+  const [type = "", ...parameters] = mediaType.toLowerCase().split(";").map((one) => one.trim());
+  const charset = parameters.find((one) => one.startsWith("charset="))?.slice("charset=".length);
+  return type.startsWith("text/") && (charset === undefined || /^"?(utf-8|us-ascii)"?$/.test(charset));
+}
+
+/** A part with raw bytes as text, when they are UTF-8. */
+export function toTextPart(part: Part): Part {
+  const { content } = part;
+  if (content.kind !== "raw") return part;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content.data);
+    return { ...part, content: { kind: "text", text }, filename: content.filename };
+  } catch {
+    return part; // Its type is wrong: the bytes are kept as they are.
+  }
 }
 
 /** An artifact that could not be streamed, with its bytes. */

@@ -1,4 +1,4 @@
-import type { Engine, Task } from "../../a2a/mod.ts";
+import type { ArtifactStreams, Engine, Task } from "../../a2a/mod.ts";
 import { callerOf, isInterrupted, isTerminal } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
@@ -9,12 +9,14 @@ import { a2aError } from "./a2a_error.ts";
 import { fromMessage, invalid } from "./message_in.ts";
 import type { PushConfigs } from "./push/push_configs.ts";
 import { pageOf } from "./task_list.ts";
-import { type A2aEvent, toEvents } from "./task_events.ts";
+import { followTask } from "./follow_task.ts";
+import type { A2aEvent } from "./task_events.ts";
 import { toTaskJson } from "./task_json.ts";
 import { TaskStarter } from "./task_starter.ts";
 
 export interface A2aOperationsDeps {
   engine: Pick<Engine, "getTask" | "tasksOf" | "cancelTask" | "subscribe">;
+  streams: Pick<ArtifactStreams, "subscribe">;
   network: Pick<AgentNetwork, "send">;
   push: PushConfigs;
   /** Media types that the agent takes. */
@@ -185,19 +187,12 @@ export class A2aOperations {
     { signal, lastEventId }: A2aCall,
     { historyLength, untilInterrupted }: { historyLength?: number | undefined; untilInterrupted: boolean },
   ): AsyncGenerator<A2aEvent> {
-    const { engine } = this.#deps;
     const { generation: id, status } = task;
     const isOver = lastEventId === undefined &&
       (isTerminal(status) || (untilInterrupted && isInterrupted(status)));
     yield { id, response: { task: toTaskJson(task, { historyLength }) }, isFinal: isOver };
     if (isOver) return;
-    const afterGeneration = lastEventId ?? id;
-    for await (const update of engine.subscribe(task.taskId, { afterGeneration, signal })) {
-      const events = toEvents(task, update);
-      const isLast = isTerminal(update.status) || (untilInterrupted && isInterrupted(update.status));
-      for (const event of events) yield { ...event, isFinal: isLast && event === events.at(-1) };
-      if (isLast) return;
-    }
+    yield* followTask(this.#deps, task, { afterGeneration: lastEventId ?? id, untilInterrupted, signal });
   }
 }
 

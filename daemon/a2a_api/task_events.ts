@@ -11,17 +11,24 @@ export interface A2aEvent {
   readonly isFinal: boolean;
 }
 
+export interface ToEventsOptions {
+  /** Ids of results that were told whole before. Default none. */
+  readonly told?: ReadonlySet<string>;
+}
+
 /** The events that tell a change of a task: its results first, then the status. */
-export function toEvents(task: Pick<Task, "taskId" | "contextId">, update: TaskUpdate): A2aEvent[] {
+export function toEvents(
+  task: Pick<Task, "taskId" | "contextId">,
+  update: TaskUpdate,
+  { told = new Set() }: ToEventsOptions = {},
+): A2aEvent[] {
   const { taskId, contextId } = task;
   const { generation: id, artifacts } = update;
-  const results = artifacts.map((artifact, i): A2aEvent => ({
-    id,
-    isFinal: false,
-    response: {
-      artifactUpdate: { taskId, contextId, artifact: toArtifactJson(artifact, i), lastChunk: true },
-    },
-  }));
+  const results = artifacts.flatMap((artifact, i): A2aEvent[] => {
+    if (told.has(artifact.artifactId)) return [];
+    const whole = { taskId, contextId, artifact: toArtifactJson(artifact, i), lastChunk: true };
+    return [{ id, isFinal: false, response: { artifactUpdate: whole } }];
+  });
   const status = toStatusJson({ ...task, errorMessage: update.errorMessage }, update);
   return [...results, { id, isFinal: false, response: { statusUpdate: { taskId, contextId, status } } }];
 }

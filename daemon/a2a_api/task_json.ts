@@ -1,5 +1,15 @@
 import { Buffer } from "node:buffer";
-import type { Annotations, Artifact, Message, Part, Task, TaskStatus } from "../../a2a/mod.ts";
+import {
+  type Annotations,
+  type Artifact,
+  isTextType,
+  type Message,
+  type Part,
+  STREAM_KEY,
+  type Task,
+  type TaskStatus,
+  toTextPart,
+} from "../../a2a/mod.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 
 const STATES: Readonly<Record<TaskStatus, string>> = {
@@ -107,9 +117,12 @@ function annotations({ metadata, extensions = [] }: Annotations): JsonObject {
   };
 }
 
-function toPartJson(part: Part): JsonObject {
-  const { [WRAPPED_DATA]: isWrapped, ...metadata } = part.metadata;
-  const { content, mediaType } = part;
+function toPartJson(given: Part): JsonObject {
+  const { [WRAPPED_DATA]: isWrapped, [STREAM_KEY]: isStreamed, ...metadata } = given.metadata;
+  const { mediaType } = given;
+  // What was streamed is told in the form that it was streamed in.
+  const part = isStreamed !== undefined && isTextType(mediaType) ? toTextPart(given) : given;
+  const { content } = part;
   const filename = "filename" in content ? content.filename : part.filename ?? "";
   return {
     ...toContentJson(content, isWrapped !== undefined),

@@ -8,12 +8,13 @@ import {
   type TaskStore,
 } from "../../a2a/mod.ts";
 import { systemClock } from "../../core/clock.ts";
-import { CodedError } from "../../core/errors.ts";
+import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { NodeMeter } from "../../core/node_metrics.ts";
 import { ARTIFACT_STREAM_PROTOCOL, type FrameChannel, type P2pHost } from "../../p2p/mod.ts";
 import { DiskSpool } from "./disk_spool.ts";
 import { createFrameLink, toReceiverChannel } from "./frame_link.ts";
+import { createLocalChannel } from "./local_channel.ts";
 
 /** What artifact streams need of the daemon. Host and engine are met when the first stream runs, not before. */
 export interface OpenArtifactStreamsDeps {
@@ -44,15 +45,24 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
     logger,
     knowsTask: async (taskId) => await load(taskId) !== undefined,
   });
-  const streams = new ArtifactStreams({
+  const peers = createFrameLink(
+    (peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options),
+    { onChunk: countChunk(meter, "sent") },
+  );
+  /** What is for a caller of this node stays here: it is received where it is sent. */
+  const openLocal = (caller: string) => {
+    const { sender, receiver } = createLocalChannel(caller);
+    streams.accept(receiver).catch((error) => {
+      logger.warn("An artifact for a caller of this node cannot be taken", { caller, error });
+      receiver.abort(toCodedError(error));
+    });
+    return Promise.resolve(sender);
+  };
+  const streams: ArtifactStreams = new ArtifactStreams({
     tasks: { load, onEnded: (taskId, signal) => ended({ engine: engine(), load }, { taskId, signal }) },
-    link: createFrameLink(
-      (peerId, options) => {
-        if (isCaller(peerId)) throw noStreams(peerId);
-        return host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options);
-      },
-      { onChunk: countChunk(meter, "sent") },
-    ),
+    link: {
+      open: (peerId, options) => isCaller(peerId) ? openLocal(peerId) : peers.open(peerId, options),
+    },
     spool,
     clock: systemClock,
     logger,
@@ -60,7 +70,8 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
   return {
     streams,
     streamed: {
-      references: (taskId) => streams.references(taskId),
+      results: async (task) =>
+        isCaller(task.peerId) ? await streams.collect(task) : streams.references(task.taskId),
       resolve: (taskId, artifacts) => streams.resolve(taskId, artifacts),
       deleteTasks: async (taskIds) => {
         for (const taskId of taskIds) await streams.deleteTask(taskId);
@@ -70,11 +81,6 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
       streams.accept(toReceiverChannel(channel, { onChunk: countChunk(meter, "received") })),
     [Symbol.asyncDispose]: () => streams[Symbol.asyncDispose](),
   };
-}
-
-/** What is streamed for a caller of this node is put together, and is there with the end of its task. */
-function noStreams(caller: string): CodedError {
-  return new CodedError("unimplemented", `Nothing is streamed to ${caller}: it reads its task`);
 }
 
 function countChunk(meter: NodeMeter, direction: "sent" | "received"): (bytes: number) => void {

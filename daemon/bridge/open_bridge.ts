@@ -38,10 +38,10 @@ export interface OpenBridgeOptions {
 
 /** Opens what the bindings share; `stack` closes it. @throws CodedError `invalid_argument`. */
 export async function openBridge(
-  core: Pick<DaemonCore, "config" | "logger" | "identity" | "kv" | "engine" | "network" | "host">,
+  core: Pick<DaemonCore, "config" | "logger" | "identity" | "kv" | "engine" | "streams" | "network" | "host">,
   { stack, grpcAddress }: OpenBridgeOptions,
 ): Promise<Bridge> {
-  const { kv, engine, network, identity, host } = core;
+  const { kv, engine, streams, network, identity, host } = core;
   const settings = core.config.bridge;
   const logger = core.logger.child({ wire: "bridge" });
   const authenticator = createAuthenticator(callersOf(settings));
@@ -62,7 +62,7 @@ export async function openBridge(
     addresses: () => host.addresses(),
   }, { grpcAddress });
   const operations = new A2aOperations({
-    ...{ engine, network, push },
+    ...{ engine, streams, network, push },
     inputModesOf: (target) => cards.inputModesOf(target),
   });
   await push.start();
