@@ -26,6 +26,7 @@ export {
   type Reachability,
 } from "./host.ts";
 export type { Dht, Provider } from "./dht.ts";
+export { toDialOrder } from "./dial_order.ts";
 export type { DhtOptions } from "./dht_services.ts";
 export type { FrameChannel } from "./frame_channel.ts";
 export type { FrameHandlers } from "./inbound.ts";

@@ -4,7 +4,7 @@ import type { Logger } from "../core/log.ts";
 import type { RelayConfig } from "../core/settings/relay.ts";
 import { loadPrometheus } from "../http/mod.ts";
 import { type Identity, openIdentity } from "../identity/mod.ts";
-import type { P2pHost } from "../p2p/mod.ts";
+import { type P2pHost, toDialOrder } from "../p2p/mod.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { startGrpcServer } from "../rpc/server.ts";
 import type { RpcService } from "../rpc/rpc_service.ts";
@@ -21,15 +21,19 @@ import { Registry } from "./registry/registry.ts";
 import { type RegistryOptions, resolveRegistryOptions } from "./registry/registry_options.ts";
 import { Sweeper } from "./registry/sweeper.ts";
 import { RELAY_METRICS, type RelayMeter, watchRelay } from "./relay_metrics.ts";
+import { createMeteredService } from "./services/metered_service.ts";
 import { createRegistryService } from "./services/registry_service.ts";
 import { RequestRate } from "./services/request_rate.ts";
 import { type RelayServers, startServers } from "./start_servers.ts";
 import { readFederationCa, readTls } from "./tls_files.ts";
 
+/** How long calls at work may take to finish once the relay stops: a registration is written by then. */
+const DRAIN_MS = 2_000;
+
 /** A running relay. Disposing it stops it in order: servers, federation, network, store. */
 export interface Relay extends AsyncDisposable {
   readonly peerId: string;
-  /** Multiaddrs at which peers can dial it, each ending in `/p2p/<id>`. */
+  /** Multiaddrs at which peers can dial it, each ending in `/p2p/<id>`; what most can dial comes first. */
   addresses(): string[];
   /** Where the registry answers over gRPC: `tcp://host:port`. */
   readonly registryAddress: string;
@@ -84,6 +88,7 @@ export async function startRelay(
       listen: config.registryListen.replace(/^:/, "0.0.0.0:"),
       allowRemote: true,
       maxMessageBytes: 1024 * 1024,
+      drainMs: DRAIN_MS,
       ...tls && { tls },
     }),
   );
@@ -94,7 +99,7 @@ export async function startRelay(
   const owned = stack.move();
   return {
     peerId: identity.peerId,
-    addresses: () => parts.host.addresses(),
+    addresses: () => toDialOrder(parts.host.addresses()),
     registryAddress: server.address,
     urls: servers.urls,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -190,7 +195,7 @@ function createServices({ host, federation, meter, ...deps }: ServicesDeps): Rpc
       addresses: () => host()?.addresses() ?? [],
       isTrusted: (peerId) => federation()?.isTrusted(peerId) ?? false,
     }),
-  ];
+  ].map((service) => createMeteredService(service, meter));
 }
 
 function createRate(config: RelayConfig): RequestRate {

@@ -20,6 +20,17 @@ export const RELAY_METRICS = {
     labels: [],
     buckets: SECONDS,
   },
+  rpc_requests_total: {
+    type: "counter",
+    help: "Calls of registry and federation, over gRPC and libp2p, by outcome",
+    labels: ["method", "code"],
+  },
+  rpc_duration_seconds: {
+    type: "histogram",
+    help: "Time of a call in seconds",
+    labels: ["method"],
+    buckets: SECONDS,
+  },
   federation_sync_duration_seconds: {
     type: "histogram",
     help: "Time of a round with another relay in seconds",

@@ -79,7 +79,9 @@ export class Bench implements AsyncDisposable {
       );
       await relay.value("API_ADDR");
       relays.push(
-        ...relay.lines.flatMap((line) => /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []),
+        ...[...new Set(relay.lines)].flatMap((line) =>
+          /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []
+        ),
       );
     }
     const bench = new Bench(lab, folder, relays);

@@ -33,13 +33,16 @@ export async function run({ options, output, signal }: VerbContext): Promise<num
   return EXIT_OK;
 }
 
-/** Tells on stdout how the relay is reached, in the lines that programs read; the last address is over TCP. */
+/**
+ * Tells on stdout how the relay is reached, in the lines that programs read. Some of them take the first address and some the
+ * last: the best one is both.
+ */
 function announce(relay: Relay, config: RelayConfig, output: Output): void {
-  const isTcp = (address: string) => /^\/[^/]+\/[^/]+\/tcp\/\d+\/p2p\//.test(address);
-  const addresses = relay.addresses().toSorted((a, b) => Number(isTcp(a)) - Number(isTcp(b)));
+  const addresses = relay.addresses();
+  const best = addresses.length > 1 ? addresses.slice(0, 1) : [];
   const { mcp, metrics, api } = relay.urls;
   const lines = [
-    ...addresses.map((address) => `RELAY_ADDR=${address}`),
+    ...[...addresses, ...best].map((address) => `RELAY_ADDR=${address}`),
     `REGISTRY_ADDR=${shown(config.registryListen, relay.registryAddress)}`,
     ...mcp ? [`MCP_ADDR=${shown(config.mcpListen, mcp.url, mcp.moved)}`] : [],
     ...metrics ? [`METRICS_ADDR=${shown(config.metricsListen, metrics.url, metrics.moved)}`] : [],

@@ -19,6 +19,11 @@ interface Bucket {
   atMs: number;
 }
 
+interface Rate {
+  readonly kind: "changes" | "queries";
+  readonly perSecond: number;
+}
+
 /** Keeps one caller, by its network address, from taking the relay for itself. */
 export class RequestRate {
   readonly #buckets = new Map<string, Bucket>();
@@ -27,16 +32,17 @@ export class RequestRate {
 
   /** Counts a change. Throws `resource_exhausted` when they come too fast. */
   takeChange(caller: Caller): void {
-    this.#take(`c ${caller.host}`, caller, this.options.changesPerSecond);
+    this.#take(caller, { kind: "changes", perSecond: this.options.changesPerSecond });
   }
 
   /** Counts a query. Throws as {@link takeChange}. */
   takeQuery(caller: Caller): void {
-    this.#take(`q ${caller.host}`, caller, this.options.queriesPerSecond);
+    this.#take(caller, { kind: "queries", perSecond: this.options.queriesPerSecond });
   }
 
-  #take(key: string, { host }: Caller, perSecond: number): void {
+  #take({ host }: Caller, { kind, perSecond }: Rate): void {
     if (host === "" || host === "::1" || host.startsWith("127.")) return;
+    const key = `${kind} ${host}`;
     const nowMs = this.now();
     const bucket = this.#buckets.get(key) ?? { left: perSecond * BURST_SECONDS, atMs: nowMs };
     const regained = Math.max(0, nowMs - bucket.atMs) / 1000 * perSecond;
@@ -44,7 +50,7 @@ export class RequestRate {
     if (left < 0) {
       throw new CodedError(
         "resource_exhausted",
-        `More than ${perSecond} such calls a second came from ${host}: wait`,
+        `Too many ${kind} came from ${host}: the limit is ${perSecond} a second (--registry-${kind}-per-second); wait`,
       );
     }
     this.#buckets.delete(key);
