@@ -218,7 +218,10 @@ class Libp2pHost implements P2pHost {
       bytesPerPeer: limits.maxInboundBytesPerPeer,
     });
     const punchState = (peerId: string) => this.#reach.punchState(peerId);
-    const peers = new PeerTable({ libp2p, events: this.#peerEvents(handlers), punchState, logger });
+    const peers = new PeerTable({
+      ...{ libp2p, events: this.#peerEvents(handlers), punchState, logger },
+      onActive: (peerId) => this.#runInBackground(memory.protect(peerId, "active")),
+    });
     const dialer = new Dialer({
       node,
       peers,
@@ -296,7 +299,10 @@ class Libp2pHost implements P2pHost {
     const reserved = () => relays?.isRelay(target.peerId) ?? false;
     this.#runInBackground(keepConnected({
       dialer: this.#dialer,
-      whileConnected: (peerId, signal) => (relays ?? this.#peers).whileConnected(peerId, signal),
+      whileConnected: (peerId, signal) => {
+        this.#runInBackground(this.#memory.protect(peerId, "configured"));
+        return (relays ?? this.#peers).whileConnected(peerId, signal);
+      },
       onUnreachable: (peerId, error) => relays?.unreachable(peerId, error),
       logger: this.#logger,
     }, {

@@ -3,6 +3,9 @@ import type { Logger } from "../core/log.ts";
 import { MAX_ADDRESSES_PER_PEER } from "./constants.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
 
+/** Whose connections end last, by value: relays and other configured peers, then those used within the last 5 minutes. */
+const PROTECTION = { configured: { value: 100 }, active: { value: 10, ttl: 5 * 60_000 } } as const;
+
 /** What bounding the address book works with. */
 export interface PeerMemoryDeps {
   libp2p: Pick<Libp2p, "peerStore" | "getConnections">;
@@ -36,6 +39,16 @@ export class PeerMemory {
       return;
     }
     await this.touch(peerId);
+  }
+
+  /** When there are too many connections, those of `peerId` end after the others. Never rejects. */
+  async protect(peerId: string, as: keyof typeof PROTECTION): Promise<void> {
+    const { libp2p, logger } = this.deps;
+    try {
+      await libp2p.peerStore.merge(toPeerId(peerId), { tags: { [`agentanycast-${as}`]: PROTECTION[as] } });
+    } catch (error) {
+      logger.debug("Could not protect the connections of a peer", { peerId, error });
+    }
   }
 
   /** Notes that `peerId` is in use; forgets another one when there are too many. */

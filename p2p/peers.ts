@@ -6,6 +6,9 @@ import type { PunchState } from "./hole_punch.ts";
 import { countBytes, type Traffic } from "./traffic.ts";
 import { isDialable, isRelayed, kindOf, type TransportName } from "./address_kind.ts";
 
+/** How often it is told that a peer is active. */
+const TELL_ACTIVE_MS = 60_000;
+
 /** What brought the first connection of a peer about. */
 export type FoundBy = "mdns" | "bootstrap" | "dial" | "inbound";
 
@@ -53,6 +56,8 @@ interface PeerRecord {
   connectedAtMs: number;
   addresses: readonly string[];
   traffic: Traffic;
+  /** When its use was last told, in milliseconds since the epoch. */
+  activeAtMs: number;
 }
 
 /** What a table of peers works with. */
@@ -60,6 +65,8 @@ export interface PeerTableDeps {
   libp2p: Libp2p;
   events: PeerEvents;
   punchState(peerId: string): PunchState | undefined;
+  /** A connected peer uses streams; told once a minute at most. */
+  onActive(peerId: string): void;
   logger: Logger;
 }
 
@@ -138,8 +145,12 @@ export class PeerTable {
 
   /** Counts what passes on `stream` for its peer. */
   count(peerId: string, stream: Stream): void {
-    const traffic = this.#records.get(peerId)?.traffic;
-    if (traffic !== undefined) countBytes(stream, traffic);
+    const record = this.#records.get(peerId);
+    if (record === undefined) return;
+    countBytes(stream, record.traffic);
+    if (Date.now() - record.activeAtMs < TELL_ACTIVE_MS) return;
+    record.activeAtMs = Date.now();
+    this.#deps.onActive(peerId);
   }
 
   #onConnect(id: PeerId): void {
@@ -151,6 +162,7 @@ export class PeerTable {
       foundBy: outbound ? this.#dialing.get(peerId) ?? "dial" : "inbound",
       connectedAtMs: connection.timeline.open,
       traffic: { sentBytes: 0, receivedBytes: 0 },
+      activeAtMs: 0,
       addresses: outbound ? [bareAddress(connection.remoteAddr, id)] : [],
     };
     this.#records.set(peerId, record);

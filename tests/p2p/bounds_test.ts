@@ -4,6 +4,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
 import { keepConnected } from "../../p2p/bootstrap.ts";
+import { A2A_PROTOCOL } from "../../p2p/constants.ts";
 import { ByteBudget } from "../../p2p/byte_budget.ts";
 import { withDeadline } from "../../p2p/deadline.ts";
 import { resolveLimits } from "../../p2p/limits.ts";
@@ -125,4 +126,20 @@ Deno.test("PeerMemory forgets the longest untouched peer and never a connected o
   for (const index of [0, 1, 0, 2, 3]) await memory.touch(ids[index]!);
   const known = await Promise.all(ids.map((id) => peerStore.has(toPeerId(id))));
   assert.deepEqual(known, [false, true, true, true]);
+});
+
+Deno.test("a host with too many connections keeps a peer that was active and ends one that was not", async () => {
+  await using host = await openTestHost({ limits: { maxConnections: 2 } });
+  await using active = await startRawPeer();
+  const stream = await active.open(host, A2A_PROTOCOL);
+  stream.send(Uint8Array.of(0, 0, 0, 1, 7));
+  await stream.close();
+  await host.until(() => host.frames.length === 1);
+  await using first = await openTestHost();
+  await using second = await openTestHost();
+  await host.host.connect(first.peerId, [first.address]);
+  // Among equals libp2p ends inbound connections first, and the active one is the only inbound one.
+  await host.host.connect(second.peerId, [second.address]);
+  await host.until(() => host.disconnected.length === 1);
+  assert.ok(host.host.isConnected(active.peerId));
 });
