@@ -3,7 +3,7 @@ import { errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { asksFor, createAnswer, createQuery, type DnsMessage, ipOf, readPeers } from "./mdns_records.ts";
 import { isOnOwnNetwork } from "./own_networks.ts";
-import { type Ipv4Interface, isOnLink, type MdnsSocket, openMdnsSocket } from "./mdns_socket.ts";
+import { isOnLink, type LinkInterface, type MdnsSocket, openMdnsSocket } from "./mdns_socket.ts";
 
 /** Pauses between queries; the last one repeats. */
 const QUERY_DELAYS_MS = [1_000, 2_000, 4_000, 8_000, 10_000];
@@ -17,7 +17,7 @@ export interface MdnsOptions {
   enabled: boolean;
   /** Service that we ask for and answer to, such as `_agentanycast._udp.local`. */
   serviceTag: string;
-  /** IPv4 addresses or names of interfaces; empty = all of them. */
+  /** Addresses (IPv4, or link-local IPv6) or names of interfaces; empty = all of them. */
   interfaces: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export interface MdnsDeps {
 }
 
 interface OpenInterface {
-  own: Ipv4Interface;
+  own: LinkInterface;
   socket: MdnsSocket;
   answeredAtMs: number;
   answerTimer: ReturnType<typeof setTimeout> | undefined;
@@ -61,51 +61,50 @@ export class MdnsDiscovery {
     } catch (error) {
       if (!signal.aborted) this.deps.logger.warn("mDNS discovery stopped", { error });
     } finally {
-      await Promise.all([...this.#open.keys()].map((address) => this.#close(address)));
+      await Promise.all([...this.#open.keys()].map((key) => this.#close(key)));
     }
   }
 
   /** Opens what was chosen and is there, closes what is gone. */
   async #syncInterfaces(): Promise<void> {
     const wanted = chooseInterfaces(this.options.interfaces).slice(0, MAX_INTERFACES);
-    const addresses = new Set(wanted.map(({ address }) => address));
-    for (const address of [...this.#open.keys()].filter((address) => !addresses.has(address))) {
-      await this.#close(address);
-    }
-    for (const own of wanted.filter(({ address }) => !this.#open.has(address))) {
+    const keys = new Set(wanted.map(keyOf));
+    for (const key of [...this.#open.keys()].filter((key) => !keys.has(key))) await this.#close(key);
+    for (const own of wanted.filter((own) => !this.#open.has(keyOf(own)))) {
       await this.#openInterface(own);
     }
   }
 
-  async #openInterface(own: Ipv4Interface): Promise<void> {
+  async #openInterface(own: LinkInterface): Promise<void> {
     const { logger } = this.deps;
+    const key = keyOf(own);
     try {
       const socket = await openMdnsSocket(own, {
         onQuery: (message) => {
-          const open = this.#open.get(own.address);
+          const open = this.#open.get(key);
           if (open !== undefined && asksFor(message, this.options.serviceTag)) this.#answer(open);
         },
         onResponse: (message) => this.#onResponse(message, own),
         logger,
       });
       const open = { own, socket, answeredAtMs: -ANSWER_GAP_MS, answerTimer: undefined };
-      this.#open.set(own.address, open);
-      this.#failed.delete(own.address);
+      this.#open.set(key, open);
+      this.#failed.delete(key);
       this.#answer(open);
     } catch (error) {
-      const log = this.#failed.has(own.address) ? logger.debug : logger.warn;
+      const log = this.#failed.has(key) ? logger.debug : logger.warn;
       log("Could not use an interface for mDNS", {
         interface: own.name,
         address: own.address,
         reason: errorMessage(error),
       });
-      if (this.#failed.size < MAX_INTERFACES) this.#failed.add(own.address);
+      if (this.#failed.size < MAX_INTERFACES) this.#failed.add(key);
     }
   }
 
-  async #close(address: string): Promise<void> {
-    const open = this.#open.get(address);
-    this.#open.delete(address);
+  async #close(key: string): Promise<void> {
+    const open = this.#open.get(key);
+    this.#open.delete(key);
     clearTimeout(open?.answerTimer);
     await open?.socket[Symbol.asyncDispose]();
   }
@@ -131,14 +130,15 @@ export class MdnsDiscovery {
   }
 
   /**
-   * Takes a peer only at addresses of the link on which it was heard, and at IPv6 addresses of our own networks: it can have
-   * one, and need not be believed more.
+   * Takes a peer only at addresses of the link on which it was heard, and at those of our own networks that the link may
+   * have beside: it can have one, and need not be believed more.
    */
-  #onResponse(message: DnsMessage, own: Ipv4Interface): void {
+  #onResponse(message: DnsMessage, own: LinkInterface): void {
     for (const { peerId, addresses } of readPeers(message, this.options.serviceTag)) {
       const onLink = addresses.filter((address) => {
         const ip = ipOf(address) ?? "";
-        return isOnLink(ip, own) || (ip.includes(":") && isOnOwnNetwork(ip));
+        if (isLinkLocal(ip)) return false;
+        return isOnLink(ip, own) || (ip.includes(":") || own.address.includes(":")) && isOnOwnNetwork(ip);
       });
       if (peerId !== this.deps.peerId && onLink.length > 0) this.deps.onPeer(peerId, onLink);
     }
@@ -146,18 +146,34 @@ export class MdnsDiscovery {
 }
 
 /** What to announce on an interface: loopback addresses on loopback alone, else the others, those of the link first. */
-function announcedOn(own: Ipv4Interface, addresses: readonly string[]): string[] {
-  const announced = addresses.filter((address) =>
-    isLoopback(ipOf(address) ?? "") === isLoopback(own.address)
-  );
-  const rank = (address: string) => isOnLink(ipOf(address) ?? "", own) ? 0 : 1;
+function announcedOn(own: LinkInterface, addresses: readonly string[]): string[] {
+  const announced = addresses.filter((address) => {
+    const ip = ipOf(address) ?? "";
+    return isLoopback(ip) === isLoopback(own.address) && !isLinkLocal(ip);
+  });
+  const isIpv6 = own.address.includes(":");
+  const rank = (address: string) => {
+    const ip = ipOf(address) ?? "";
+    return isOnLink(ip, own) || (isIpv6 && ip.includes(":")) ? 0 : 1;
+  };
   return announced.sort((a, b) => rank(a) - rank(b));
 }
 
-function chooseInterfaces(chosen: readonly string[]): Ipv4Interface[] {
+/** One entry for each interface and each of IPv4 and IPv6; IPv6 multicast goes by its link-local address. */
+function chooseInterfaces(chosen: readonly string[]): LinkInterface[] {
   return Deno.networkInterfaces().filter(({ family, name, address }) =>
-    family === "IPv4" && (chosen.length === 0 || chosen.includes(name) || chosen.includes(address))
+    (family === "IPv4" || isLinkLocal(address)) &&
+    (chosen.length === 0 || chosen.includes(name) || chosen.includes(address))
   );
+}
+
+function keyOf({ name, address }: LinkInterface): string {
+  return `${name} ${address}`;
+}
+
+/** Such an address says nothing without the interface, which multiaddrs do not name. */
+function isLinkLocal(ip: string): boolean {
+  return ip.startsWith("fe80:");
 }
 
 function isLoopback(ip: string): boolean {

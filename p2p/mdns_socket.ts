@@ -2,16 +2,18 @@ import { createSocket } from "node:dgram";
 import multicastDns from "multicast-dns";
 import type { Logger } from "../core/log.ts";
 import type { DnsMessage } from "./mdns_records.ts";
+import { isWithin } from "./own_networks.ts";
 
-/** Port and group of mDNS (RFC 6762). */
+/** Port and groups of mDNS (RFC 6762). */
 const MDNS_PORT = 5353;
-const MDNS_GROUP = "224.0.0.251";
+const IPV4_GROUP = "224.0.0.251";
+const IPV6_GROUP = "ff02::fb";
 
-/** An IPv4 interface of this machine. */
-export interface Ipv4Interface {
+/** An interface of this machine: its IPv4 address, or its link-local IPv6 address. */
+export interface LinkInterface {
   name: string;
   address: string;
-  netmask: string;
+  cidr: string;
 }
 
 /** Told what arrives from the interface's own link. */
@@ -41,10 +43,14 @@ interface MulticastDns {
  * Opens the shared mDNS port on one interface: joins the group there and sends there only, loopback included. Rejects
  * when the interface cannot do multicast or the port is held by somebody who does not share it.
  */
-export async function openMdnsSocket(own: Ipv4Interface, deps: MdnsSocketDeps): Promise<MdnsSocket> {
-  const socket = createSocket({ type: "udp4", reuseAddr: true });
+export async function openMdnsSocket(own: LinkInterface, deps: MdnsSocketDeps): Promise<MdnsSocket> {
+  const isIpv6 = own.address.includes(":");
+  const socket = createSocket({ type: isIpv6 ? "udp6" : "udp4", reuseAddr: true, ipv6Only: isIpv6 });
   // The package would join every interface again and again and carry on when it cannot: we do this part ourselves.
-  const mdns: MulticastDns = multicastDns({ socket, port: MDNS_PORT, bind: "0.0.0.0", multicast: false });
+  const common = { socket, port: MDNS_PORT, multicast: false };
+  const mdns: MulticastDns = multicastDns(
+    isIpv6 ? { ...common, bind: "::", ip: `${IPV6_GROUP}%${own.name}` } : { ...common, bind: "0.0.0.0" },
+  );
   const close = () => new Promise<void>((resolve) => mdns.destroy(resolve));
   const onError = (error: Error) => deps.logger.debug("mDNS packet trouble", { interface: own.name, error });
   mdns.on("warning", onError);
@@ -53,8 +59,9 @@ export async function openMdnsSocket(own: Ipv4Interface, deps: MdnsSocketDeps): 
       mdns.on("ready", resolve);
       mdns.on("error", reject);
     });
-    socket.addMembership(MDNS_GROUP, own.address);
-    socket.setMulticastInterface(own.address);
+    const multicastInterface = isIpv6 ? `::%${own.name}` : own.address;
+    socket.addMembership(isIpv6 ? IPV6_GROUP : IPV4_GROUP, multicastInterface);
+    socket.setMulticastInterface(multicastInterface);
     socket.setMulticastTTL(255);
     socket.setMulticastLoopback(true);
   } catch (error) {
@@ -62,7 +69,8 @@ export async function openMdnsSocket(own: Ipv4Interface, deps: MdnsSocketDeps): 
     throw error;
   }
   mdns.on("error", onError);
-  // A socket on a shared port also hears the groups that others joined on other interfaces: go by the sender.
+  // A socket on a shared port also hears the groups that others joined on other interfaces: go by the sender,
+  // who over IPv6 is only known to be on one of our links.
   mdns.on("query", (message, from) => isOnLink(from.address, own) && deps.onQuery(message));
   mdns.on("response", (message, from) => isOnLink(from.address, own) && deps.onResponse(message));
   const done = (error?: Error | null) => {
@@ -75,13 +83,7 @@ export async function openMdnsSocket(own: Ipv4Interface, deps: MdnsSocketDeps): 
   };
 }
 
-/** Whether `address` is an IPv4 address of the network of `own`. */
-export function isOnLink(address: string, own: Ipv4Interface): boolean {
-  if (!/^\d+\.\d+\.\d+\.\d+$/.test(address)) return false;
-  const mask = toBits(own.netmask);
-  return (toBits(address) & mask) === (toBits(own.address) & mask);
-}
-
-function toBits(address: string): number {
-  return address.split(".").reduce((bits, part) => (bits << 8) | Number(part), 0);
+/** Whether `address` is of the network of `own`. */
+export function isOnLink(address: string, own: LinkInterface): boolean {
+  return isWithin(address, own.cidr);
 }

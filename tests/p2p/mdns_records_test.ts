@@ -88,11 +88,11 @@ Deno.test("readPeers() keeps at most 16 addresses of a peer", () => {
 });
 
 Deno.test("isOnLink() goes by the netmask", () => {
-  const own = { name: "eth0", address: "192.168.5.7", netmask: "255.255.254.0" };
+  const own = { name: "eth0", address: "192.168.5.7", cidr: "192.168.5.7/23" };
   assert.ok(isOnLink("192.168.4.200", own));
   assert.ok(!isOnLink("192.168.6.1", own));
   assert.ok(!isOnLink("127.0.0.1", own));
   assert.ok(!isOnLink("2001:db8::1", own));
   assert.ok(!isOnLink("", own));
-  assert.ok(isOnLink("127.0.0.2", { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" }));
+  assert.ok(isOnLink("127.0.0.2", { name: "lo", address: "127.0.0.1", cidr: "127.0.0.1/8" }));
 });

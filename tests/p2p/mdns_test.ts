@@ -9,7 +9,7 @@ import { openTestHost } from "./test_host.ts";
 /** Parallel runs must not meet: each test has a tag of its own. */
 const uniqueTag = () => `_t${crypto.randomUUID().slice(0, 8)}._udp.local`;
 const onLoopback = (serviceTag: string) => ({ enabled: true, serviceTag, interfaces: ["127.0.0.1"] });
-const loopback = { name: "lo", address: "127.0.0.1", netmask: "255.0.0.0" };
+const loopback = { name: "lo", address: "127.0.0.1", cidr: "127.0.0.1/8" };
 
 Deno.test("mDNS connects two hosts that share a tag", async () => {
   const mdns = onLoopback(uniqueTag());
@@ -71,7 +71,7 @@ Deno.test("mDNS warns of an announcement that leads nowhere in the debug log and
 });
 
 Deno.test("openMdnsSocket() rejects when the interface is not there", async () => {
-  const nowhere = { name: "eth9", address: "192.0.2.77", netmask: "255.255.255.0" };
+  const nowhere = { name: "eth9", address: "192.0.2.77", cidr: "192.0.2.77/24" };
   await assert.rejects(openMdnsSocket(nowhere, { onQuery() {}, onResponse() {}, logger: silentLogger }));
 });
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { startChildHost } from "./start_child_host.ts";
 import { openTestHost } from "./test_host.ts";
 
 Deno.test("hosts in several processes share the mDNS port, find each other and exit by themselves when closed", async () => {
   const serviceTag = `_t${crypto.randomUUID().slice(0, 8)}._udp.local`;
   await using host = await openTestHost({ mdns: { enabled: true, serviceTag, interfaces: ["127.0.0.1"] } });
-  const children = [startChild(serviceTag), startChild(serviceTag)];
+  const children = [startChildHost(serviceTag), startChildHost(serviceTag)];
   await host.until(() => host.connected.length === 2);
   const echo = new Uint8Array([1, 2, 3]);
   for (const { peerId } of host.connected) {
@@ -24,32 +25,3 @@ Deno.test("hosts in several processes share the mDNS port, find each other and e
   }
   await host.until(() => host.disconnected.length === 2);
 });
-
-function startChild(serviceTag: string) {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("child_host.ts", import.meta.url).pathname, serviceTag],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let output = "";
-  return {
-    /** Reads on until `done` says so of the whole lines seen. */
-    async linesUntil(done: (lines: string[]) => boolean): Promise<string[]> {
-      while (true) {
-        const lines = output.split("\n").slice(0, -1);
-        if (done(lines)) return lines;
-        const { value, done: ended } = await reader.read();
-        if (ended) throw new Error(`The child ended after: ${output}`);
-        output += value;
-      }
-    },
-    /** Ends its input and waits for it. */
-    async stop(): Promise<Deno.CommandStatus> {
-      await process.stdin.close();
-      while (!(await reader.read()).done);
-      return await process.status;
-    },
-  };
-}
