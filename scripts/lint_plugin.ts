@@ -50,6 +50,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@grpc/grpc-js": ["rpc"],
   "@modelcontextprotocol/*": ["mcp", "relay"],
   "zod": ["mcp", "relay"],
+  "ajv": ["sdk"],
   "canonicalize": ["identity"],
   "tweetnacl": ["identity"],
   "@dnsquery/dns-packet": ["http"],

@@ -16,6 +16,7 @@ import {
 } from "./model.ts";
 import { Question } from "./question.ts";
 import { type ArtifactInput, sendArtifact, type SentArtifact } from "./send_artifact.ts";
+import { inputOf } from "./task_input.ts";
 import { watchTask } from "./task_watch.ts";
 
 /** A handler that is done within this time does not say first that it works: that would double the work for a short task. */
@@ -29,6 +30,8 @@ export interface DaemonTaskOptions {
   readonly lifetime: AbortSignal;
   /** How long the daemon may be gone while something is reported. */
   readonly reconnectMs: number;
+  /** Told when the handler begins to wait for an answer. */
+  readonly onAsk?: () => void;
 }
 
 /** {@link IncomingTask} on a daemon's connection. */
@@ -44,6 +47,7 @@ export class DaemonTask implements IncomingTask {
   #hasSpoken = false;
   #task: Task;
   #claimId: string;
+  #input: { readonly value: unknown } | undefined;
   #question: Question | undefined;
   #watching = false;
 
@@ -87,6 +91,16 @@ export class DaemonTask implements IncomingTask {
 
   get text(): string {
     return textOf(this.#task.messages);
+  }
+
+  get input(): unknown {
+    this.#input ??= { value: inputOf(this.#task.messages) };
+    return this.#input.value;
+  }
+
+  /** Sets the input to what its schema makes of it. */
+  set input(value: unknown) {
+    this.#input = { value };
   }
 
   get targetSkillId(): string | undefined {
@@ -150,6 +164,7 @@ export class DaemonTask implements IncomingTask {
     this.#question = asked;
     try {
       await this.#report("input_required", question);
+      this.#options.onAsk?.();
       this.#task = await asked.answered();
       if (!await this.#sayWorking()) throw this.#ended("over, or another worker has it");
     } catch (error) {
@@ -221,6 +236,11 @@ export class DaemonTask implements IncomingTask {
   abort(reason: unknown): void {
     clearTimeout(this.#quiet);
     this.#controller.abort(reason);
+  }
+
+  /** Whether the handler waits for an answer. */
+  get isAsking(): boolean {
+    return this.#question !== undefined;
   }
 
   /** Whether the handler has ended the task, or handed it back with a question. */

@@ -9,8 +9,8 @@ export interface AskOptions {
   signal?: AbortSignal;
 }
 
-/** A task that another agent has sent to this node. */
-export interface IncomingTask {
+/** A task that another agent has sent to this node. `Input` is what its handler's schema makes of the request. */
+export interface IncomingTask<Input = unknown> {
   /** Its id, the same on both sides. */
   readonly taskId: string;
   /** The conversation it belongs to. */
@@ -21,6 +21,11 @@ export interface IncomingTask {
   readonly messages: readonly Message[];
   /** All text parts of the messages, one per line. */
   readonly text: string;
+  /**
+   * The request as data: the first data part of the first message, else its text, read as JSON when it is an object or array.
+   * With a schema: checked, and as the schema makes it.
+   */
+  readonly input: Input;
   /** The skill the sender means. */
   readonly targetSkillId: string | undefined;
   /** The sender's card, when this node has it. */

@@ -12,6 +12,10 @@ import type { Registration, TaskHandlers } from "./task_handlers.ts";
 /** Tasks that are over and remembered, so that a late repetition is not handled again; the oldest are forgotten first. */
 const MAX_PAST = 10_000;
 
+/** Time between renewals of claims while handlers come to their end; the daemon waits for some seconds. */
+const RENEWAL_MS = 1_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export interface IncomingTasksDeps {
   readonly daemon: DaemonClient;
   readonly handlers: TaskHandlers;
@@ -35,9 +39,18 @@ export interface IncomingTasksOptions {
  * full nothing more is read: the daemon keeps those tasks, and offers them again when the connection is lost.
  */
 export class IncomingTasks {
+  /** Settles when nothing is taken any more. */
+  readonly ended: Promise<void>;
   readonly #deps: IncomingTasksDeps;
   readonly #options: IncomingTasksOptions;
+  /** Ends the handlers. */
   readonly #signal: AbortSignal;
+  readonly #draining = new AbortController();
+  /** Ends the taking. */
+  readonly #taking: AbortSignal;
+  /** Tasks whose handlers run; told when that may have become less. */
+  readonly #working = new Set<DaemonTask>();
+  #onLess: () => void = () => {};
   readonly #claims: Claims<DaemonTask>;
   /** Tasks that wait or are being handled; bounded by the queues of the handlers. */
   readonly #current = new Map<string, DaemonTask>();
@@ -49,23 +62,47 @@ export class IncomingTasks {
     this.#deps = deps;
     this.#options = options;
     this.#signal = options.signal;
+    this.#taking = AbortSignal.any([options.signal, this.#draining.signal]);
     this.#claims = new Claims({
       renew: (claimIds, signal) => deps.daemon.renewClaims(claimIds, signal),
       onLost: (task) => this.#forget(task),
     }, options.signal);
+    this.ended = this.#run();
   }
 
-  /** Comes back when the signal has fired. */
-  async run(): Promise<void> {
+  /**
+   * Takes nothing more, and comes back when no handler is at work, but for those that wait for an answer; when the grace is over or
+   * `signal` fires at the latest.
+   */
+  async drain({ graceMs, signal }: { graceMs: number; signal: AbortSignal }): Promise<void> {
+    this.#draining.abort(new AgentAnycastError("cancelled", "The node takes no more tasks"));
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(), Math.min(graceMs, MAX_TIMER_MS));
+    // The daemon keeps claims for a few seconds after the end of their subscription, unless they are renewed.
+    const renewal = setInterval(() => void this.#claims.renew(), RENEWAL_MS);
+    const isOver = AbortSignal.any([over.signal, signal, this.#signal]);
+    try {
+      while (!isOver.aborted && [...this.#working].some((task) => !task.isAsking)) {
+        await abortable(new Promise<void>((resolve) => this.#onLess = resolve), isOver).catch(() => {
+          // the handlers have had their time: the loop ends
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+      clearInterval(renewal);
+    }
+  }
+
+  async #run(): Promise<void> {
     const { daemon, report } = this.#deps;
     const outage = new Outage(Infinity);
-    while (!this.#signal.aborted) {
+    while (!this.#taking.aborted) {
       let cause: unknown;
       try {
         const deliveries = daemon.stream(
           NodeService.method.subscribeIncomingTasks,
           this.#request(),
-          this.#signal,
+          this.#taking,
         );
         for await (const delivery of deliveries) {
           outage.over();
@@ -74,9 +111,9 @@ export class IncomingTasks {
       } catch (error) {
         cause = error;
       }
-      if (this.#signal.aborted) break;
+      if (this.#taking.aborted) break;
       report("No incoming tasks for now: the connection to the daemon is lost", cause);
-      await outage.pause(cause, this.#signal).catch(() => {}); // rejects only when the loop ends anyway
+      await outage.pause(cause, this.#taking).catch(() => {}); // rejects only when the loop ends anyway
       await this.#claims.renew(); // they lapse soon once their subscription has ended
     }
     await this.#claims.ended();
@@ -93,12 +130,16 @@ export class IncomingTasks {
     const { reconnectMs, exclusive } = this.#options;
     if (exclusive && delivery.claimId === "") return this.#complain();
     if (this.#isKnown(delivery)) return;
-    const task = new DaemonTask(daemon, delivery, { lifetime: this.#signal, reconnectMs });
+    const task = new DaemonTask(daemon, delivery, {
+      lifetime: this.#signal,
+      reconnectMs,
+      onAsk: () => this.#onLess(),
+    });
     this.#current.set(task.taskId, task);
     if (exclusive) this.#claims.hold(task, delivery.claimLeaseMs);
     const registration = handlers.find(task.targetSkillId);
-    if (registration === undefined) await abortable(this.#reject(task), this.#signal);
-    else await registration.enqueue(() => this.#handle(task, registration), this.#signal);
+    if (registration === undefined) await abortable(this.#reject(task), this.#taking);
+    else await registration.enqueue(() => this.#handle(task, registration), this.#taking);
   }
 
   /** Whether the task is at work here, which may wait for what comes with this offer, or was handled as it is. */
@@ -133,13 +174,14 @@ export class IncomingTasks {
   }
 
   async #handle(task: DaemonTask, registration: Registration): Promise<void> {
-    if (this.#signal.aborted) return; // the daemon still has the task and delivers it to the next subscriber
+    if (this.#taking.aborted) return this.#claims.release(task); // the daemon delivers it to the next subscriber
     if (this.#current.get(task.taskId) !== task) return; // its claim was lost while it waited
     const onStop = () => task.abort(this.#signal.reason);
     this.#signal.addEventListener("abort", onStop, { once: true });
+    this.#working.add(task);
     try {
       if (await task.begin()) {
-        await runHandler(task, registration);
+        await this.#runHandler(task, registration);
         await task.end();
       } else this.#claims.release(task);
     } catch (error) {
@@ -150,6 +192,8 @@ export class IncomingTasks {
     } finally {
       this.#signal.removeEventListener("abort", onStop);
       this.#remember(task);
+      this.#working.delete(task);
+      this.#onLess();
     }
   }
 
@@ -175,20 +219,21 @@ export class IncomingTasks {
       this.#past.delete(oldest);
     }
   }
-}
 
-/** Runs the handler within its time; when that is up the task's signal fires and this throws. */
-async function runHandler(task: DaemonTask, { handler, timeoutMs }: Registration): Promise<void> {
-  const limit = new AbortController();
-  const expire = () => {
-    const error = new TaskTimeoutError(`The agent did not finish within ${timeoutMs} ms`);
-    limit.abort(error);
-    task.abort(error);
-  };
-  const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
-  try {
-    await abortable(Promise.resolve(handler(task)), limit.signal);
-  } finally {
-    clearTimeout(timer);
+  /** Runs the handler within its time; when that is up the task's signal fires and this throws. */
+  async #runHandler(task: DaemonTask, registration: Registration): Promise<void> {
+    const { timeoutMs } = registration;
+    const limit = new AbortController();
+    const expire = () => {
+      const error = new TaskTimeoutError(`The agent did not finish within ${timeoutMs} ms`);
+      limit.abort(error);
+      task.abort(error);
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+    try {
+      await abortable(this.#deps.handlers.run(task, registration), limit.signal);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

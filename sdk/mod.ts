@@ -70,8 +70,15 @@ export {
   type TaskUpdate,
 } from "./model.ts";
 export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.ts";
-export { Node, type SendTaskOptions } from "./node.ts";
+export { Node, type StopOptions } from "./node.ts";
 export type { NodeOptions, NodeStatus } from "./node_options.ts";
 export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
+export type { SendTaskOptions } from "./send_request.ts";
 export type { EventsOptions, TaskHandle, WaitOptions } from "./task_handle.ts";
-export type { TaskHandler, TaskHandlerOptions } from "./task_handlers.ts";
+export type {
+  CheckedTaskHandlerOptions,
+  TaskHandler,
+  TaskHandlerOptions,
+  TaskMiddleware,
+} from "./task_handlers.ts";
+export type { InputSchema, StandardIssue, StandardResult, StandardSchema } from "./task_input.ts";

@@ -1,8 +1,6 @@
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { errorMessage } from "../core/errors.ts";
-import { orderedId } from "../core/ordered_id.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
-import { fromWireTask, toMessage, toWireMessage } from "./convert.ts";
+import { fromWireTask } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
 import { DaemonClient, persist } from "./daemon_client.ts";
 import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
@@ -28,38 +26,15 @@ import type {
   TaskFilter,
 } from "./model.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
+import { type SendTaskOptions, toSendRequest, traceHeaders } from "./send_request.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
-import { type TaskHandler, type TaskHandlerOptions, TaskHandlers } from "./task_handlers.ts";
-
-/** Where a task goes: exactly one of `peerId`, `skill` and `url`. */
-export interface SendTaskOptions {
-  /** To this peer. */
-  peerId?: string;
-  /** To the first agent that takes it of those that offer the skill; one that cannot be reached or refuses is skipped. */
-  skill?: string;
-  /** With `skill`: labels that the agent's skill must have. */
-  skillTags?: Readonly<Record<string, string>>;
-  /** To an agent behind an HTTP address. */
-  url?: string;
-  /** Which skill of the agent is meant. */
-  targetSkill?: string;
-  /** Handed to the handler as it is. */
-  metadata?: Readonly<Record<string, string>>;
-  /** Groups tasks of one conversation. Default: a new one. */
-  contextId?: string;
-  /** Names the task: sending it again, also in a later run of the program, answers the first one. Default: a new id. */
-  taskId?: string;
-  /** When the task is to be over: unfinished then, it fails on both sides. Not with `deadlineMs`. Default: no limit. */
-  deadline?: Date;
-  /** The same as milliseconds from now. */
-  deadlineMs?: number;
-  /** `traceparent` of what the task belongs to, by W3C Trace Context; the handler finds it in its task. */
-  traceParent?: string;
-  /** `tracestate` that goes with it. */
-  traceState?: string;
-  /** Ends the waiting for the daemon; a task it has taken goes on. */
-  signal?: AbortSignal;
-}
+import {
+  type CheckedTaskHandlerOptions,
+  type TaskHandler,
+  type TaskHandlerOptions,
+  TaskHandlers,
+  type TaskMiddleware,
+} from "./task_handlers.ts";
 
 /** What a node holds while it runs. */
 interface Running {
@@ -68,14 +43,27 @@ interface Running {
   readonly info: NodeInfo;
   /** Fires when the node stops. */
   readonly lifetime: AbortController;
-  incoming: Promise<void> | undefined;
+  incoming: IncomingTasks | undefined;
+}
+
+/** How a node is stopped. */
+export interface StopOptions {
+  /** How long handlers that are at work may go on, in milliseconds. Default: `graceMs` of the node. */
+  graceMs?: number;
 }
 
 type State =
   | { readonly kind: "stopped" }
   | { readonly kind: "starting"; readonly started: Promise<Running>; readonly abort: AbortController }
   | { readonly kind: "running"; readonly running: Running }
-  | { readonly kind: "stopping"; readonly stopped: Promise<void> };
+  | {
+    readonly kind: "stopping";
+    readonly stopped: Promise<void>;
+    /** What handlers that finish their work still use. */
+    readonly running: Running | undefined;
+    /** Ends the grace of handlers. */
+    readonly hurry: AbortController;
+  };
 
 /**
  * An agent's place in the network: sends tasks and handles those that come in, through a daemon that it starts, joins or is
@@ -90,7 +78,9 @@ type State =
  */
 export class Node implements AsyncDisposable {
   readonly #options: ResolvedNodeOptions;
-  readonly #handlers = new TaskHandlers();
+  readonly #handlers = new TaskHandlers((skillId) =>
+    this.#card?.skills.find(({ id }) => id === skillId)?.inputSchema
+  );
   #state: State = { kind: "stopped" };
   /** Published at each start. */
   #card: AgentCard | undefined;
@@ -120,6 +110,7 @@ export class Node implements AsyncDisposable {
   async setCard(card: AgentCard): Promise<void> {
     await this.#daemon().call(NodeService.method.setAgentCard, { card: toWireCard(card) });
     this.#card = card;
+    await this.#handlers.prepare();
   }
 
   /** Whether it is started and not stopped. */
@@ -129,7 +120,8 @@ export class Node implements AsyncDisposable {
 
   /**
    * Comes back when the node is ready; at once when it is. Throws `DaemonNotFoundError`, `DaemonStartError`,
-   * `DaemonConnectionError`, or `cancelled` when the node is stopped meanwhile.
+   * `DaemonConnectionError`, `invalid_argument` for the input schema of a handler that is none, or `cancelled` when the node is
+   * stopped meanwhile.
    */
   async start(): Promise<void> {
     while (this.#state.kind === "stopping") await this.#state.stopped;
@@ -139,13 +131,26 @@ export class Node implements AsyncDisposable {
     await starting.started;
   }
 
-  /** Comes back when the node is down, and the daemon too when the node has started it. Can be called at any time. */
-  async stop(): Promise<void> {
+  /**
+   * Comes back when the node is down, and the daemon too when the node has started it. New tasks stay with the daemon at once;
+   * handlers at work get `graceMs` to end theirs, then their signals fire. A question that waits for its answer is no work: the
+   * answer starts its handler anew. Can be called at any time; with `graceMs: 0` it also ends the grace of an earlier call.
+   */
+  async stop({ graceMs = this.#options.graceMs }: StopOptions = {}): Promise<void> {
+    if (!(graceMs >= 0)) throw new RangeError(`graceMs must not be negative, got ${graceMs}`);
     const state = this.#state;
     if (state.kind === "stopped") return;
-    if (state.kind === "stopping") return await state.stopped;
-    const stopped = state.kind === "running" ? this.#shutDown(state.running) : this.#cancelStart(state);
-    this.#state = { kind: "stopping", stopped };
+    if (state.kind === "stopping") {
+      if (graceMs === 0) state.hurry.abort();
+      return await state.stopped;
+    }
+    const hurry = new AbortController();
+    const grace = { graceMs, signal: hurry.signal };
+    const running = state.kind === "running" ? state.running : undefined;
+    const stopped = running === undefined
+      ? this.#cancelStart(state as State & { kind: "starting" })
+      : this.#shutDown(running, grace);
+    this.#state = { kind: "stopping", stopped, running, hurry };
     await stopped;
   }
 
@@ -219,13 +224,30 @@ export class Node implements AsyncDisposable {
   }
 
   /**
+   * Handles the incoming tasks whose input fits a schema, with the input in `task.input`; others are rejected with what is wrong.
+   * All else as without a schema.
+   */
+  onTask<Input>(handler: TaskHandler<Input>, options: CheckedTaskHandlerOptions<Input>): () => void;
+  /**
    * Handles incoming tasks, each by one handler: the first for its skill, else the first for any. Tasks that no handler takes
    * are rejected. Returns what takes the handler out again.
    */
-  onTask(handler: TaskHandler, options: TaskHandlerOptions = {}): () => void {
+  onTask(handler: TaskHandler, options?: TaskHandlerOptions): () => void;
+  onTask<Input>(
+    handler: TaskHandler<Input>,
+    options: TaskHandlerOptions | CheckedTaskHandlerOptions<Input> = {},
+  ): () => void {
     const remove = this.#handlers.add(handler, options);
     if (this.#state.kind === "running") this.#listen(this.#state.running);
     return remove;
+  }
+
+  /**
+   * Puts `middleware` around every handler, inside of what was put there before: it sees each task first, runs the rest with
+   * `next()` or ends the task itself. What it throws fails the task. The handler's time limit covers it too.
+   */
+  use(middleware: TaskMiddleware): void {
+    this.#handlers.use(middleware);
   }
 
   /** Connects to a peer, by its id or by a multiaddr that ends with it. Throws `PeerNotFoundError`. */
@@ -294,7 +316,9 @@ export class Node implements AsyncDisposable {
   }
 
   #running(): Running {
-    if (this.#state.kind === "running") return this.#state.running;
+    const state = this.#state;
+    if (state.kind === "running") return state.running;
+    if (state.kind === "stopping" && state.running?.lifetime.signal.aborted === false) return state.running;
     throw new AgentAnycastError(
       "failed_precondition",
       `The node is ${this.#state.kind}: await start() first`,
@@ -354,6 +378,7 @@ export class Node implements AsyncDisposable {
     const { daemonAddr, onStatus } = this.#options;
     const card = this.#card;
     lifetime.signal.throwIfAborted();
+    await this.#handlers.prepare();
     onStatus({
       state: "starting",
       message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
@@ -397,7 +422,7 @@ export class Node implements AsyncDisposable {
     running.incoming ??= new IncomingTasks(
       { daemon: running.daemon, handlers: this.#handlers, report },
       { reconnectMs, exclusive, maxClaims, signal: running.lifetime.signal },
-    ).run();
+    );
   }
 
   async #cancelStart({ started, abort }: State & { kind: "starting" }): Promise<void> {
@@ -407,53 +432,18 @@ export class Node implements AsyncDisposable {
     this.#state = { kind: "stopped" };
   }
 
-  async #shutDown({ lifetime, incoming, daemon, process }: Running): Promise<void> {
+  async #shutDown(
+    { lifetime, incoming, daemon, process }: Running,
+    grace?: { graceMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    if (grace !== undefined) await incoming?.drain(grace);
     lifetime.abort(new AgentAnycastError("cancelled", "The node was stopped"));
-    await incoming;
+    await incoming?.ended;
     daemon.close();
     await process?.stop();
     this.#state = { kind: "stopped" };
     this.#options.onStatus({ state: "stopped", message: "Stopped" });
   }
-}
-
-/** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
-function toSendRequest(input: MessageInput, options: SendTaskOptions) {
-  const deadline = toDeadline(options);
-  const { taskId = orderedId() } = options;
-  return {
-    target: toTarget(options),
-    message: toWireMessage({ messageId: taskId, ...toMessage(input, "user") }),
-    metadata: { ...options.metadata },
-    taskId,
-    contextId: options.contextId ?? "",
-    targetSkillId: options.targetSkill ?? "",
-    skillTags: { ...options.skillTags },
-    ...(deadline === undefined ? {} : { deadline: timestampFromDate(deadline) }),
-  };
-}
-
-function toDeadline({ deadline, deadlineMs }: SendTaskOptions): Date | undefined {
-  if (deadlineMs === undefined) return deadline;
-  if (deadline !== undefined) throw new TypeError("A task has either deadline or deadlineMs, not both");
-  if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be positive, got ${deadlineMs}`);
-  return new Date(Date.now() + deadlineMs);
-}
-
-function traceHeaders({ traceParent, traceState }: SendTaskOptions): Record<string, string> {
-  return {
-    ...(traceParent === undefined ? {} : { traceparent: traceParent }),
-    ...(traceState === undefined ? {} : { tracestate: traceState }),
-  };
-}
-
-function toTarget({ peerId, skill, url }: SendTaskOptions) {
-  if ([peerId, skill, url].filter((target) => target !== undefined).length !== 1) {
-    throw new TypeError("A task needs exactly one of peerId, skill and url");
-  }
-  if (peerId !== undefined) return { case: "peerId", value: peerId } as const;
-  if (skill !== undefined) return { case: "skillId", value: skill } as const;
-  return { case: "url", value: url ?? "" } as const;
 }
 
 function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {

@@ -42,6 +42,8 @@ export interface NodeOptions {
   startTimeoutMs?: number;
   /** How long sending, waiting and reporting put up with a daemon that is gone, in milliseconds. Default 30,000. */
   reconnectMs?: number;
+  /** How long handlers at work may go on when the node stops, in milliseconds. Default 5,000. */
+  graceMs?: number;
   /**
    * Takes only tasks that no other program at the same daemon has: each goes to one of the exclusive nodes, and to another one
    * when this one dies. Default: every program gets every task.
@@ -69,13 +71,14 @@ export interface ResolvedNodeOptions {
   readonly logLevel: string;
   readonly startTimeoutMs: number;
   readonly reconnectMs: number;
+  readonly graceMs: number;
   readonly exclusive: boolean;
   readonly maxClaims: number | undefined;
   readonly onStatus: (status: NodeStatus) => void;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Throws `RangeError` for a time or number that is not positive. */
+/** Throws `RangeError` for a time or number that is not positive, or a grace that is negative. */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
   const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
   const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];
@@ -92,6 +95,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     logLevel: options.logLevel ?? "info",
     startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 15_000),
     reconnectMs: positive("reconnectMs", options.reconnectMs ?? 30_000),
+    graceMs: notNegative("graceMs", options.graceMs ?? 5_000),
     exclusive: options.exclusive ?? false,
     maxClaims: options.maxClaims === undefined ? undefined : positive("maxClaims", options.maxClaims),
     onStatus: options.onStatus ?? (() => {}),
@@ -102,6 +106,11 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
 function positive(name: string, value: number): number {
   if (value > 0) return value;
   throw new RangeError(`${name} must be positive, got ${value}`);
+}
+
+function notNegative(name: string, value: number): number {
+  if (value >= 0) return value;
+  throw new RangeError(`${name} must not be negative, got ${value}`);
 }
 
 /** `path` made absolute, with a leading `~` as the user's folder. */

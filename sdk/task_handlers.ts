@@ -1,8 +1,13 @@
 import { abortable } from "../core/abortable.ts";
+import { AgentAnycastError } from "./errors.ts";
 import type { IncomingTask } from "./incoming_task.ts";
+import { createInputCheck, type InputCheck, type InputSchema } from "./task_input.ts";
 
 /** Handles one incoming task. An error it throws fails the task with its message. */
-export type TaskHandler = (task: IncomingTask) => void | Promise<void>;
+export type TaskHandler<Input = unknown> = (task: IncomingTask<Input>) => void | Promise<void>;
+
+/** Does something around a handler; `next` runs the rest, once. */
+export type TaskMiddleware = (task: IncomingTask, next: () => Promise<void>) => void | Promise<void>;
 
 /** How a handler is used. */
 export interface TaskHandlerOptions {
@@ -17,6 +22,20 @@ export interface TaskHandlerOptions {
   maxConcurrent?: number;
 }
 
+/** How a handler is used whose input is checked. */
+export interface CheckedTaskHandlerOptions<Input> extends TaskHandlerOptions {
+  /**
+   * What the input must be; a task whose input is not is rejected. `card`, which needs `skill`, stands for the `inputSchema` of
+   * the skill on the node's card.
+   */
+  input: InputSchema<Input>;
+}
+
+/** A task that can be given the input its schema makes. */
+interface CheckableTask extends IncomingTask {
+  input: unknown;
+}
+
 /** Tasks that wait for one handler; more are left with the daemon. */
 const MAX_WAITING = 1_000;
 
@@ -27,9 +46,14 @@ export class Registration {
   readonly maxConcurrent: number;
   readonly #waiting: (() => Promise<void>)[] = [];
   #running = 0;
+  #check: InputCheck | undefined;
   #onRoom: () => void = () => {};
 
-  constructor(readonly handler: TaskHandler, { skill, timeoutMs, maxConcurrent = 16 }: TaskHandlerOptions) {
+  constructor(
+    readonly handler: TaskHandler,
+    { skill, timeoutMs, maxConcurrent = 16 }: TaskHandlerOptions,
+    readonly makeCheck: () => Promise<InputCheck | undefined> = () => Promise.resolve(undefined),
+  ) {
     if (!(maxConcurrent >= 1)) throw new RangeError(`maxConcurrent must be at least 1, got ${maxConcurrent}`);
     if (timeoutMs !== undefined && !(timeoutMs > 0)) {
       throw new RangeError(`timeoutMs must be positive, got ${timeoutMs}`);
@@ -37,6 +61,16 @@ export class Registration {
     this.skill = skill;
     this.timeoutMs = timeoutMs;
     this.maxConcurrent = maxConcurrent;
+  }
+
+  /** Makes the check of inputs anew. Throws `invalid_argument` when its schema cannot be used. */
+  async prepare(): Promise<InputCheck | undefined> {
+    return this.#check = await this.makeCheck();
+  }
+
+  /** The check of inputs, when there is one. Throws as `prepare` does. */
+  async check(): Promise<InputCheck | undefined> {
+    return this.#check ?? await this.prepare();
   }
 
   /**
@@ -66,9 +100,13 @@ export class Registration {
   }
 }
 
-/** The handlers of a node. */
+/** The handlers of a node, and what is around them. */
 export class TaskHandlers {
   readonly #all = new Set<Registration>();
+  readonly #middleware: TaskMiddleware[] = [];
+
+  /** @param schemaOf the `inputSchema` of a skill on the node's card. */
+  constructor(readonly schemaOf: (skillId: string) => string | undefined = () => undefined) {}
 
   get size(): number {
     return this.#all.size;
@@ -79,11 +117,26 @@ export class TaskHandlers {
     return [...this.#all].reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0);
   }
 
-  /** Returns what takes the handler out again. */
-  add(handler: TaskHandler, options: TaskHandlerOptions): () => void {
-    const registration = new Registration(handler, options);
+  /** Returns what takes the handler out again. Throws `TypeError` for the schema `card` without a skill. */
+  add<Input>(
+    handler: TaskHandler<Input>,
+    options: TaskHandlerOptions & { input?: InputSchema<Input> },
+  ): () => void {
+    const { input, skill } = options;
+    if (input === "card" && skill === undefined) {
+      throw new TypeError("The input schema of the card needs a skill: set skill too");
+    }
+    const makeCheck = input === undefined
+      ? undefined
+      : () => createInputCheck(input, () => this.#cardSchema(skill ?? ""));
+    // The handler meets no input but those that its schema has passed.
+    const registration = new Registration(handler as TaskHandler, options, makeCheck);
     this.#all.add(registration);
     return () => void this.#all.delete(registration);
+  }
+
+  use(middleware: TaskMiddleware): void {
+    this.#middleware.push(middleware);
   }
 
   /** The first handler for the skill, else the first for anything. */
@@ -92,4 +145,42 @@ export class TaskHandlers {
     return all.find((one) => one.skill !== undefined && one.skill === skill) ??
       all.find((one) => one.skill === undefined);
   }
+
+  /** Makes all checks of inputs anew. Throws `invalid_argument` when a schema cannot be used. */
+  async prepare(): Promise<void> {
+    for (const registration of this.#all) await registration.prepare();
+  }
+
+  /** Runs the handler inside of the middleware; a task whose input does not fit is rejected instead. */
+  async run(task: CheckableTask, registration: Registration): Promise<void> {
+    const handle = async () => {
+      const checked = await (await registration.check())?.(task.input);
+      if (checked !== undefined && "fault" in checked) {
+        return await task.reject(`The input does not fit its schema: ${checked.fault}`);
+      }
+      if (checked !== undefined) task.input = checked.value;
+      await registration.handler(task);
+    };
+    await this.#middleware.reduceRight<() => Promise<void>>((next, middleware) => async () => {
+      await middleware(task, once(next));
+    }, handle)();
+  }
+
+  #cardSchema(skill: string): string {
+    const schema = this.schemaOf(skill);
+    if (schema !== undefined && schema !== "") return schema;
+    throw new AgentAnycastError(
+      "invalid_argument",
+      `Cannot check inputs of ${skill}: the node's card has no inputSchema for it`,
+    );
+  }
+}
+
+function once(next: () => Promise<void>): () => Promise<void> {
+  let isCalled = false;
+  return async () => {
+    if (isCalled) throw new TypeError("A middleware called next() twice");
+    isCalled = true;
+    await next();
+  };
 }

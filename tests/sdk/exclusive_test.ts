@@ -25,6 +25,7 @@ async function setUp(
   const reports: string[] = [];
   const node = new Node({
     daemonAddr: daemon.address,
+    graceMs: 0,
     onStatus: ({ state, message }) => {
       if (state === "error") reports.push(message);
     },

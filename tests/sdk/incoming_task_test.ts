@@ -26,6 +26,7 @@ async function setUp(
   const reported = Promise.withResolvers<string>();
   const node = new Node({
     daemonAddr: daemon.address,
+    graceMs: 0,
     onStatus: ({ state, message }) => {
       if (state !== "error") return;
       reports.push(message);

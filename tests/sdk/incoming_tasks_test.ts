@@ -56,7 +56,7 @@ async function setUp(
   const onStatus = ({ state, message }: { state: string; message: string }) => {
     if (state === "error") reports.push(message);
   };
-  const node = new Node({ daemonAddr: daemon.address, onStatus });
+  const node = new Node({ daemonAddr: daemon.address, graceMs: 0, onStatus });
   for (const [handler, options] of handlers) node.onTask(handler, options);
   await node.start();
   const stop = async () => {
