@@ -29,24 +29,19 @@ const EXECUTABLE_SUFFIX = process.platform === "win32" ? ".exe" : "";
 
 /**
  * Finds the daemon: the path given, `AGENTANYCAST_BINARY`, the packed or compiled program this code is part of, a source
- * checkout, `agentanycast` or `agentanycastd` on `PATH`, `<home>/bin/agentanycast`. Throws `DaemonNotFoundError`.
+ * checkout, `agentanycast` or `agentanycastd` on `PATH`, `<home>/bin/agentanycast`; undefined when there is none. Throws `DaemonNotFoundError` for a
+ * named program that cannot be run.
  */
-export function findDaemon({ daemonPath, home, env = process.env }: FindDaemonOptions): DaemonCommand {
+export function findDaemon(
+  { daemonPath, home, env = process.env }: FindDaemonOptions,
+): DaemonCommand | undefined {
   const named = daemonPath ?? env.AGENTANYCAST_BINARY;
   if (named !== undefined && named !== "") {
     if (isExecutable(named)) return toCommand(named);
     throw new DaemonNotFoundError(`Cannot use ${named} as the daemon: it is not an executable file`);
   }
-  const found = ownProgram(env) ?? sourceCheckout() ?? onPath("agentanycast", env) ??
-    onPath("agentanycastd", env) ??
+  return ownProgram(env) ?? sourceCheckout() ?? onPath("agentanycast", env) ?? onPath("agentanycastd", env) ??
     installed(home);
-  if (found !== undefined) return found;
-  throw new DaemonNotFoundError(
-    "No agentanycast program found: put it on PATH or into " +
-      `${
-        join(home, "bin")
-      }, set AGENTANYCAST_BINARY or daemonPath to it, or set daemonAddr to a running daemon`,
-  );
 }
 
 /** The program this code is packed or compiled into. */
@@ -79,7 +74,7 @@ function installed(home: string): DaemonCommand | undefined {
 }
 
 /** `agentanycastd` is nothing but a daemon; every other program takes the verb. */
-function toCommand(program: string): DaemonCommand {
+export function toCommand(program: string): DaemonCommand {
   return { program, args: basename(program, EXECUTABLE_SUFFIX) === "agentanycastd" ? [] : ["daemon"] };
 }
 

@@ -6,9 +6,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { systemClock } from "../core/clock.ts";
 import { formatRpcAddress, parseRpcAddress } from "../core/rpc_address.ts";
-import { type DaemonCommand, findDaemon } from "./daemon_binary.ts";
+import { type DaemonCommand, findDaemon, toCommand } from "./daemon_binary.ts";
 import { DaemonClient } from "./daemon_client.ts";
-import { DaemonStartError, toAgentAnycastError } from "./errors.ts";
+import { DaemonNotFoundError, DaemonStartError, toAgentAnycastError } from "./errors.ts";
+import { daemonRelease } from "./release/daemon_release.ts";
+import { downloadDaemon } from "./release/download_daemon.ts";
+import type { DownloadProgress } from "./release/fetch_file.ts";
 
 const POLL_MS = 50;
 const PROBE_TIMEOUT_MS = 2_000;
@@ -30,6 +33,11 @@ export interface DaemonProcessOptions {
   readonly transport?: string | undefined;
   readonly namespace?: string | undefined;
   readonly enableMdns?: boolean | undefined;
+  /** Whether the program is downloaded when there is none here. */
+  readonly download: boolean;
+  readonly releaseUrl?: string | undefined;
+  readonly releaseKey?: string | undefined;
+  readonly onDownload?: (progress: DownloadProgress) => void;
 }
 
 /** A daemon that answers. */
@@ -43,7 +51,7 @@ export interface RunningDaemon {
 
 /**
  * Joins the daemon that answers in `home`, or starts one and waits until it answers. Throws `DaemonNotFoundError`,
- * `DaemonStartError`, `invalid_argument` for a home whose path is too long, or the reason of `signal`.
+ * `DaemonDownloadError`, `DaemonStartError`, `invalid_argument` for a home whose path is too long, or the reason of `signal`.
  */
 export async function startOrJoinDaemon(
   options: DaemonProcessOptions,
@@ -54,7 +62,7 @@ export async function startOrJoinDaemon(
   const joined: RunningDaemon = { address, owned: false, stop: () => Promise.resolve() };
   if (await answers(socket, address)) return joined;
 
-  const child = launch(findDaemon(options), options);
+  const child = launch(await locateDaemon(options, signal), options);
   try {
     const deadline = systemClock.now() + options.startTimeoutMs;
     while (!await answers(socket, address)) {
@@ -74,6 +82,27 @@ export async function startOrJoinDaemon(
     await child.stop();
     throw error;
   }
+}
+
+/** The program on this machine, else the one of the release that this SDK belongs to. */
+async function locateDaemon(options: DaemonProcessOptions, signal: AbortSignal): Promise<DaemonCommand> {
+  const found = findDaemon(options);
+  if (found !== undefined) return found;
+  if (!options.download) {
+    throw new DaemonNotFoundError(
+      `No agentanycast program found: put it on PATH or into ${
+        join(options.home, "bin")
+      }, set AGENTANYCAST_BINARY ` +
+        "or daemonPath to it, set daemonAddr to a running daemon, or allow the download of it",
+    );
+  }
+  const { onDownload } = options;
+  return toCommand(
+    await downloadDaemon(daemonRelease(options), {
+      signal,
+      ...(onDownload !== undefined && { onProgress: onDownload }),
+    }),
+  );
 }
 
 function socketAddress(path: string): ReturnType<typeof parseRpcAddress> {

@@ -25,6 +25,17 @@ export class DaemonNotFoundError extends DaemonError {
   }
 }
 
+/**
+ * The daemon's program could not be downloaded: `unavailable` (no network), `not_found` (no such release), `data_loss` (its
+ * signature or checksum is wrong, and it was not run), `unimplemented` (not released for this platform).
+ */
+export class DaemonDownloadError extends DaemonError {
+  override name = "DaemonDownloadError";
+  constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
+    super(code, message, options);
+  }
+}
+
 /** The daemon was started and did not come up (`failed_precondition`); the message ends with the last lines of its log. */
 export class DaemonStartError extends DaemonError {
   override name = "DaemonStartError";

@@ -25,6 +25,7 @@ export {
   AgentAnycastError,
   CardNotAvailableError,
   DaemonConnectionError,
+  DaemonDownloadError,
   DaemonError,
   DaemonNotFoundError,
   DaemonStartError,
@@ -73,6 +74,7 @@ export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.
 export { Node, type StopOptions } from "./node.ts";
 export type { NodeOptions, NodeStatus } from "./node_options.ts";
 export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
+export type { DownloadProgress } from "./release/fetch_file.ts";
 export type { SendTaskOptions } from "./send_request.ts";
 export type { EventsOptions, TaskHandle, WaitOptions } from "./task_handle.ts";
 export type {

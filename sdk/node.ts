@@ -1,4 +1,5 @@
 import { errorMessage } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
@@ -26,6 +27,7 @@ import type {
   TaskFilter,
 } from "./model.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
+import type { DownloadProgress } from "./release/fetch_file.ts";
 import { type SendTaskOptions, toSendRequest, traceHeaders } from "./send_request.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
 import {
@@ -119,7 +121,7 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Comes back when the node is ready; at once when it is. Throws `DaemonNotFoundError`, `DaemonStartError`,
+   * Comes back when the node is ready; at once when it is. Throws `DaemonNotFoundError`, `DaemonDownloadError`, `DaemonStartError`,
    * `DaemonConnectionError`, `invalid_argument` for the input schema of a handler that is none, or `cancelled` when the node is
    * stopped meanwhile.
    */
@@ -384,7 +386,7 @@ export class Node implements AsyncDisposable {
       message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
     });
     const process = daemonAddr === undefined
-      ? await startOrJoinDaemon(this.#options, lifetime.signal)
+      ? await startOrJoinDaemon({ ...this.#options, onDownload: tellProgress(onStatus) }, lifetime.signal)
       : undefined;
     let daemon: DaemonClient | undefined;
     try {
@@ -444,6 +446,20 @@ export class Node implements AsyncDisposable {
     this.#state = { kind: "stopped" };
     this.#options.onStatus({ state: "stopped", message: "Stopped" });
   }
+}
+
+/** Tells each whole percent of a download once, or each MiB when its length is not known. */
+function tellProgress(onStatus: ResolvedNodeOptions["onStatus"]): (progress: DownloadProgress) => void {
+  let told = "";
+  return (progress) => {
+    const { receivedBytes, totalBytes } = progress;
+    const amount = totalBytes === undefined
+      ? `${Math.floor(receivedBytes / 2 ** 20)} MiB`
+      : `${Math.floor(receivedBytes / totalBytes * 100)}%`;
+    if (amount === told) return;
+    told = amount;
+    onStatus({ state: "downloading", message: `Downloading agentanycast ${VERSION}: ${amount}`, progress });
+  };
 }
 
 function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {

@@ -3,13 +3,16 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import type { AgentAnycastError } from "./errors.ts";
 import type { AgentCard } from "./model.ts";
+import type { DownloadProgress } from "./release/fetch_file.ts";
 
 /** Something that happened to a node while nobody waited for it. */
 export interface NodeStatus {
   /** What kind of news it is. */
-  readonly state: "starting" | "ready" | "stopped" | "error";
+  readonly state: "starting" | "downloading" | "ready" | "stopped" | "error";
   /** For people. */
   readonly message: string;
+  /** With the state `downloading`. */
+  readonly progress?: DownloadProgress;
   /** With the state `error`. */
   readonly error?: AgentAnycastError;
 }
@@ -28,8 +31,17 @@ export interface NodeOptions {
   keyPath?: string;
   /** Use the daemon at `unix:///path` or `tcp://host:port`; none is started. */
   daemonAddr?: string;
-  /** The daemon's program. Default: looked for. */
+  /** The daemon's program. Default: looked for, and downloaded when there is none. */
   daemonPath?: string;
+  /**
+   * Whether the program of this SDK's version is downloaded when none is found, checked by its signature, and kept in the user's
+   * cache folder. Default true, unless `AGENTANYCAST_DOWNLOAD` is 0 or false.
+   */
+  download?: boolean;
+  /** Folder of the release, for mirrors; `{version}` stands for the version. Default `AGENTANYCAST_RELEASE_URL` or the official one. */
+  releaseUrl?: string;
+  /** Ed25519 key in base64 of who signs the release. Default `AGENTANYCAST_RELEASE_KEY` or the official one. */
+  releaseKey?: string;
   /** Passed on to a daemon that is started. */
   transport?: string;
   /** Passed on to a daemon that is started. */
@@ -65,6 +77,9 @@ export interface ResolvedNodeOptions {
   readonly bootstrapPeers: readonly string[];
   readonly daemonAddr: string | undefined;
   readonly daemonPath: string | undefined;
+  readonly download: boolean;
+  readonly releaseUrl: string | undefined;
+  readonly releaseKey: string | undefined;
   readonly transport: string | undefined;
   readonly namespace: string | undefined;
   readonly enableMdns: boolean | undefined;
@@ -89,6 +104,9 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     bootstrapPeers: [...relays, ...options.bootstrapPeers ?? []],
     daemonAddr: options.daemonAddr,
     daemonPath: options.daemonPath === undefined ? undefined : toPath(options.daemonPath),
+    download: options.download ?? !/^(0|false)$/.test(process.env.AGENTANYCAST_DOWNLOAD ?? ""),
+    releaseUrl: options.releaseUrl,
+    releaseKey: options.releaseKey,
     transport: options.transport,
     namespace: options.namespace,
     enableMdns: options.enableMdns,

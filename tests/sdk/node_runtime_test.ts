@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DaemonScript } from "../support/daemon_script.ts";
 import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { startReleaseSite } from "../support/release_site.ts";
 import { bundleForNode, findSystemNode } from "../support/system_node.ts";
 import { type TempDir, tempDir } from "../support/temp_dir.ts";
 
@@ -80,4 +81,21 @@ nodeTest("Node ends its daemon when the program under Node.js exits without stop
   assert.equal(code, 7, stderr);
   await home.daemon.untilGone();
   assert.equal(existsSync(home.socket), false);
+});
+
+nodeTest("Node under Node.js downloads the daemon when there is none, checks it and runs it", async () => {
+  await using home = await makeHome();
+  await using site = await startReleaseSite(await Deno.readFile(home.daemon.path));
+  const env = {
+    ...home.env,
+    AGENTANYCAST_BINARY: "",
+    AGENTANYCAST_RELEASE_URL: site.release.url,
+    XDG_CACHE_HOME: site.release.folder,
+  };
+  const refused = await runProgram(["node", program, "leaver"], { env });
+  assert.match(refused.stderr, /DaemonDownloadError: Cannot trust the release/); // it is not by the official key
+  const trusting = { ...env, AGENTANYCAST_RELEASE_KEY: site.release.publicKey };
+  const { code, stderr } = await runProgram(["node", program, "leaver"], { env: trusting });
+  assert.equal(code, 7, stderr);
+  await home.daemon.untilGone();
 });
