@@ -68,7 +68,7 @@ export class ArtifactStreams implements AsyncDisposable {
 
   /**
    * The artifacts of a sent task with what was streamed in them: small ones as bytes, others as `file:` URLs, missing ones marked
-   * `incomplete`. Can be repeated. Throws `not_found`, `unavailable`.
+   * `incomplete`. For a caller of this node all are bytes, as far as they fit in its task. Can be repeated. Throws `not_found`, `unavailable`.
    */
   resolve(taskId: string, artifacts: readonly Artifact[]): Promise<readonly Artifact[]> {
     return this.#incoming.resolve(taskId, artifacts);

@@ -2,7 +2,7 @@ import { abortable } from "../../core/abortable.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { isCaller } from "../caller.ts";
+import { callerOf, isCaller } from "../caller.ts";
 import type { Artifact, Task } from "../model.ts";
 import { isTerminal } from "../state_machine.ts";
 import { receiveArtifact, refuse } from "./receive_channel.ts";
@@ -93,7 +93,7 @@ export class IncomingStreams implements AsyncDisposable {
 
   /** See `ArtifactStreams.resolve`. */
   async resolve(taskId: string, artifacts: readonly Artifact[]): Promise<readonly Artifact[]> {
-    const { maxInlineBytes } = this.#options;
+    const { maxInlineBytes, maxCollectedBytes } = this.#options;
     if (!this.#deps.spool.has(taskId)) {
       return await resolveArtifacts(artifacts, { received: [], maxInlineBytes });
     }
@@ -102,7 +102,13 @@ export class IncomingStreams implements AsyncDisposable {
     const loaded = await this.#acquire(task);
     try {
       const received = loaded.streams.artifacts;
-      return await resolveArtifacts(artifacts, { received, maxInlineBytes });
+      const bytes = received.reduce((sum, { file }) => sum + file.bytes, 0);
+      // A caller of this node need not be able to read its files.
+      const isInline = callerOf(task) !== undefined && bytes <= maxCollectedBytes;
+      return await resolveArtifacts(artifacts, {
+        received,
+        maxInlineBytes: isInline ? maxCollectedBytes : maxInlineBytes,
+      });
     } finally {
       this.#release(loaded);
     }

@@ -227,7 +227,10 @@ export class FakeTasks implements TaskView {
   readonly #tasks = new Map<string, Task>();
   readonly #waiting = new Map<string, PromiseWithResolvers<Task>>();
 
-  add(taskId: string, { direction, peerId }: { direction: TaskDirection; peerId: string }): void {
+  add(
+    taskId: string,
+    { direction, peerId, caller }: { direction: TaskDirection; peerId: string; caller?: string },
+  ): void {
     this.#tasks.set(taskId, {
       taskId,
       contextId: "",
@@ -245,6 +248,7 @@ export class FakeTasks implements TaskView {
       deadlineMs: 0,
       trace: { traceParent: "", traceState: "" },
       cancelRequested: false,
+      ...(caller !== undefined && { caller }),
     });
     this.#waiting.set(taskId, Promise.withResolvers());
   }

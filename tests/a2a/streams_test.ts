@@ -80,6 +80,17 @@ Deno.test("resolve() answers a large artifact as the URL of its file and marks w
   assert.equal(added?.artifactId, "one", "an artifact that nothing stands for is not lost");
 });
 
+Deno.test("resolve() answers bytes for a caller of this node, as far as they fit in its task", async () => {
+  await using net = new StreamNet({ maxInlineBytes: 2, maxCollectedBytes: 4 });
+  net.originatorTasks.add("task", { direction: "outbound", peerId: "assignee", caller: "http:alice" });
+  await net.assignee.send(from(eventsOf(["abc"])), { signal: never });
+  const [fits] = await net.originator.resolve("task", []);
+  assert.equal(fits?.parts[0]?.content.kind, "raw");
+  await net.assignee.send(from(eventsOf(["de"], { artifactId: "two" })), { signal: never });
+  const both = await net.originator.resolve("task", []);
+  assert.deepEqual(both.map(({ parts }) => parts[0]?.content.kind), ["url", "raw"]);
+});
+
 for (
   const [name, sequences] of [["a gap", [0, 2]], ["a repetition", [0, 0]], ["a late beginning", [1]]] as const
 ) {

@@ -65,6 +65,15 @@ function contentOf(artifact: Task["artifacts"][number] | undefined): unknown {
   return content?.$case === "raw" ? [...content.value] : content?.value;
 }
 
+/** What a client that comes later gets first of an artifact. */
+async function firstPiece(events: AsyncGenerator<StreamResponse>): Promise<unknown> {
+  for await (const { payload } of events) {
+    if (payload?.$case !== "artifactUpdate") continue;
+    return [payload.value.append, contentOf(payload.value.artifact)];
+  }
+  return undefined;
+}
+
 /** The gate opens when the first piece is there: an artifact that comes whole at the end would never come. */
 async function watch(url: string, spoken: SpokenBinding, tenant = ""): Promise<void> {
   const client = await openOfficialClient(url, spoken);
@@ -80,6 +89,8 @@ async function watch(url: string, spoken: SpokenBinding, tenant = ""): Promise<v
       if (payload?.$case !== "artifactUpdate") continue;
       const { artifact, append, lastChunk } = payload.value;
       seen.push([artifact?.artifactId, append, lastChunk, contentOf(artifact)]);
+      if (seen.length > 1) continue;
+      assert.deepEqual(await firstPiece(client.resubscribeTask({ tenant, id })), [false, "caf"]);
       gate.resolve();
     }
   })();
