@@ -13,6 +13,7 @@ import {
   CODE_TCP,
   CODE_TLS,
   CODE_UDP,
+  CODE_WEBTRANSPORT,
   CODE_WS,
   CODE_WSS,
   type Multiaddr,
@@ -20,7 +21,7 @@ import {
 } from "@multiformats/multiaddr";
 
 /** How the bytes of an address travel on their first hop. */
-export type TransportName = "tcp" | "ws" | "quic";
+export type TransportName = "tcp" | "ws" | "quic" | "webtransport";
 
 /** What an address says about the way to its peer. */
 export interface AddressKind {
@@ -47,6 +48,7 @@ const FORMS: readonly (readonly [TransportName, readonly number[]])[] = [
   ["ws", [CODE_TCP, CODE_TLS, CODE_WS]],
   ["ws", [CODE_TCP, CODE_TLS, CODE_SNI, CODE_WS]],
   ["quic", [CODE_UDP, CODE_QUIC_V1, CODE_NOISE]],
+  ["webtransport", [CODE_UDP, CODE_QUIC_V1, CODE_WEBTRANSPORT]],
 ];
 
 /** What `address` says about the way to its peer; undefined when this program has no transport for it. */

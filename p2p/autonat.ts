@@ -27,8 +27,9 @@ export function dialBack(candidates: () => readonly Multiaddr[]): (components: C
   };
 }
 
-/** Over QUIC the answer would come from the socket that was asked, which every NAT lets in. */
+/** Over QUIC the answer would come from the socket that was asked, which every NAT lets in; few speak WebTransport. */
 function isWorthAsking(address: Multiaddr): boolean {
   const kind = kindOf(address);
-  return kind !== undefined && kind.relayId === undefined && kind.transport !== "quic";
+  return kind !== undefined && kind.relayId === undefined &&
+    (kind.transport === "tcp" || kind.transport === "ws");
 }

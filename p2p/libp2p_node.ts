@@ -61,6 +61,8 @@ export interface Libp2pNodeOptions {
   logger: ComponentLogger;
   /** Whether QUIC is spoken; never with a proxy. Default true. */
   quic?: boolean;
+  /** Whether libp2p's WebTransport is spoken; never with a proxy. Default false. */
+  webTransport?: boolean;
   /** Who may connect and be dialed. Default everybody. */
   gater?: Gater;
   /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
@@ -169,7 +171,8 @@ async function listen({ transportManager, addressManager }: Internals, address: 
     throw new CodedError("invalid_argument", `${couldNotListen(address)} ${errorMessage(cause)}`, { cause });
   }
   if (kindOf(parsed) === undefined) {
-    const known = "/tcp/<port>, /tcp/<port>/ws and /udp/<port>/quic-v1/noise";
+    const known =
+      "/tcp/<port>, /tcp/<port>/ws, /udp/<port>/quic-v1/noise and /udp/<port>/quic-v1/webtransport";
     const message = `${couldNotListen(address)} no transport listens there; known are ${known}`;
     throw new CodedError("invalid_argument", message);
   }

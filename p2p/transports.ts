@@ -8,6 +8,7 @@ import { WebSocket as WsWebSocket } from "ws";
 import { isRelayed, kindOf } from "./address_kind.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
 import { quic } from "./quic/quic_transport.ts";
+import { webTransport } from "./webtransport/webtransport_transport.ts";
 
 /** What decides on the transports. */
 export interface TransportOptions {
@@ -15,6 +16,8 @@ export interface TransportOptions {
   seed: Uint8Array;
   /** Whether QUIC is spoken; never with a proxy. Default true. */
   quic?: boolean;
+  /** Whether libp2p's WebTransport is spoken; never with a proxy. Default false. */
+  webTransport?: boolean;
   /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
   proxy?: Proxy | undefined;
 }
@@ -36,7 +39,7 @@ type Components =
 
 /** The transports of a node. `onReservations` is given the book of its relays when libp2p makes it. */
 export function createTransports(
-  { seed, quic: speaksQuic = true, proxy }: TransportOptions,
+  { seed, quic: speaksQuic = true, webTransport: speaksWebTransport = false, proxy }: TransportOptions,
   onReservations: (store: ReservationStore) => void,
 ): TransportFactory[] {
   return [
@@ -47,6 +50,7 @@ export function createTransports(
     },
     ...proxy === undefined ? [dialingWebSockets] : [],
     ...proxy === undefined && speaksQuic ? [quic(seed)] : [],
+    ...proxy === undefined && speaksWebTransport ? [webTransport(seed)] : [],
     (components) => {
       const transport = circuitRelayTransport()(components);
       onReservations(adapt(transport as unknown as CircuitRelayTransport));

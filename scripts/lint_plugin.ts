@@ -43,6 +43,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "libp2p": ["p2p"],
   "@libp2p/*": ["p2p"],
   "@multiformats/*": ["p2p"],
+  "@noble/curves": ["p2p"],
   "multicast-dns": ["p2p"],
   "ws": ["p2p"],
   "multiformats": ["identity", "p2p"],

@@ -12,7 +12,10 @@ export const REACH_SETTINGS = {
     true,
     "have the router open ports (NAT-PMP, UPnP); never for a node on loopback or with a proxy",
   ),
-  enableWebtransport: flag(false, "refused when set: see docs/transports.md"),
+  enableWebtransport: flag(
+    false,
+    "speak libp2p's WebTransport too (/udp/<port>/quic-v1/webtransport), as browsers do",
+  ),
   enableWebrtcDirect: flag(false, "refused when set: see docs/transports.md"),
 };
 

@@ -1,5 +1,6 @@
 import { createPrivateKey, sign } from "node:crypto";
 import { concat } from "../concat.ts";
+import { ascii, bitString, der, fromHex, SEQUENCE, toPem } from "../der.ts";
 
 /** Name in every certificate; nobody looks it up. */
 export const SERVER_NAME = "agentanycast";
@@ -11,7 +12,6 @@ const ED25519 = fromHex("300506032b6570");
 const COMMON_NAME = fromHex("0603550403");
 const SUBJECT_ALT_NAME = fromHex("0603551d11");
 const PKCS8_ED25519 = fromHex("302e020100300506032b657004220420");
-const SEQUENCE = 0x30;
 const SIGNATURE_BYTES = 64;
 
 /** What a QUIC listener proves itself with, in PEM. */
@@ -63,33 +63,4 @@ function toBeSigned(publicKey: Uint8Array): Uint8Array {
 
 function signed(body: Uint8Array, signature: Uint8Array): Uint8Array {
   return der(SEQUENCE, body, ED25519, bitString(signature));
-}
-
-function bitString(bytes: Uint8Array): Uint8Array {
-  return der(0x03, Uint8Array.of(0), bytes);
-}
-
-/** One DER element; all of ours are shorter than 64 KiB. */
-function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
-  const body = concat(parts);
-  const { length } = body;
-  const size = length < 0x80
-    ? [length]
-    : length < 0x100
-    ? [0x81, length]
-    : [0x82, length >> 8, length & 0xff];
-  return concat([Uint8Array.of(tag, ...size), body]);
-}
-
-function ascii(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16));
-}
-
-function toPem(label: string, bytes: Uint8Array): string {
-  const lines = btoa(String.fromCharCode(...bytes)).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }

@@ -1,11 +1,9 @@
 import type { CreateStreamOptions, Logger, StreamMuxerFactory } from "@libp2p/interface";
-import { AbstractMultiaddrConnection, AbstractStreamMuxer } from "@libp2p/utils";
+import { AbstractMultiaddrConnection, type AbstractStream, AbstractStreamMuxer } from "@libp2p/utils";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { MAX_STREAM_WINDOW_BYTES } from "../constants.ts";
-import { QuicStream } from "./quic_stream.ts";
+import type { QuicStreamInit } from "./byte_stream.ts";
 
-/** Name under which the muxer is shown; it is never negotiated. */
-const MUXER = "/quic-v1";
 /** QUIC application error codes of a connection that ends: in order, or given up. */
 const CLOSED = 0;
 const GIVEN_UP = 1;
@@ -49,22 +47,43 @@ export class QuicMultiaddrConnection extends AbstractMultiaddrConnection {
   }
 }
 
-/** Makes the streams of `quic`, the libp2p connection's own. */
-export function createQuicMuxerFactory(quic: Deno.QuicConn): StreamMuxerFactory {
-  return { protocol: MUXER, createStreamMuxer: (connection) => new QuicMuxer(quic, connection) };
+/** What a muxer over a QUIC connection makes its streams of. */
+export interface QuicMuxerInit<T extends AbstractStream> {
+  /** Name under which the muxer is shown; it is never negotiated. */
+  protocol: string;
+  toStream(stream: Deno.QuicBidirectionalStream, init: QuicStreamInit): T;
+  /** What may not be collected before the connection is gone. */
+  held?: unknown;
 }
 
-class QuicMuxer extends AbstractStreamMuxer<QuicStream> {
+/** Makes the streams of `quic`, the libp2p connection's own. */
+export function createQuicMuxerFactory<T extends AbstractStream>(
+  quic: Deno.QuicConn,
+  init: QuicMuxerInit<T>,
+): StreamMuxerFactory {
+  return {
+    protocol: init.protocol,
+    createStreamMuxer: (connection) => new QuicMuxer(quic, init, connection),
+  };
+}
+
+class QuicMuxer<T extends AbstractStream> extends AbstractStreamMuxer<T> {
   readonly #quic: Deno.QuicConn;
+  readonly #init: QuicMuxerInit<T>;
   #opened = 0;
 
-  constructor(quic: Deno.QuicConn, connection: ConstructorParameters<typeof AbstractStreamMuxer>[0]) {
-    super(connection, { protocol: MUXER, name: "quic" });
+  constructor(
+    quic: Deno.QuicConn,
+    init: QuicMuxerInit<T>,
+    connection: ConstructorParameters<typeof AbstractStreamMuxer>[0],
+  ) {
+    super(connection, { protocol: init.protocol, name: "quic" });
     this.#quic = quic;
+    this.#init = init;
     void this.#accept();
   }
 
-  override async onCreateStream({ signal }: CreateStreamOptions): Promise<QuicStream> {
+  override async onCreateStream({ signal }: CreateStreamOptions): Promise<T> {
     signal?.throwIfAborted();
     const stream = await this.#quic.createBidirectionalStream({ waitUntilAvailable: true });
     return this.#toStream(stream, "outbound");
@@ -84,9 +103,9 @@ class QuicMuxer extends AbstractStreamMuxer<QuicStream> {
     }
   }
 
-  #toStream(stream: Deno.QuicBidirectionalStream, direction: "inbound" | "outbound"): QuicStream {
+  #toStream(stream: Deno.QuicBidirectionalStream, direction: "inbound" | "outbound"): T {
     const id = `${direction === "inbound" ? "i" : "o"}${this.#opened++}`;
-    return new QuicStream(stream, {
+    return this.#init.toStream(stream, {
       id,
       direction,
       log: this.log.newScope(id),

@@ -14,13 +14,13 @@ import {
 } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { getThinWaistAddresses } from "@libp2p/utils";
-import { CODE_P2P, CODE_P2P_CIRCUIT, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { CODE_P2P_CIRCUIT, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { abortable } from "../../core/abortable.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import { kindOf } from "../address_kind.ts";
 import { concat } from "../concat.ts";
-import { toPeerId } from "../peer_address.ts";
 import { createCertificate, createTrustAnchor, SERVER_NAME } from "./certificate.ts";
+import { abandonable, familyOf, peerOf } from "./dialing.ts";
 import { createQuicMuxerFactory, QuicMultiaddrConnection } from "./quic_connection.ts";
 import { QuicStream } from "./quic_stream.ts";
 
@@ -216,7 +216,10 @@ export class QuicTransport implements Transport {
       skipEncryption: true as const,
       skipProtection: true,
       remotePeer,
-      muxerFactory: createQuicMuxerFactory(quic),
+      muxerFactory: createQuicMuxerFactory(quic, {
+        protocol: "/quic-v1",
+        toStream: (stream, init) => new QuicStream(stream, init),
+      }),
     };
   }
 }
@@ -289,15 +292,6 @@ function isQuic(address: Multiaddr): boolean {
     !address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT);
 }
 
-function peerOf(address: Multiaddr): PeerId | undefined {
-  const id = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value;
-  return id === undefined ? undefined : toPeerId(id);
-}
-
-function familyOf(address: Multiaddr): 4 | 6 {
-  return address.getComponents()[0]?.name === "ip6" || address.getComponents()[0]?.name === "dns6" ? 6 : 4;
-}
-
 /** The 32 bytes of an Ed25519 peer id. */
 function rawKeyOf(peerId: PeerId): Uint8Array {
   if (peerId.publicKey?.type !== "Ed25519") {
@@ -307,16 +301,4 @@ function rawKeyOf(peerId: PeerId): Uint8Array {
     );
   }
   return peerId.publicKey.raw;
-}
-
-/** Waits until `signal` fires; a connection that is there later than that is closed. */
-async function abandonable(connecting: Promise<Deno.QuicConn>, signal: AbortSignal): Promise<Deno.QuicConn> {
-  try {
-    return await abortable(connecting, signal);
-  } catch (error) {
-    connecting.then((quic) => quic.close({ closeCode: 0, reason: "too late" }), () => {
-      // It failed by itself.
-    });
-    throw error;
-  }
 }

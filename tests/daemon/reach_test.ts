@@ -14,8 +14,22 @@ Deno.test("toReachOptions() listens over TCP and QUIC, without QUIC over TCP alo
   assert.deepEqual([listen, quic], [["/ip4/0.0.0.0/tcp/0"], false]);
 });
 
+Deno.test("toReachOptions() listens over WebTransport beside QUIC when it is on, or where it is told", () => {
+  const on = { "enable-webtransport": "true" };
+  const beside = toReachOptions(configOf({ ...on, "listen": "/ip4/127.0.0.1/udp/4001/quic-v1/noise" }));
+  assert.deepEqual(beside.listen, [
+    "/ip4/127.0.0.1/udp/4001/quic-v1/noise",
+    "/ip4/127.0.0.1/udp/0/quic-v1/webtransport",
+  ]);
+  assert.equal(beside.webTransport, true);
+  const told = { "listen": "/ip4/0.0.0.0/tcp/0,/ip4/127.0.0.1/udp/443/quic-v1/webtransport" };
+  assert.deepEqual(toReachOptions(configOf({ ...on, ...told })).listen, told.listen.split(","));
+  assert.throws(() => toReachOptions(configOf(told)), /WebTransport is off; set enable_webtransport/);
+});
+
 Deno.test("toReachOptions() refuses transports that this version does not have", () => {
-  for (const flag of ["enable-webtransport", "enable-webrtc-direct"]) {
-    assert.throws(() => toReachOptions(configOf({ [flag]: "true" })), /cannot be used: .*no such transport/);
-  }
+  assert.throws(
+    () => toReachOptions(configOf({ "enable-webrtc-direct": "true" })),
+    /cannot be used: .*no such transport/,
+  );
 });

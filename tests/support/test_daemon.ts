@@ -31,11 +31,13 @@ export async function startTestDaemon(
   return { daemon, home, rpc, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Two daemons of which the first has connected to the second. */
-export async function startTestPair(): Promise<{ a: TestDaemon; b: TestDaemon } & AsyncDisposable> {
+/** Two daemons with these flags of which the first has connected to the second. */
+export async function startTestPair(
+  flags: Readonly<Record<string, string>> = {},
+): Promise<{ a: TestDaemon; b: TestDaemon } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
-  const a = stack.use(await startTestDaemon());
-  const b = stack.use(await startTestDaemon());
+  const a = stack.use(await startTestDaemon({ flags }));
+  const b = stack.use(await startTestDaemon({ flags }));
   const { NodeService } = await import("../../gen/agentanycast/v1/node_service_pb.ts");
   await a.rpc.unary(NodeService.method.connectPeer, {
     peerId: b.daemon.peerId,
