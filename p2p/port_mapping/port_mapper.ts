@@ -72,12 +72,13 @@ export class PortMapper {
   /** Works until `signal` fires, or not at all when nothing can be mapped; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#deps;
-    const own = this.#deps.listening().filter(isMappable);
-    if (own.length === 0) return;
+    // Asked again each time: addresses of WebTransport change with its certificates.
+    const own = () => this.#deps.listening().filter(isMappable);
+    if (own().length === 0) return;
     this.#status = { state: "searching", addresses: [] };
     try {
       while (!signal.aborted) {
-        const lifetimeS = await this.#round(own, signal);
+        const lifetimeS = await this.#round(own(), signal);
         const pauseMs = Math.min(Math.max(lifetimeS * 500, MIN_PAUSE_MS), MAX_PAUSE_MS);
         await clock.sleep(pauseMs, signal);
       }
@@ -197,7 +198,8 @@ function toPorts(addresses: readonly Multiaddr[]): OwnPort[] {
 
 function portOf(address: Multiaddr): OwnPort | undefined {
   const kind = kindOf(address);
-  return kind && { protocol: kind.transport === "quic" ? "udp" : "tcp", internalPort: kind.port };
+  const protocol = address.getComponents()[1]?.name === "udp" ? "udp" : "tcp";
+  return kind && { protocol, internalPort: kind.port };
 }
 
 function keyOf({ protocol, internalPort }: OwnPort): string {
