@@ -13,8 +13,12 @@ export async function startAnpServer(core: DaemonCore): Promise<HttpServer | und
 export async function anpBesideBridge(core: DaemonCore): Promise<BesideHandler | undefined> {
   if (!core.config.anp.besideBridge) return undefined;
   const { createAnp, isAnpPath } = await import("./anp/mod.ts"); // likewise
-  const publicUrl = core.config.anp.publicUrl ?? core.config.bridge.publicUrl;
-  return { handles: isAnpPath, fetch: createAnp({ ...core.config.anp, publicUrl }, depsOf(core)) };
+  const { anp, bridge } = core.config;
+  const publicUrl = anp.publicUrl ?? bridge.publicUrl;
+  // What comes from a proxy on this machine comes from anywhere.
+  const isBehindProxy = bridge.trustedProxies.length > 0 && anp.anonymous === "loopback";
+  const settings = { ...anp, publicUrl, ...(isBehindProxy && { anonymous: "never" as const }) };
+  return { handles: isAnpPath, fetch: createAnp(settings, depsOf(core)) };
 }
 
 function depsOf(core: DaemonCore) {

@@ -27,6 +27,8 @@ export interface AnpAppOptions extends AnpRpcOptions {
   readonly did: () => string;
 }
 
+const NO_PROOF: DidProof = { kind: "none" };
+
 /** Wanted of the signature of a request. */
 const ACCEPT_SIGNATURE =
   'sig1=("@method" "@target-uri" "@authority" "content-digest");created;expires;nonce;keyid';
@@ -47,8 +49,13 @@ export function createAnpApp(deps: AnpAppDeps, options: AnpAppOptions): HttpHand
     if (request.method !== "POST") {
       return new Response("Only POST", { status: 405, headers: { allow: "POST" } });
     }
-    const body = new Uint8Array(await request.arrayBuffer());
     const url = publicOf(request, options);
+    // Nothing is read of a stranger who proves nothing.
+    const isSigned = request.headers.has("signature") || request.headers.has("signature-input");
+    if (!isSigned && callerOf(NO_PROOF, { request, remoteAddress }, options) === undefined) {
+      return challenge(NO_PROOF, url);
+    }
+    const body = new Uint8Array(await request.arrayBuffer());
     const proof = await auth.verify({ method: request.method, url, headers: request.headers }, body);
     const caller = callerOf(proof, { request, remoteAddress }, options);
     if (caller === undefined) return challenge(proof, url);

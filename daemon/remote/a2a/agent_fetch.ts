@@ -2,6 +2,8 @@ import { CodedError } from "../../../core/errors.ts";
 import type { SafeFetch, SafeFetchInit } from "../../../http/mod.ts";
 
 const EVENT_STREAM = "text/event-stream";
+/** Longest event of a stream, in characters. */
+const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
 
 /** Statuses that are no answer of the agent, and what they mean. */
 const STATUSES: Readonly<Record<number, (origin: string, response: Response) => CodedError>> = {
@@ -72,14 +74,23 @@ function checkedEvents(): TransformStream<Uint8Array, Uint8Array> {
   const decoder = new TextDecoder();
   let rest = "";
   let data: string[] = [];
+  /** Of the event that is coming in. */
+  let size = 0;
   return new TransformStream({
     transform(chunk, controller) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      const text = decoder.decode(chunk, { stream: true });
+      rest += text;
+      size += text.length;
+      if (size > MAX_EVENT_LENGTH) throw tooLong();
+      // A line that goes on is not searched again from its beginning.
+      if (!text.includes("\n")) return controller.enqueue(chunk);
+      const lines = rest.split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines.map((one) => one.replace(/\r$/, ""))) {
         if (line.startsWith("data:")) data.push(line.slice("data:".length));
-        if (line !== "" || data.length === 0) continue;
-        checkJson(data.join("\n"));
+        if (line !== "") continue;
+        size = rest.length;
+        if (data.length > 0) checkJson(data.join("\n"));
         data = [];
       }
       controller.enqueue(chunk);
@@ -89,6 +100,13 @@ function checkedEvents(): TransformStream<Uint8Array, Uint8Array> {
       if (data.length > 0) checkJson(data.join("\n"));
     },
   });
+}
+
+function tooLong(): CodedError {
+  return new CodedError(
+    "resource_exhausted",
+    `The agent sent an event of more than ${MAX_EVENT_LENGTH} characters: it is given up`,
+  );
 }
 
 function checkJson(text: string): void {

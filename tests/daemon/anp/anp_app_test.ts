@@ -161,6 +161,16 @@ Deno.test("createAnpApp() refuses a body that would become too many values", asy
   assert.equal((await call(rig, many)).error?.code, -32600);
 });
 
+Deno.test("createAnpApp() reads nothing of a stranger who proves nothing", async () => {
+  await using rig = await startAnpRig();
+  const body = new ReadableStream({ pull: () => Promise.reject(new Error("it was read")) }, {
+    highWaterMark: 0,
+  });
+  const response = await rig.handler(new Request(`${BASE}/agent/rpc`, { method: "POST", body }), FAR);
+  assert.equal(response.status, 401);
+  await response.body?.cancel();
+});
+
 Deno.test("createAnpApp() answers only so many calls at once", async () => {
   const { promise: release, resolve } = Promise.withResolvers<void>();
   await using rig = await startAnpRig({ release, maxCalls: 1 });

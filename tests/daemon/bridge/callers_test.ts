@@ -200,6 +200,12 @@ Deno.test("a bridge without callers is not there under names that others have ma
   assert.match(await ask(named.url), /^HTTP\/1\.1 200 /);
 });
 
+Deno.test("nobody is local to ANP beside a bridge that has proxies in front of it", async () => {
+  const flags = { "anp-beside-bridge": "true", "bridge-trusted-proxies": "127.0.0.1" };
+  await using bridge = await startTestBridge({ flags });
+  assert.equal((await bridge.rest("POST", "/agent/rpc", { body: { jsonrpc: "2.0", id: 1 } })).status, 401);
+});
+
 Deno.test("pages of listed origins may call the bridge", async () => {
   await using bridge = await startTestBridge({ flags: { "bridge-cors-origins": "https://app.example" } });
   const origin = { origin: "https://app.example" };
