@@ -28,6 +28,13 @@ export interface AnpAppOptions extends AnpRpcOptions {
 }
 
 const NO_PROOF: DidProof = { kind: "none" };
+/** What was signed for somebody else could be handed on here by him, under his name. */
+const OTHER_NAME: DidProof = {
+  kind: "refused",
+  error: "invalid_request",
+  reason:
+    "This node is not known to have that name: signatures for it count when it is set as anp.public_url",
+};
 
 /** Wanted of the signature of a request. */
 const ACCEPT_SIGNATURE =
@@ -54,6 +61,9 @@ export function createAnpApp(deps: AnpAppDeps, options: AnpAppOptions): HttpHand
     const isSigned = request.headers.has("signature") || request.headers.has("signature-input");
     if (!isSigned && callerOf(NO_PROOF, { request, remoteAddress }, options) === undefined) {
       return challenge(NO_PROOF, url);
+    }
+    if (isSigned && options.publicUrl === undefined && !isLocalName(url.hostname)) {
+      return challenge(OTHER_NAME, url);
     }
     const body = new Uint8Array(await request.arrayBuffer());
     const proof = await auth.verify({ method: request.method, url, headers: request.headers }, body);

@@ -110,7 +110,10 @@ Deno.test("createAnpApp() asks back, and goes on with the answer", async () => {
 
 Deno.test("createAnpApp() tells how a slow task stands, and get_task its end, to its caller alone", async () => {
   const { promise: release, resolve } = Promise.withResolvers<void>();
-  await using rig = await startAnpRig({ release, answerTimeoutMs: 20 });
+  await using rig = await startAnpRig({
+    ...{ release, answerTimeoutMs: 20 },
+    ...{ publicUrl: "https://agent.example", anonymous: "always" },
+  });
   const { result } = await call(rig, rpc("paint", "slow"));
   assert.equal(result?.status, "TASK_STATUS_SUBMITTED");
   const params = { task_id: result?.task_id };
@@ -161,6 +164,13 @@ Deno.test("createAnpApp() refuses a body that would become too many values", asy
   assert.equal((await call(rig, many)).error?.code, -32600);
 });
 
+Deno.test("createAnpApp() takes no signature for a name that is not known to be its own", async () => {
+  await using rig = await startAnpRig();
+  const response = await callSigned(rig, rpc("paint", "x"));
+  assert.equal(response.status, 401);
+  assert.match((await response.json()).error.message, /anp\.public_url/);
+});
+
 Deno.test("createAnpApp() reads nothing of a stranger who proves nothing", async () => {
   await using rig = await startAnpRig();
   const body = new ReadableStream({ pull: () => Promise.reject(new Error("it was read")) }, {
@@ -196,7 +206,7 @@ async function callSigned(
 }
 
 Deno.test("createAnpApp() takes a caller for the DID that has signed, once", async () => {
-  await using rig = await startAnpRig();
+  await using rig = await startAnpRig({ publicUrl: "https://agent.example" });
   const response = await callSigned(rig, rpc("paint", "a house"), { nonce: "n1" });
   assert.equal(response.status, 200);
   const { result } = await response.json();
@@ -211,7 +221,7 @@ Deno.test("createAnpApp() takes a caller for the DID that has signed, once", asy
 });
 
 Deno.test("createAnpApp() tells what is wrong with a proof, as ANP-02 names it", async () => {
-  await using rig = await startAnpRig();
+  await using rig = await startAnpRig({ publicUrl: "https://agent.example" });
   const error = async (options: Parameters<typeof callSigned>[2]) => {
     const response = await callSigned(rig, rpc("paint", "x"), options);
     assert.equal(response.status, 401);
@@ -242,6 +252,7 @@ Deno.test("createAnpApp() takes the key of a did:wba document for authentication
   const { publicKey } = createIdentity(new Uint8Array(32).fill(9));
   const document = createDidDocument(did, { publicKeys: [publicKey] });
   await using rig = await startAnpRig({
+    publicUrl: "https://agent.example",
     network: {
       fetchBytes: (url) => {
         assert.equal(url, "https://caller.example/.well-known/did.json");
