@@ -98,7 +98,7 @@ export async function openDaemonCore(
       streamed: artifacts.streamed,
       transport: routeTransports(wire.openTransport(host), [callerRoute, remote.route]),
       encode: encodeEnvelope,
-      observer: toEngineObserver({ meter, tracer }),
+      observer: toEngineObserver({ meter, tracer, logger }),
       logger,
     }, engineOptions(config)),
   );

@@ -69,7 +69,13 @@ export function createAnpApp(deps: AnpAppDeps, options: AnpAppOptions): HttpHand
     const proof = await auth.verify({ method: request.method, url, headers: request.headers }, body);
     const caller = callerOf(proof, { request, remoteAddress }, options);
     if (caller === undefined) return challenge(proof, url);
-    const result = await rpc.answer(new TextDecoder().decode(body), { caller, signal: request.signal });
+    const result = await rpc.answer(new TextDecoder().decode(body), {
+      ...{ caller, signal: request.signal },
+      trace: {
+        traceParent: request.headers.get("traceparent") ?? "",
+        traceState: request.headers.get("tracestate") ?? "",
+      },
+    });
     return result === undefined ? new Response(null, { status: 204 }) : Response.json(result);
   };
 }

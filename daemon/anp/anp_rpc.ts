@@ -1,5 +1,6 @@
 import { type Engine, isInterrupted, isTerminal, type Part, type Task } from "../../a2a/mod.ts";
 import { parseBoundedJson } from "../../core/bounded_json.ts";
+import type { TraceContext } from "../../core/tracer.ts";
 import { CodedError, type ErrorCode, toCodedError } from "../../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
 import type { Logger } from "../../core/log.ts";
@@ -24,6 +25,8 @@ export interface AnpRpcOptions {
 /** Who calls, and until when. */
 export interface AnpCall {
   readonly caller: CallerId;
+  /** What the call belongs to; default nothing. */
+  readonly trace?: TraceContext;
   readonly signal: AbortSignal;
 }
 
@@ -111,6 +114,7 @@ export class AnpRpc {
       target: { kind: "own", caller: call.caller },
       message: { messageId: crypto.randomUUID(), role: "user", parts, createdAtMs: Date.now() },
       targetSkillId: skillId,
+      ...(call.trace && { trace: call.trace }),
       ...(taskId !== undefined && { taskId }),
       ...(contextId !== undefined && { contextId }),
     });

@@ -1,7 +1,8 @@
 import type { EngineObserver } from "../../a2a/mod.ts";
 import { silentMeter } from "../../core/meter.ts";
 import { NODE_METRICS, type NodeMeter } from "../../core/node_metrics.ts";
-import type { Tracer } from "../../core/tracer.ts";
+import type { Logger } from "../../core/log.ts";
+import { parseTraceParent, type Tracer } from "../../core/tracer.ts";
 import { loadPrometheus, type Prometheus } from "../../http/mod.ts";
 import type { KvStore } from "../../kv/mod.ts";
 
@@ -20,9 +21,13 @@ export async function openNodeMetrics({ enabled }: { enabled: boolean }): Promis
 }
 
 /** Counts what an engine does, and tells the changes of its tasks as parts of their traces. */
-export function toEngineObserver({ meter, tracer }: { meter: NodeMeter; tracer: Tracer }): EngineObserver {
+export function toEngineObserver(
+  { meter, tracer, logger }: { meter: NodeMeter; tracer: Tracer; logger: Logger },
+): EngineObserver {
   return {
-    onStatus({ taskId, direction, status, createdAtMs, updatedAtMs, trace: parent }, from) {
+    onStatus({ taskId, peerId, direction, status, createdAtMs, updatedAtMs, trace: parent }, from) {
+      const trace = parseTraceParent(parent.traceParent)?.traceId;
+      logger.debug("Task changed", { task: taskId, peer: peerId, direction, status, from, trace });
       const attributes = { "a2a.task_id": taskId, "a2a.status": status, "a2a.from": from ?? "" };
       tracer.start("a2a.task.transition", { parent, attributes }).end();
       const labels = { direction: direction === "outbound" ? "sent" : "received" };

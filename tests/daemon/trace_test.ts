@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
-import { silentLogger } from "../../core/log.ts";
+import type { Task } from "../../a2a/mod.ts";
+import { createLogger, silentLogger } from "../../core/log.ts";
+import { silentMeter } from "../../core/meter.ts";
+import type { NodeMeter } from "../../core/node_metrics.ts";
+import { silentTracer } from "../../core/tracer.ts";
+import { toEngineObserver } from "../../daemon/metrics/mod.ts";
 import { startHttpServer } from "../../http/mod.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
 
@@ -70,6 +75,29 @@ Deno.test("a task is one trace from the call through both daemons and back", asy
     attributes.find(({ key }) => key === "a2a.status")?.value.stringValue
   );
   assert.equal(statuses.filter((status) => status === "completed").length, 2);
+});
+
+Deno.test("toEngineObserver() logs each change with the ids of task, peer and trace", () => {
+  const lines: string[] = [];
+  const logger = createLogger({ level: "debug", format: "json", write: (line) => lines.push(line) });
+  const observer = toEngineObserver({ meter: silentMeter as NodeMeter, tracer: silentTracer, logger });
+  const trace = { traceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", traceState: "" };
+  const task = {
+    taskId: "t1",
+    peerId: "p1",
+    direction: "inbound",
+    status: "working",
+    trace,
+  } as unknown as Task;
+  observer.onStatus(task, "submitted");
+  const { task: id, peer, status, from, trace: traceId } = JSON.parse(lines[0] ?? "");
+  assert.deepEqual([id, peer, status, from, traceId], [
+    "t1",
+    "p1",
+    "working",
+    "submitted",
+    "0af7651916cd43dd8448eb211c80319c",
+  ]);
 });
 
 Deno.test("a daemon stops in time when its collector does not answer", async () => {
