@@ -11,6 +11,7 @@ export { openIdentity } from "./key_file.ts";
 export { isPeerId, peerIdFromPublicKey, publicKeyFromPeerId } from "./peer_id.ts";
 export {
   checkRegistryFacts,
+  MAX_RECORD_ADDRESSES,
   MAX_RECORD_BYTES,
   MAX_RECORD_LIFETIME_MS,
   openRegistryRecord,

@@ -9,6 +9,8 @@ const PURPOSE = "registry-record";
 
 /** Longest payload of a record. */
 export const MAX_RECORD_BYTES = 32 * 1024;
+/** Most addresses of a record. */
+export const MAX_RECORD_ADDRESSES = 16;
 /** Longest time between issue and expiry: what a relay that lies may go on telling of a peer that has gone. */
 export const MAX_RECORD_LIFETIME_MS = 24 * 60 * 60 * 1000;
 /** How far the clocks of two machines may be apart. */
@@ -24,7 +26,7 @@ const LIMITS = {
   tags: 32,
   tagName: 64,
   tagValue: 256,
-  addresses: 16,
+  addresses: MAX_RECORD_ADDRESSES,
   address: 256,
 } as const;
 

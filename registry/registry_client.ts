@@ -1,6 +1,12 @@
 import { CodedError } from "../core/errors.ts";
 import { RegistryService } from "../gen/agentanycast/v1/registry_service_pb.ts";
-import { openRegistryRecord, type RegistryRecord, type SignedRegistryRecord } from "../identity/mod.ts";
+import {
+  checkRegistryFacts,
+  MAX_RECORD_ADDRESSES,
+  openRegistryRecord,
+  type RegistryRecord,
+  type SignedRegistryRecord,
+} from "../identity/mod.ts";
 import type { CallsClient } from "../rpc/channel_calls.ts";
 import { fromQuery, fromRegistrySkill, toMs, toRegistration } from "./convert.ts";
 import type { Lease, Registration, RegistryPage, RegistryQuery } from "./model.ts";
@@ -78,7 +84,8 @@ export class RegistryClient implements Disposable {
 
   /**
    * A page of the registrations that fit `query`. Signed ones are taken from what the peer signed; those whose record does
-   * not hold are left out: the relay, or one it has them from, made them up or keeps them for too long.
+   * not hold are left out: the relay, or one it has them from, made them up or keeps them for too long. So are unsigned ones
+   * that no registry may take.
    */
   async find(query: RegistryQuery, { signal }: RegistryCallOptions = {}): Promise<RegistryPage> {
     const { agents, nextPageToken } = await this.#calls.unary(
@@ -94,14 +101,19 @@ export class RegistryClient implements Disposable {
   }
 
   #check(agent: Registration): readonly Registration[] {
-    if (agent.signed === undefined) return [{ ...agent, verified: false }];
+    const nowMs = this.#now();
+    const lastSeenMs = Math.max(0, Math.min(agent.lastSeenMs, nowMs)) || 0; // others may be no date at all
     try {
+      if (agent.signed === undefined) {
+        checkRegistryFacts(agent);
+        return [{ ...agent, lastSeenMs, verified: false }];
+      }
       const { peerId, name, description, skills, addresses, removed } = openRegistryRecord(agent.signed, {
-        nowMs: this.#now(),
+        nowMs,
       });
       if (removed || peerId !== agent.peerId) return [];
-      const reachable = [...new Set([...addresses, ...agent.addresses])];
-      return [{ ...agent, name, description, skills, addresses: reachable, verified: true }];
+      const reachable = [...new Set([...addresses, ...agent.addresses])].slice(0, MAX_RECORD_ADDRESSES);
+      return [{ ...agent, name, description, skills, lastSeenMs, addresses: reachable, verified: true }];
     } catch (error) {
       if (error instanceof CodedError) return [];
       throw error;

@@ -183,14 +183,14 @@ interface ServicesDeps extends Pick<RelayParts, "registry" | "directory" | "rate
 
 /** What is served over gRPC and to peers. */
 function createServices({ host, federation, meter, ...deps }: ServicesDeps): RpcService[] {
+  const shared = { ...deps, hostOf: (peerId: string) => hostOf(host()?.peers() ?? [], peerId) };
   return [
     createRegistryService({
-      ...deps,
-      hostOf: (peerId) => hostOf(host()?.peers() ?? [], peerId),
+      ...shared,
       onDiscover: (seconds) => meter.observe("registry_discover_duration_seconds", {}, seconds),
     }),
     createFederationService({
-      ...deps,
+      ...shared,
       epoch: crypto.randomUUID(),
       addresses: () => host()?.addresses() ?? [],
       isTrusted: (peerId) => federation()?.isTrusted(peerId) ?? false,

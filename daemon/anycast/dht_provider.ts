@@ -49,11 +49,13 @@ export function createDhtProvider(
       try {
         for await (const provider of dht.findProviders(skillName(skill), { signal: limit })) {
           asked.push(
-            toAgent(provider, { skill, signal: limit }).then((agents) => void found.push(...agents)),
+            toAgent(provider, { skill, signal: limit }).then((agents) => void found.push(...agents), () => {
+              // A record that does not hold is none.
+            }),
           );
           if (asked.length === MAX_AGENTS) break;
         }
-        await Promise.allSettled(asked); // a record that does not hold is none
+        await Promise.all(asked);
         return found;
       } finally {
         clearTimeout(timer);

@@ -25,6 +25,8 @@ const LONGEST_PAUSE_MS = 5_000;
 /** Pause before a peer that is no registry is asked again. */
 const NO_REGISTRY_MS = 5 * 60_000;
 const UNREGISTER_MS = 2_000;
+/** Highest sequence that a registry is believed to know: with a higher one it could leave none to go on with. */
+const MAX_LEARNED_SEQUENCE = 2 ** 52;
 
 interface Registered {
   readonly facts: string;
@@ -127,7 +129,7 @@ export class Registrar {
   #learnSequence(error: unknown): boolean {
     if (!(error instanceof CodedError) || error.code !== "aborted") return false;
     const latest = Math.max(0, ...[...error.message.matchAll(/\b\d{10,16}\b/g)].map(Number));
-    if (!Number.isSafeInteger(latest + 1) || latest < this.#signer.lastSequence) return false;
+    if (latest > MAX_LEARNED_SEQUENCE || latest < this.#signer.lastSequence) return false;
     this.#signer.skipTo(latest);
     return true;
   }

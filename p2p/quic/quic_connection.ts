@@ -1,6 +1,7 @@
 import type { CreateStreamOptions, Logger, StreamMuxerFactory } from "@libp2p/interface";
 import { AbstractMultiaddrConnection, type AbstractStream, AbstractStreamMuxer } from "@libp2p/utils";
 import type { Multiaddr } from "@multiformats/multiaddr";
+import { abortable } from "../../core/abortable.ts";
 import { MAX_STREAM_WINDOW_BYTES } from "../constants.ts";
 import type { QuicStreamInit } from "./byte_stream.ts";
 
@@ -85,8 +86,16 @@ class QuicMuxer<T extends AbstractStream> extends AbstractStreamMuxer<T> {
 
   override async onCreateStream({ signal }: CreateStreamOptions): Promise<T> {
     signal?.throwIfAborted();
-    const stream = await this.#quic.createBidirectionalStream({ waitUntilAvailable: true });
-    return this.#toStream(stream, "outbound");
+    // A peer that allows no more streams lets this wait for as long as it likes.
+    const opening = this.#quic.createBidirectionalStream({ waitUntilAvailable: true });
+    try {
+      return this.#toStream(await (signal ? abortable(opening, signal) : opening), "outbound");
+    } catch (error) {
+      opening.then((late) => this.#toStream(late, "outbound").abort(new Error("too late")), () => {
+        // It failed by itself.
+      });
+      throw error;
+    }
   }
 
   override onData(): void {

@@ -2,6 +2,9 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from "@libp2p/inter
 import { CodedError } from "../../core/errors.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 
+/** 24 days: a longer timer would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What the bytes of a circuit are reported to. */
 export interface CircuitOptions {
   readonly limits: Pick<RelayLimits, "circuitDurationMs" | "circuitBytes">;
@@ -25,7 +28,8 @@ export class Circuit {
     this.#ends = ends;
     this.#options = options;
     const { circuitDurationMs } = options.limits;
-    this.#timer = setTimeout(() => this.#exceed("circuitDurationMs"), circuitDurationMs);
+    const timeoutMs = Math.min(circuitDurationMs, LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.#exceed("circuitDurationMs"), timeoutMs);
     this.#forward(ends[0], ends[1]);
     this.#forward(ends[1], ends[0]);
   }

@@ -69,6 +69,8 @@ export class RelayServer implements Disposable {
   readonly #reservations: Reservations;
   readonly #circuits = new Set<Circuit>();
   readonly #circuitsOf = new Map<string, number>();
+  /** Circuits that are being talked about: they take a place each. */
+  #beginning = 0;
   readonly #refusals = new Map<string, number>();
   #circuitsOpened = 0;
   #granted = 0;
@@ -170,6 +172,7 @@ export class RelayServer implements Disposable {
     const limit = this.#circuitLimit([peerId, toId]);
     if (limit !== undefined) return await this.#refuse(talk, HOP_STATUS.resourceLimitExceeded, limit);
     this.#count([peerId, toId], 1);
+    this.#beginning++;
     let other: Stream | undefined;
     try {
       other = await this.#offer(there, connection.remotePeer, signal);
@@ -179,6 +182,8 @@ export class RelayServer implements Disposable {
       other?.abort(error instanceof Error ? error : new Error(String(error)));
       if (other !== undefined) throw error;
       return await this.#refuse(talk, HOP_STATUS.connectionFailed, "connectionFailed");
+    } finally {
+      this.#beginning--;
     }
     this.#join([talk.messages.unwrap(), other], [peerId, toId]);
   }
@@ -217,7 +222,7 @@ export class RelayServer implements Disposable {
 
   #circuitLimit(peerIds: readonly string[]): RelayLimitName | undefined {
     const { maxCircuits, maxCircuitsPerPeer } = this.#limits;
-    if (this.#circuits.size >= maxCircuits) return "maxCircuits";
+    if (this.#circuits.size + this.#beginning >= maxCircuits) return "maxCircuits";
     const isFull = peerIds.some((id) => (this.#circuitsOf.get(id) ?? 0) >= maxCircuitsPerPeer);
     return isFull ? "maxCircuitsPerPeer" : undefined;
   }

@@ -4,6 +4,8 @@ import { FederationService } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { toMs } from "../../registry/mod.ts";
 import { createRpcService, type RpcContext, type RpcService } from "../../rpc/rpc_service.ts";
 import type { Directory } from "../registry/directory.ts";
+import { callerOf } from "../services/caller_of.ts";
+import type { RequestRate } from "../services/request_rate.ts";
 import type { Merge } from "./merge.ts";
 import { toldChanges } from "./told_changes.ts";
 
@@ -16,12 +18,17 @@ const MAX_PULL = 5_000;
 export const MAX_BATCH = 200;
 /** Most entries that are taken at once. */
 const MAX_PUSH = 1_000;
+/** Entries pushed by a relay that nobody has named that count as one change: each is checked, few are news. */
+const ENTRIES_PER_CHANGE = 50;
 
 /** What the service works with. */
 export interface FederationServiceDeps {
   readonly relayId: string;
   readonly directory: Directory;
   readonly merge: Merge;
+  readonly rate: RequestRate;
+  /** IP address from which a peer is connected; undefined when it is not. */
+  hostOf(peerId: string): string | undefined;
   /** Differs with each run of the relay: cursors of an earlier one mean nothing. */
   readonly epoch: string;
   /** Where this relay can be dialed. */
@@ -36,6 +43,7 @@ export function createFederationService(deps: FederationServiceDeps): RpcService
   return createRpcService(FederationService, {
     syncRegistrations: (request, context) => {
       const caller = relayOf(request.relayId, context);
+      deps.rate.takeQuery(callerOf(context, deps.hostOf));
       const asked = request.limit <= 0 ? USUAL_PULL : Math.min(request.limit, MAX_PULL);
       const { transitive } = request;
       const limit = transitive ? Math.min(asked, MAX_BATCH) : asked;
@@ -62,6 +70,10 @@ export function createFederationService(deps: FederationServiceDeps): RpcService
         throw new CodedError("invalid_argument", `At most ${MAX_PUSH} registrations are taken at once`);
       }
       const trusted = context.peerId !== undefined && deps.isTrusted(caller);
+      if (!trusted) {
+        const count = Math.ceil(request.registrations.length / ENTRIES_PER_CHANGE);
+        deps.rate.takeChange(callerOf(context, deps.hostOf), count);
+      }
       const counts = { accepted: 0, stale: 0, refused: 0 };
       for (const entry of request.registrations) {
         counts[await merge.accept(entry, { relayId: caller, trusted })]++;

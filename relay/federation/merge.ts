@@ -16,8 +16,12 @@ const MAX_TOLD_MS = 10 * 60 * 1000;
 const MAX_SKEW_MS = 5 * 60 * 1000;
 /** Most relays that an entry may have come through. */
 const MAX_HOPS = 8;
-/** Share of the room for other relays' entries that one may fill which this relay was not told to trust. */
-const STRANGER_SHARE = 0.1;
+/** Longest name of a relay: a peer id, or an address of one that has told none. */
+const MAX_RELAY_ID_CHARS = 256;
+/** Share of the room for other relays' entries that those may fill, all together, which this relay was not told to trust. */
+const STRANGERS_SHARE = 0.1;
+/** What their entries are counted under: whatever they call themselves costs them nothing. */
+const STRANGERS = "strangers";
 
 /** What merging works with. */
 export interface MergeDeps {
@@ -62,6 +66,7 @@ export class Merge {
     if (origin === relayId || path.includes(relayId)) return "stale";
     const isPoisoned = wire.version > BigInt(nowMs + MAX_SKEW_MS) * 1_000_000n;
     if (wire.peerId === "" || isPoisoned || path.length > MAX_HOPS) return "refused";
+    if ([origin, ...path].some(({ length }) => length > MAX_RELAY_ID_CHARS)) return "refused";
     const isGone = wire.removed || toMs(wire.expiresAt) <= nowMs;
     if (isGone) return await this.#takeGone(wire, { origin, path, from });
     const entry = this.#toEntry(wire, { origin, path, from });
@@ -119,9 +124,9 @@ export class Merge {
       path,
       expiresAtMs: untilMs,
       toldUntilMs: untilMs,
-      registeredAtMs: Math.min(entry.registeredAtMs, nowMs),
-      lastSeenMs: isKnown ? nowMs : Math.min(entry.lastSeenMs, nowMs),
-      host: `relay ${from.relayId}`,
+      registeredAtMs: within(entry.registeredAtMs, nowMs),
+      lastSeenMs: isKnown ? nowMs : within(entry.lastSeenMs, nowMs),
+      host: from.trusted ? `relay ${from.relayId}` : STRANGERS,
     };
   }
 
@@ -148,11 +153,16 @@ export class Merge {
     const { directory, capacity } = this.deps;
     const isNew = directory.elsewhere.get(entry.peerId) === undefined;
     const isTooMuch = !from.trusted && isNew &&
-      directory.elsewhere.countOf(entry.host) >= Math.ceil(capacity * STRANGER_SHARE);
+      directory.elsewhere.countOf(STRANGERS) >= Math.ceil(capacity * STRANGERS_SHARE);
     if (isTooMuch || !directory.hasRoomElsewhere(entry)) return "refused";
     directory.putElsewhere(entry);
     return "accepted";
   }
+}
+
+/** A time that another relay tells, between the epoch and now: others may be no date at all. */
+function within(toldMs: number, nowMs: number): number {
+  return Math.max(0, Math.min(toldMs, nowMs));
 }
 
 /** The relays an entry came through, the origin first and the one it comes from last. */

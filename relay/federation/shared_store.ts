@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { FederatedRegistration } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { type KvStore, registrationPrefix } from "../../kv/mod.ts";
 import { decodeWireEntry } from "../registry/entry_codec.ts";
 import type { Merge } from "./merge.ts";
@@ -53,11 +54,22 @@ export class SharedStore implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       const origin = String(key[1]);
       if (origin === relayId) continue;
-      const wire = decodeWireEntry(value);
+      const wire = this.#decode(value, origin);
+      if (wire === undefined) continue;
       await merge.accept({ ...wire, path: [origin], originRelayId: origin }, {
         relayId: origin,
         trusted: true,
       });
+    }
+  }
+
+  /** Undefined for what cannot be read: it keeps nobody from what is behind it. */
+  #decode(value: Uint8Array, origin: string): FederatedRegistration | undefined {
+    try {
+      return decodeWireEntry(value);
+    } catch (error) {
+      this.#deps.logger.debug("Skipped a shared registration that cannot be read", { origin, error });
+      return undefined;
     }
   }
 

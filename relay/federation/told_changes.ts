@@ -1,5 +1,13 @@
 import type { Directory } from "../registry/directory.ts";
+import { sizeOf } from "../registry/entry.ts";
 import { fromEntry, fromWithdrawal, type WireEntry } from "../registry/entry_codec.ts";
+
+/**
+ * Bytes of entries, about, that are told at once: half of what relays of this program take in one message, and what relays of
+ * the existing network do, which cannot go on within one millisecond.
+ */
+const MAX_BYTES = 512 * 1024;
+const MAX_BYTES_TO_EXISTING = 3 * 1024 * 1024;
 
 /** To whom changes are told. */
 export interface TellOptions {
@@ -30,12 +38,16 @@ export function toldChanges(
   const entries: WireEntry[] = [];
   let number = after;
   let lastAtMs = 0;
+  let bytes = 0;
   for (const change of directory.changes.after(after)) {
-    if (entries.length === limit) return { entries, number, lastAtMs, more: true };
-    const wire = currentState(directory, change.peerId);
+    if (entries.length === limit || bytes >= (transitive ? MAX_BYTES : MAX_BYTES_TO_EXISTING)) {
+      return { entries, number, lastAtMs, more: true };
+    }
+    const { wire, size } = currentState(directory, change.peerId);
     const path = wire?.path ?? [];
     if (wire !== undefined && !path.includes(to) && (transitive || path.length === 0)) {
       entries.push({ ...wire, path: [...path, relayId] });
+      bytes += size;
     }
     number = change.number;
     lastAtMs = change.atMs;
@@ -44,9 +56,10 @@ export function toldChanges(
 }
 
 /** What there is to tell of a peer: its registration here, else one from elsewhere, else that it is gone. */
-function currentState(directory: Directory, peerId: string): WireEntry | undefined {
+function currentState(directory: Directory, peerId: string): { wire?: WireEntry; size: number } {
   const entry = directory.held(peerId) ?? directory.elsewhere.get(peerId);
-  if (entry !== undefined) return fromEntry(entry);
+  if (entry !== undefined) return { wire: fromEntry(entry), size: sizeOf(entry) };
   const withdrawal = directory.withdrawal(peerId);
-  return withdrawal && fromWithdrawal(withdrawal);
+  if (withdrawal === undefined) return { size: 0 };
+  return { wire: fromWithdrawal(withdrawal), size: withdrawal.signed?.payload.length ?? 0 };
 }

@@ -69,7 +69,7 @@ function addRoutes(app: Hono<{ Bindings: Bindings }>, deps: ApiDeps): void {
   });
   app.get("/api/v1/skills", (context) => {
     const prefix = context.req.query("prefix") ?? "";
-    const skills = directory.skills().filter(({ id }) => id.startsWith(prefix))
+    const skills = directory.skills({ prefix })
       .map(({ id, description, agentCount }) => ({ id, description, agent_count: agentCount }));
     return context.json({ count: skills.length, skills });
   });

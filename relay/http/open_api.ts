@@ -30,7 +30,7 @@ export function openApiDocument() {
         }),
       },
       "/api/v1/skills": {
-        get: operation("Skills on offer, by id", {
+        get: operation("Skills on offer, by id, the first 10,000", {
           parameters: [query("prefix", "only those that begin with it", TEXT)],
           schema: object({ count: COUNT, skills: { type: "array", items: ref("Skill") } }),
         }),

@@ -8,6 +8,7 @@ import { relayFacts, type RelayFactsDeps } from "../relay_facts.ts";
 
 const USUAL_LIMIT = 20;
 const MAX_LIMIT = 100;
+const MAX_SKILLS = 1_000;
 /** Longest name and description shown, in characters. */
 const MAX_NAME = 200;
 const MAX_DESCRIPTION = 1_000;
@@ -84,11 +85,12 @@ function addListSkills(server: McpServer, { directory }: RelayFactsDeps): void {
   });
   server.registerTool("list_skills", {
     title: "List skills",
-    description: "All skills on offer in the network as this relay knows it, and how many agents offer each.",
+    description:
+      `Skills on offer in the network as this relay knows it, the first ${MAX_SKILLS} by id, and how many agents offer each.`,
     outputSchema: output,
     annotations: READ_ONLY,
   }, () => {
-    const skills = directory.skills().map(({ id, description, agentCount }) => ({
+    const skills = directory.skills({ limit: MAX_SKILLS }).map(({ id, description, agentCount }) => ({
       skill_id: safeLine(id),
       description: safeText(description, MAX_DESCRIPTION),
       agent_count: agentCount,

@@ -8,7 +8,7 @@ const MAX_ID_CHARS = 128;
 export interface Caller {
   /** Proven by the connection; undefined over gRPC. */
   readonly peerId: string | undefined;
-  /** IP address of the other end; empty for a local socket. */
+  /** IP address of the other end; empty for a local socket, `peer <id>` for a peer that is not connected any more. */
   readonly host: string;
 }
 

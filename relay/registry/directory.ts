@@ -46,6 +46,8 @@ export class Directory {
   readonly #clock: Clock;
   readonly #options: RegistryOptions;
   readonly isConnected: (peerId: string) => boolean;
+  /** Peers of which nothing is held any more and a withdrawal may be stored, until the next sweep. */
+  readonly #toForget = new Set<string>();
   /** Registrations that were not renewed in time, since the start. */
   lapsedCount = 0;
 
@@ -116,9 +118,10 @@ export class Directory {
   /** Whether there is room for what another relay tells. */
   hasRoomElsewhere(entry: Entry): boolean {
     const { capacity, maxBytes } = this.#options;
-    if (this.elsewhere.get(entry.peerId) !== undefined) return true;
-    return this.elsewhere.size < capacity &&
-      this.here.bytes + this.elsewhere.bytes + sizeOf(entry) <= maxBytes;
+    const before = this.elsewhere.get(entry.peerId);
+    const grown = sizeOf(entry) - (before === undefined ? 0 : sizeOf(before));
+    if (grown > 0 && this.here.bytes + this.elsewhere.bytes + grown > maxBytes) return false;
+    return before !== undefined || this.elsewhere.size < capacity;
   }
 
   /** Takes up a registration of this relay. */
@@ -146,7 +149,7 @@ export class Directory {
 
   /** Puts back a stored withdrawal. */
   restoreWithdrawal(withdrawal: Withdrawal): void {
-    for (const peerId of this.#withdrawals.put(withdrawal)) this.changes.forget(peerId);
+    this.#note(withdrawal);
     this.changes.note(withdrawal.peerId, this.#clock.now());
   }
 
@@ -156,7 +159,7 @@ export class Directory {
     const wasThere = this.get(peerId) !== undefined;
     if (byPeer || path.length === 0) this.here.delete(peerId);
     if (byPeer || this.elsewhere.get(peerId)?.viaRelayId === origin) this.elsewhere.delete(peerId);
-    for (const forgotten of this.#withdrawals.put(withdrawal)) this.changes.forget(forgotten);
+    this.#note(withdrawal);
     this.#changed(peerId, wasThere);
   }
 
@@ -181,7 +184,12 @@ export class Directory {
       .flatMap((entry) => this.#keep(entry, nowMs) ?? []);
   }
 
-  /** Cleans up; answers the peers of which nothing is left to know. */
+  /** Whether nothing of a peer has to outlive this relay. */
+  isUnknown(peerId: string): boolean {
+    return this.here.get(peerId) === undefined && this.withdrawal(peerId) === undefined;
+  }
+
+  /** Cleans up; answers the peers of which nothing may be left to store. */
   sweep(nowMs: number): string[] {
     for (const entry of [...this.elsewhere.values()].filter((entry) => !this.#holds(entry))) {
       this.elsewhere.delete(entry.peerId);
@@ -193,11 +201,11 @@ export class Directory {
     const over = [...this.#withdrawals.values()].filter(({ keepUntilMs }) => keepUntilMs <= nowMs);
     for (const { peerId } of over) {
       this.#withdrawals.delete(peerId);
-      if (this.here.get(peerId) === undefined && this.elsewhere.get(peerId) === undefined) {
-        this.changes.forget(peerId);
-      }
+      this.#forget(peerId);
     }
-    return over.map(({ peerId }) => peerId).filter((peerId) => this.here.get(peerId) === undefined);
+    const peerIds = [...this.#toForget].filter((peerId) => this.isUnknown(peerId));
+    this.#toForget.clear();
+    return peerIds;
   }
 
   /** A page of what holds and fits `query`, ordered by peer id. Throws as `findPage`. */
@@ -232,15 +240,14 @@ export class Directory {
     return this.isConnected(entry.peerId) ? { ...entry, lastSeenMs: this.#clock.now() } : entry;
   }
 
-  /** All skills on offer, by id. */
-  skills({ federated = true }: { federated?: boolean } = {}): OfferedSkill[] {
-    const tables = federated ? [this.here, this.elsewhere] : [this.here];
-    const ids = [...new Set(tables.flatMap((table) => [...table.skillIds()]))].sort();
-    return ids.flatMap((id) => {
+  /** Skills on offer, by id; the first `limit` (10,000) of those that begin with `prefix`. */
+  skills({ prefix = "", limit = 10_000 }: { prefix?: string; limit?: number } = {}): OfferedSkill[] {
+    const tables = [this.here, this.elsewhere];
+    const ids = new Set(tables.flatMap((table) => [...table.skillIds(prefix).take(limit)]));
+    return [...ids].sort().slice(0, limit).flatMap((id) => {
       const peers = new Set(tables.flatMap((table) => [...table.withSkill(id).after("")]));
       const offers = [...peers].flatMap((peerId) => {
-        const entry = federated ? this.get(peerId) : this.local(peerId);
-        return entry?.skills.filter((skill) => skill.id === id) ?? [];
+        return this.get(peerId)?.skills.filter((skill) => skill.id === id) ?? [];
       });
       const description = offers.find((skill) => skill.description !== "")?.description ?? "";
       return offers.length === 0 ? [] : [{ id, description, agentCount: offers.length }];
@@ -273,10 +280,22 @@ export class Directory {
   #putIn(table: EntryTable, entry: Entry): void {
     const before = this.get(entry.peerId);
     table.put(entry);
-    this.#withdrawals.delete(entry.peerId); // what is newer was let through
+    if (this.#withdrawals.delete(entry.peerId)) this.#toForget.add(entry.peerId); // what is newer was let through
     this.changes.note(entry.peerId, this.#clock.now());
     const sameFacts = before?.skills === entry.skills;
     if (!sameFacts) this.#tell(before === undefined ? "registered" : "updated", entry.peerId);
+  }
+
+  #note(withdrawal: Withdrawal): void {
+    for (const peerId of this.#withdrawals.put(withdrawal)) this.#forget(peerId);
+  }
+
+  /** A peer is withdrawn no more. */
+  #forget(peerId: string): void {
+    this.#toForget.add(peerId);
+    if (this.here.get(peerId) === undefined && this.elsewhere.get(peerId) === undefined) {
+      this.changes.forget(peerId);
+    }
   }
 
   #changed(peerId: string, wasThere: boolean): void {

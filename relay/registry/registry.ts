@@ -210,7 +210,7 @@ export class Registry {
     }
     const again = directory.keepUp(nowMs);
     if (this.#deps.isShared) await store.refresh(again);
-    await store.forget(directory.sweep(nowMs));
+    await Promise.all(directory.sweep(nowMs).map((peerId) => this.#forget(peerId)));
   }
 
   async #put(
@@ -249,6 +249,14 @@ export class Registry {
       path: [],
       atMs: nowMs,
       keepUntilMs: Math.max(nowMs + TOLD_LEASES * this.#options.ttlMs, recordUntilMs),
+    });
+  }
+
+  /** Forgets what is stored of a peer, unless it has registered since: what it was told is on disk stays there. */
+  async #forget(peerId: string): Promise<void> {
+    const { directory, store } = this.#deps;
+    await this.#lock.run(peerId, async () => {
+      if (directory.isUnknown(peerId)) await store.forget([peerId]);
     });
   }
 

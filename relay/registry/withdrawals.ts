@@ -51,8 +51,9 @@ export class Withdrawals {
     return forgotten;
   }
 
-  delete(peerId: string): void {
-    this.#byPeer.delete(peerId);
+  /** Whether there was one. */
+  delete(peerId: string): boolean {
+    return this.#byPeer.delete(peerId);
   }
 }
 

@@ -6,7 +6,8 @@ export function callerOf(
   { peer, peerId }: RpcContext,
   hostOf: (peerId: string) => string | undefined,
 ): Caller {
-  if (peerId !== undefined) return { peerId, host: hostOf(peerId) ?? "" };
+  // One that has just gone is no caller on this machine: it is counted by itself.
+  if (peerId !== undefined) return { peerId, host: hostOf(peerId) ?? `peer ${peerId}` };
   const host = peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/, "");
   return { peerId: undefined, host: peer === "unix" ? "" : host };
 }

@@ -22,6 +22,8 @@ interface Bucket {
 interface Rate {
   readonly kind: "changes" | "queries";
   readonly perSecond: number;
+  /** How many of them a call stands for. */
+  readonly count: number;
 }
 
 /** Keeps one caller, by its network address, from taking the relay for itself. */
@@ -30,23 +32,23 @@ export class RequestRate {
 
   constructor(readonly options: RequestRateOptions, readonly now: () => number) {}
 
-  /** Counts a change. Throws `resource_exhausted` when they come too fast. */
-  takeChange(caller: Caller): void {
-    this.#take(caller, { kind: "changes", perSecond: this.options.changesPerSecond });
+  /** Counts a change, or as many as a call stands for. Throws `resource_exhausted` when they come too fast. */
+  takeChange(caller: Caller, count = 1): void {
+    this.#take(caller, { kind: "changes", perSecond: this.options.changesPerSecond, count });
   }
 
   /** Counts a query. Throws as {@link takeChange}. */
   takeQuery(caller: Caller): void {
-    this.#take(caller, { kind: "queries", perSecond: this.options.queriesPerSecond });
+    this.#take(caller, { kind: "queries", perSecond: this.options.queriesPerSecond, count: 1 });
   }
 
-  #take({ host }: Caller, { kind, perSecond }: Rate): void {
+  #take({ host }: Caller, { kind, perSecond, count }: Rate): void {
     if (host === "" || host === "::1" || host.startsWith("127.")) return;
     const key = `${kind} ${host}`;
     const nowMs = this.now();
     const bucket = this.#buckets.get(key) ?? { left: perSecond * BURST_SECONDS, atMs: nowMs };
     const regained = Math.max(0, nowMs - bucket.atMs) / 1000 * perSecond;
-    const left = Math.min(perSecond * BURST_SECONDS, bucket.left + regained) - 1;
+    const left = Math.min(perSecond * BURST_SECONDS, bucket.left + regained) - count;
     if (left < 0) {
       throw new CodedError(
         "resource_exhausted",

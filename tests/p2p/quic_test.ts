@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { multiaddr } from "@multiformats/multiaddr";
+import { silentLogger } from "../../core/log.ts";
+import { createLibp2pLogger } from "../../p2p/libp2p_logger.ts";
+import { createQuicMuxerFactory, QuicMultiaddrConnection } from "../../p2p/quic/quic_connection.ts";
 import { createCertificate, createTrustAnchor } from "../../p2p/quic/certificate.ts";
 import { openTestHost, randomSeed, type TestHost } from "./test_host.ts";
 
@@ -117,4 +121,28 @@ Deno.test("peers meet over IPv6 by QUIC and by TCP", async () => {
     assert.equal(b.connected[0]?.peerId, a.peerId);
     assert.ok(await b.host.ping(a.peerId) > 0);
   }
+});
+
+Deno.test("a stream that the peer has no room for is given up by its signal, and closed when it comes after all", async () => {
+  const late = Promise.withResolvers<Deno.QuicBidirectionalStream>();
+  const quic = {
+    closed: new Promise(() => {}),
+    close: () => {},
+    incomingBidirectionalStreams: ReadableStream.from([]),
+    createBidirectionalStream: () => late.promise,
+  } as unknown as Deno.QuicConn;
+  const log = createLibp2pLogger(silentLogger).forComponent("test");
+  const remoteAddr = multiaddr("/ip4/192.0.2.1/udp/1/quic-v1");
+  const connection = new QuicMultiaddrConnection(quic, { remoteAddr, direction: "outbound", log });
+  const muxer = createQuicMuxerFactory(quic).createStreamMuxer(connection);
+  const over = new AbortController();
+  const opening = muxer.createStream({ signal: over.signal });
+  over.abort(new Error("too long"));
+  await assert.rejects(Promise.resolve(opening), /too long/);
+  const aborted = Promise.withResolvers<void>();
+  late.resolve({
+    readable: new ReadableStream(),
+    writable: new WritableStream({ abort: () => aborted.resolve() }),
+  } as unknown as Deno.QuicBidirectionalStream);
+  await aborted.promise;
 });

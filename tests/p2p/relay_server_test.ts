@@ -77,6 +77,20 @@ Deno.test("a relay refuses circuits beyond its limits, of a peer and in all", as
   }
 });
 
+Deno.test("a relay counts circuits that are being opened too", async () => {
+  await using relay = await openRelay({ maxCircuits: 1 });
+  await using b1 = await openHidden(relay);
+  await using b2 = await openHidden(relay);
+  await using a1 = await openTestHost({ listen: [], bootstrapPeers: [relay.address] });
+  await using a2 = await openTestHost({ listen: [], bootstrapPeers: [relay.address] });
+  await Promise.all([a1, a2].map(({ host }) => host.connect(relay.peerId, [relay.address])));
+  const outcomes = await Promise.allSettled([
+    a1.host.connect(b1.peerId, [through(relay, b1.peerId)]),
+    a2.host.connect(b2.peerId, [through(relay, b2.peerId)]),
+  ]);
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+});
+
 Deno.test("a relay ends a circuit at its bytes in one direction, and at its time", async () => {
   for (
     const [limits, reason] of [[{ circuitBytes: 300_000 }, "circuitBytes"], [

@@ -63,3 +63,19 @@ Deno.test("find() leaves out records that are forged, of another peer, changed, 
   using later = clientOf([{ ...told, signedRecord: record }], NOW_MS + 1_000);
   assert.deepEqual((await later.find({})).agents, [], "a relay cannot keep a peer that has gone for ever");
 });
+
+Deno.test("find() bounds what a relay says: unsigned texts, addresses and times", async () => {
+  const addresses = Array.from({ length: 100 }, (_, i) => `/ip4/192.0.2.9/tcp/${i + 1}`);
+  const lastSeenAt = { seconds: 2n ** 62n, nanos: 0 };
+  using client = clientOf([
+    { ...told, agentName: "x".repeat(10_000) },
+    { ...told, addresses },
+    { ...told, addresses, lastSeenAt, signedRecord: signedBy(agent) },
+    { ...told, lastSeenAt: { seconds: -(2n ** 62n), nanos: 0 } },
+  ]);
+  const found = (await client.find({})).agents;
+  assert.deepEqual(found.map(({ lastSeenMs, addresses: { length } }) => [lastSeenMs, length]), [
+    [NOW_MS, 16],
+    [0, 0],
+  ]);
+});

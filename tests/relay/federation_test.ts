@@ -140,6 +140,13 @@ Deno.test("a stranger over gRPC can push what peers have signed, and cannot chan
   assert.equal(await stranger.push({ peerId, signedRecord, agentName: "Lie", expiresAt }), 1);
   const [found] = (await client.find({ skill: "echo" })).agents;
   assert.equal(found?.name, "Signed");
+  const { signed: dateless } = recordOf(identityOf(3), { name: "No date" });
+  const registeredAt = { seconds: -(2n ** 62n), nanos: 0 };
+  assert.equal(
+    await stranger.push({ peerId: identityOf(3).peerId, signedRecord: dateless, registeredAt }),
+    1,
+  );
+  assert.equal((await (await fetch(`${relay.api}/api/v1/agents?q=date`)).json()).total, 1);
   assert.ok((found?.expiresAtMs ?? Infinity) <= Date.now() + 601_000, "what others say about time is cut");
   assert.equal(
     await stranger.push({ peerId, removed: true, version: BigInt(Date.now() + 60_000) * 1_000_000n }),
@@ -147,7 +154,7 @@ Deno.test("a stranger over gRPC can push what peers have signed, and cannot chan
   );
   const { signed: earlier } = recordOf(identityOf(1), { sequence: 4, name: "Earlier" });
   assert.equal(await stranger.push({ peerId, signedRecord: earlier }), 0);
-  assert.deepEqual(await namesAt(relay), ["Signed"]);
+  assert.deepEqual((await namesAt(relay)).sort(), ["No date", "Signed"]);
 });
 
 Deno.test("SyncRegistrations answers relays of the existing network as they ask", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { silentLogger } from "../../core/log.ts";
-import { createMemoryKvStore } from "../../kv/mod.ts";
+import { createMemoryKvStore, registrationKey } from "../../kv/mod.ts";
 import { RemoteKvStore } from "../../kv/remote_kv_store.ts";
 import { Merge } from "../../relay/federation/merge.ts";
 import { SharedStore } from "../../relay/federation/shared_store.ts";
@@ -15,6 +15,8 @@ Deno.test("relays that share a store know of each other's registrations, and of 
   const b = await startRegistry({ ...shared, relay: identityOf(2) });
   const merge = new Merge({ ...b, capacity: 100 });
   await using reader = new SharedStore({ ...b, merge, logger: silentLogger }, { everyMs: 3_600_000 });
+  const damaged = registrationKey("0 reads nobody", "first");
+  await shared.kv.commit([{ op: "set", key: damaged, value: Uint8Array.of(255) }]);
   await a.registry.register(a.sign(AGENT), peer(AGENT));
   await reader.read();
   assert.equal(b.directory.get(AGENT.peerId)?.viaRelayId, a.relayId);

@@ -80,6 +80,20 @@ Deno.test("find() answers those whose record holds, and bare ones where there ca
   assert.deepEqual(asked, [skillName("s"), skillName("s")]);
 });
 
+Deno.test("find() has somebody wait for each record while the table is still asked", async () => {
+  const dht = {
+    async *findProviders() {
+      yield { peerId: "bad", addresses: [] };
+      await new Promise((resolve) => setTimeout(resolve, 0)); // a failure that nobody waits for ends the test here
+      yield { peerId: "bare", addresses: [] };
+    },
+    get: (key: string) =>
+      key === agentKey("bad") ? Promise.reject(new Error("no")) : Promise.resolve(undefined),
+  };
+  const found = await createDhtProvider({ dht, takesBare: true }).find({ skill: "s" }, { signal });
+  assert.deepEqual(found.map(({ peerId }) => peerId), ["bare"]);
+});
+
 /** A publisher on a clock of the test, and what it told the table. */
 function publish(facts: RegistryFacts | undefined) {
   const clock = new FakeClock();

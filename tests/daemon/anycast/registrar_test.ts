@@ -154,6 +154,19 @@ Deno.test("run() goes beyond a sequence from before the clock was set back", asy
   await net.end();
 });
 
+Deno.test("run() does not believe a sequence behind which there is none", async () => {
+  const net = setUp();
+  await net.pass(0);
+  if (net.registered !== undefined) net.registered = { ...net.registered, sequence: 2 ** 53 - 2 };
+  net.facts = ownFacts({ ...CARD, name: "B" }, []);
+  net.registrar.wake();
+  await net.pass(0);
+  net.registered = undefined;
+  await net.pass(6_000);
+  assert.equal((net.registered as RegistryRecord | undefined)?.name, "B");
+  await net.end();
+});
+
 Deno.test("run() signs again before the record ends", async () => {
   const net = setUp();
   await net.pass(0);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createMemoryKvStore, type KvStore, registrationPrefix } from "../../../kv/mod.ts";
 import { identityOf, peer, startRegistry, stranger } from "./registry_rig.ts";
 
 const [A, B] = [identityOf(1), identityOf(2)];
@@ -221,4 +222,48 @@ Deno.test("register() names the limit that it is full by, and lets those go on t
     code: "resource_exhausted",
     message: /2000 bytes/,
   });
+});
+
+Deno.test("sweep() forgets what is stored of withdrawals that there is no room for", async () => {
+  const rig = await startRegistry({ capacity: 3 });
+  for (let i = 1; i <= 10; i++) {
+    await rig.registry.withdraw(rig.sign(identityOf(i), { removed: true }), stranger(`192.0.2.${i}`));
+  }
+  await rig.registry.sweep();
+  const stored = await Array.fromAsync(rig.kv.list(registrationPrefix(rig.relayId)), ({ key }) => key.at(-1));
+  assert.deepEqual(stored.sort(), [8, 9, 10].map((i) => identityOf(i).peerId).sort());
+});
+
+Deno.test("sweep() does not forget a registration that is being stored", async () => {
+  const kv = createMemoryKvStore();
+  let written: PromiseWithResolvers<void> | undefined;
+  const slow: KvStore = {
+    get: (key) => kv.get(key),
+    list: (prefix, options) => kv.list(prefix, options),
+    commit: async (operations) => {
+      const revision = await kv.commit(operations);
+      await written?.promise; // it is on disk, and nobody has been told
+      return revision;
+    },
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  };
+  const rig = await startRegistry({ kv: slow });
+  await rig.registry.withdraw(rig.sign(A, { removed: true }), peer(A));
+  rig.clock.advance(3_600_000);
+  written = Promise.withResolvers<void>();
+  const registering = rig.registry.register(rig.sign(A, { sequence: 2 }), peer(A));
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  const sweeping = rig.registry.sweep();
+  written.resolve();
+  await Promise.all([registering, sweeping]);
+  const again = await startRegistry({ kv, clock: rig.clock });
+  assert.deepEqual(again.found(), [A.peerId]);
+});
+
+Deno.test("skills() has a bound, over all relays together", async () => {
+  const rig = await startRegistry();
+  const skills = ["a1", "a2", "b1"].map((id) => ({ id, description: "", tags: {} }));
+  await rig.registry.register(rig.sign(A, { skills }), peer(A));
+  assert.deepEqual(rig.directory.skills({ limit: 2 }).map(({ id }) => id), ["a1", "a2"]);
+  assert.deepEqual(rig.directory.skills({ prefix: "b" }).map(({ id }) => id), ["b1"]);
 });
