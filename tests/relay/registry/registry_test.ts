@@ -236,7 +236,7 @@ Deno.test("sweep() forgets what is stored of withdrawals that there is no room f
 
 Deno.test("sweep() does not forget a registration that is being stored", async () => {
   const kv = createMemoryKvStore();
-  let written: PromiseWithResolvers<void> | undefined;
+  let written: PromiseWithResolvers<void> | undefined = undefined;
   const slow: KvStore = {
     get: (key) => kv.get(key),
     list: (prefix, options) => kv.list(prefix, options),
