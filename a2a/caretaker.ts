@@ -42,7 +42,7 @@ export interface CaretakerDeps {
   delivery: Delivery;
   transport: EnvelopeTransport;
   questions: Questions;
-  router: Pick<Router, "moveOn" | "hasOther" | "noteTaken">;
+  router: Pick<Router, "moveOn" | "hasOther" | "noteTaken" | "onRecord">;
   /** Fires when the engine ends. */
   stop: AbortSignal;
   clock: Clock;
@@ -254,6 +254,7 @@ export class Caretaker {
       return;
     }
     if (task.peerId !== "") this.#ask(task);
+    else this.#deps.router.onRecord(record); // giving it to an agent may have failed
     ledger.look(task.taskId, Math.min(this.dueOf(record), task.updatedAtMs + idleTimeoutMs));
   }
 

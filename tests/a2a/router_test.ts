@@ -341,3 +341,31 @@ Deno.test("sendTask() to a skill passes over agents that it may not send to, and
   assert.equal(status, "failed");
   assert.match(errorMessage, /may not be sent to c: rule 1/);
 });
+
+Deno.test("a task for a skill still goes to an agent when the store failed as it was to be given to one", async () => {
+  await using net = new EngineNet();
+  const kv = createMemoryKvStore();
+  let isFull = false;
+  const store: KvStore = {
+    get: (key) => kv.get(key),
+    list: (prefix, options) => kv.list(prefix, options),
+    commit: (operations) => isFull ? Promise.reject(new Error("disk full")) : kv.commit(operations),
+    [Symbol.asyncDispose]: () => kv[Symbol.asyncDispose](),
+  };
+  const finder = {
+    ...finderOf(),
+    find: (_query: unknown, { isTurn }: { isTurn: boolean }) => {
+      isFull = isTurn;
+      return Promise.resolve({ peerIds: ["b"], unasked: "" });
+    },
+  };
+  const [a, b] = [await net.start("a", { finder, kv: store }), await net.start("b")];
+  const { taskId } = await sendToSkill(a);
+  await net.settle();
+  assert.deepEqual(await statuses(taskId, a, b), ["submitted", undefined]);
+  assert.ok(a.logged.some((line) => line.includes("could not be given to an agent")));
+  finder.find = () => Promise.resolve({ peerIds: ["b"], unasked: "" });
+  isFull = false;
+  await net.pass(6 * 60_000, { steps: 10 });
+  assert.deepEqual(await statuses(taskId, a, b), ["submitted", "submitted"]);
+});

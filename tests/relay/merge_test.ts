@@ -48,7 +48,7 @@ Deno.test("accept() keeps times that are no date, and names of relays without en
   assert.equal(await rig.tell(1, { by: long }), "refused");
   const registeredAt = { seconds: -(2n ** 62n), nanos: 0 };
   assert.equal(await rig.tell(1, { by: "stranger", registeredAt }), "accepted");
-  const [found] = rig.registry.find({}).agents;
+  const [found] = (await rig.registry.find({})).agents;
   assert.equal(found?.registeredAtMs, 0);
   assert.equal(found?.lastSeenMs, 0);
 });

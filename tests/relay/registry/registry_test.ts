@@ -257,7 +257,7 @@ Deno.test("sweep() does not forget a registration that is being stored", async (
   written.resolve();
   await Promise.all([registering, sweeping]);
   const again = await startRegistry({ kv, clock: rig.clock });
-  assert.deepEqual(again.found(), [A.peerId]);
+  assert.deepEqual(await again.found(), [A.peerId]);
 });
 
 Deno.test("skills() has a bound, over all relays together", async () => {
