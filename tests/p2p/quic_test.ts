@@ -3,6 +3,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { silentLogger } from "../../core/log.ts";
 import { createLibp2pLogger } from "../../p2p/libp2p_logger.ts";
 import { createQuicMuxerFactory, QuicMultiaddrConnection } from "../../p2p/quic/quic_connection.ts";
+import { QuicStream } from "../../p2p/quic/quic_stream.ts";
 import { createCertificate, createTrustAnchor } from "../../p2p/quic/certificate.ts";
 import { openTestHost, randomSeed, type TestHost } from "./test_host.ts";
 
@@ -134,7 +135,10 @@ Deno.test("a stream that the peer has no room for is given up by its signal, and
   const log = createLibp2pLogger(silentLogger).forComponent("test");
   const remoteAddr = multiaddr("/ip4/192.0.2.1/udp/1/quic-v1");
   const connection = new QuicMultiaddrConnection(quic, { remoteAddr, direction: "outbound", log });
-  const muxer = createQuicMuxerFactory(quic).createStreamMuxer(connection);
+  const muxer = createQuicMuxerFactory(quic, {
+    protocol: "/test",
+    toStream: (stream, init) => new QuicStream(stream, init),
+  }).createStreamMuxer(connection);
   const over = new AbortController();
   const opening = muxer.createStream({ signal: over.signal });
   over.abort(new Error("too long"));
