@@ -8,6 +8,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { labObstacle, NAT_KINDS, type NatKind } from "../tests/nat/lab.ts";
 import { type Cell, runMatrix } from "./nat_matrix.ts";
+import { hasTcpdump, runCapture, runOutage } from "./nat_trials.ts";
 
 const USAGE = `Sends tasks between real daemons behind NATs of each kind and shows which way they took.
 
@@ -16,6 +17,11 @@ Usage: deno task nat [--pairs A:B,…] [--tries N] [--direct-timeout MS] [--keep
   --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: all of them
   --tries N            how often, with new daemons each time. Default 1
   --direct-timeout MS  how long to wait for a direct connection. Default 8000
+  --outage             instead: kill the only relay for 30 s in the middle of tasks and a stream
+  --tasks N            tasks of --outage. Default 1000
+  --stream-mib N       length of the stream of --outage. Default 100
+  --outage-ms MS       how long it is away. Default 30000
+  --capture            instead: look for the text of a task in a packet capture on the relay (needs tcpdump)
   --keep FOLDER        leave the daemons' homes and logs there
   --json               print nothing but the result
 `;
@@ -27,6 +33,11 @@ const { values } = parseArgs({
     "tries": { type: "string", default: "1" },
     "direct-timeout": { type: "string", default: "8000" },
     "keep": { type: "string" },
+    "outage": { type: "boolean", default: false },
+    "tasks": { type: "string", default: "1000" },
+    "stream-mib": { type: "string", default: "100" },
+    "outage-ms": { type: "string", default: "30000" },
+    "capture": { type: "boolean", default: false },
     "json": { type: "boolean", default: false },
     "help": { type: "boolean", default: false },
   },
@@ -35,7 +46,34 @@ if (values.help) {
   console.log(USAGE);
   Deno.exit(0);
 }
-Deno.exit(await main());
+Deno.exit(await (values.outage ? outage() : values.capture ? capture() : main()));
+
+async function outage(): Promise<number> {
+  const obstacle = await labObstacle();
+  if (obstacle !== undefined) return skip(obstacle);
+  const result = await runOutage({
+    tasks: Number(values.tasks),
+    streamMib: Number(values["stream-mib"]),
+    outageMs: Number(values["outage-ms"]),
+    folder: values.keep,
+  });
+  console.log(JSON.stringify({ ...result, skipped: 0 }));
+  return result.lost === 0 && result.streamWhole ? 0 : 1;
+}
+
+async function capture(): Promise<number> {
+  const obstacle = await labObstacle() ?? (await hasTcpdump() ? undefined : "there is no tcpdump");
+  if (obstacle !== undefined) return skip(obstacle);
+  const result = await runCapture();
+  console.log(JSON.stringify({ ...result, skipped: 0 }));
+  return result.complete && result.found === 0 ? 0 : 1;
+}
+
+function skip(obstacle: string): number {
+  if (!values.json) console.log(`No laboratory can be made here: ${obstacle}`);
+  console.log(JSON.stringify({ skipped: 1 }));
+  return 0;
+}
 
 async function main(): Promise<number> {
   const pairs = toPairs(values.pairs);

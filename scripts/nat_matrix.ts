@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
-import { Node } from "../sdk/mod.ts";
+import { type IncomingTask, Node } from "../sdk/mod.ts";
 import { RunningProgram } from "../tests/support/program.ts";
 import { tempDir } from "../tests/support/temp_dir.ts";
 import { type Lab, type LabHost, type NatKind, startLab } from "../tests/nat/lab.ts";
@@ -60,31 +60,53 @@ interface Agent {
   program: RunningProgram;
 }
 
+/** A relay that can be killed and started again: its key, port and address stay. */
+export class Relay implements AsyncDisposable {
+  /** Multiaddr over TCP, once it was started. */
+  address = "";
+  #program: RunningProgram | undefined;
+
+  constructor(readonly host: LabHost, readonly folder: string, readonly number: number) {}
+
+  async start(): Promise<void> {
+    const home = join(this.folder, `relay-${this.number}`);
+    this.#program = new RunningProgram(this.host.command([...PROGRAM, "relay", "--home", home]));
+    await this.#program.value("API_ADDR");
+    const addresses = this.#program.lines.flatMap((line) =>
+      /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []
+    );
+    this.address = addresses[0] ?? "";
+  }
+
+  async kill(): Promise<void> {
+    await this.#program?.stop("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
 /** The daemons of a laboratory: started when they are first needed, one per kind and side. */
 export class Bench implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #agents = new Map<string, Promise<Agent>>();
   readonly #nodes = new Map<string, Promise<Node>>();
 
-  private constructor(readonly lab: Lab, readonly folder: string, readonly relays: readonly string[]) {}
+  private constructor(readonly lab: Lab, readonly folder: string, readonly relays: readonly Relay[]) {}
 
-  /** Starts two relays. */
-  static async start(lab: Lab, folder: string): Promise<Bench> {
-    await using stack = new AsyncDisposableStack();
-    const relays: string[] = [];
-    for (const name of ["relay-1", "relay-2"]) {
-      const host = await lab.addHost("open");
-      const relay = stack.use(
-        new RunningProgram(host.command([...PROGRAM, "relay", "--home", join(folder, name)])),
-      );
-      await relay.value("API_ADDR");
-      relays.push(
-        ...[...new Set(relay.lines)].flatMap((line) =>
-          /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []
-        ),
-      );
+  /** Starts `count` relays, two unless said otherwise. */
+  static async start(lab: Lab, folder: string, { count = 2 } = {}): Promise<Bench> {
+    const relays: Relay[] = [];
+    for (let number = 1; number <= count; number++) {
+      relays.push(new Relay(await lab.addHost("open"), folder, number));
     }
     const bench = new Bench(lab, folder, relays);
+    await using stack = new AsyncDisposableStack();
+    for (const relay of relays) {
+      stack.use(relay);
+      await relay.start();
+    }
     bench.#stack.use(stack.move());
     return bench;
   }
@@ -107,6 +129,17 @@ export class Bench implements AsyncDisposable {
       await this.#untilReachable(node);
       return node;
     });
+  }
+
+  /** An agent of the caller's own behind a NAT of `kind`; nothing else may run there. */
+  async ownAgent(kind: NatKind, handler: (task: IncomingTask) => Promise<void>): Promise<Node> {
+    await this.#start(kind, "daemon");
+    const card = { name: "Laboratory", skills: [{ id: "lab" }] };
+    const node = this.#stack.use(new Node({ daemonAddr: this.#addressOf(kind, "daemon"), card }));
+    node.onTask(handler);
+    await node.start();
+    await this.#untilReachable(node);
+    return node;
   }
 
   /** Has a pair meet; see {@link Cell}. */
@@ -160,7 +193,7 @@ export class Bench implements AsyncDisposable {
 
   async #start(kind: NatKind, verb: "daemon" | "demo"): Promise<Agent> {
     const host = await this.lab.addHost(kind);
-    const relays = this.relays.flatMap((relay) => ["--relay", relay]);
+    const relays = this.relays.flatMap(({ address }) => ["--relay", address]);
     const home = this.#home(kind, verb);
     const command = [...PROGRAM, verb, "--home", home, "--enable-mdns=false", "--log-level=debug", ...relays];
     const program = this.#stack.use(new RunningProgram(host.command(command)));
@@ -169,9 +202,13 @@ export class Bench implements AsyncDisposable {
   }
 
   async #attach(kind: NatKind, verb: string): Promise<Node> {
-    const node = new Node({ daemonAddr: `unix://${join(this.#home(kind, verb), "daemon.sock")}` });
+    const node = new Node({ daemonAddr: this.#addressOf(kind, verb) });
     await node.start();
     return node;
+  }
+
+  #addressOf(kind: NatKind, verb: string): string {
+    return `unix://${join(this.#home(kind, verb), "daemon.sock")}`;
   }
 
   #home(kind: NatKind, verb: string): string {
