@@ -172,6 +172,11 @@ export class Delivery {
     this.#lanes.get(laneKey({ peerId, lane: "requests" }))?.taskIsThere(taskId);
   }
 
+  /** What waits for all peers is tried now. */
+  retryNow(): void {
+    for (const lane of this.#lanes.values()) lane.retryNow();
+  }
+
   /** The peer is there: what waits for it is tried now. */
   peerConnected(peerId: string): void {
     for (const lane of LANES) this.#lanes.get(laneKey({ peerId, lane }))?.retryNow();

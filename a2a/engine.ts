@@ -336,6 +336,11 @@ export class Engine implements AsyncDisposable {
     return this.#inbox.receive(peerId, envelope);
   }
 
+  /** The network is better than it was: what waits for peers is tried now. */
+  retryUndelivered(): void {
+    this.#delivery.retryNow();
+  }
+
   /** A peer can be reached: what waits for it is sent. */
   peerConnected(peerId: string): void {
     this.#delivery.peerConnected(peerId);

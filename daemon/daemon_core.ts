@@ -24,6 +24,7 @@ import {
 } from "./metrics/mod.ts";
 import { openRemote } from "./remote/open_remote.ts";
 import { type ReachOptions, toReachOptions } from "./reach.ts";
+import { RelayReturn } from "./relay_return.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openPolicy, type Policy } from "./policy/mod.ts";
 import { openTrust, type Trust } from "./trust/mod.ts";
@@ -71,13 +72,10 @@ export async function openDaemonCore(
     sealing: config.policy.encryption,
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
-  const onPeer = (peer: PeerConnection) => {
-    countConnection(meter, peer);
-    anycast?.peerConnected(peer.peerId);
-  };
-  const host = stack.use(
-    await openHost(config, { seed: identity.seed, reach, wire, addresses, logger, onPeer }),
-  );
+  const relayReturn = stack.use(new RelayReturn());
+  const onPeer = (peer: PeerConnection) => notePeer(peer, { meter, relayReturn, anycast });
+  const hostDeps = { seed: identity.seed, reach, wire, addresses, logger, onPeer };
+  const host = stack.use(await openHost(config, hostDeps));
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
@@ -103,6 +101,7 @@ export async function openDaemonCore(
     }, engineOptions(config)),
   );
   await engine.start();
+  relayReturn.serve(engine);
   wire.serve(host, traceReceived(engine, tracer));
   stack.use(anycast).start();
   await stack.use(remote).start();
@@ -110,9 +109,18 @@ export async function openDaemonCore(
   return { ...own, config, logger, host, wire, engine, streams: artifacts.streams, network, policy };
 }
 
-function countConnection(meter: NodeMeter, { direction, transport }: PeerConnection): void {
+function notePeer(
+  { peerId, direction, transport, foundBy }: PeerConnection,
+  { meter, relayReturn, anycast }: {
+    meter: NodeMeter;
+    relayReturn: RelayReturn;
+    anycast: Anycast | undefined;
+  },
+): void {
   meter.count("connections_total", { direction });
   meter.count("connections_by_transport", { transport });
+  anycast?.peerConnected(peerId);
+  if (foundBy === "bootstrap") relayReturn.connected();
 }
 
 /** What a node has before it meets others. */
