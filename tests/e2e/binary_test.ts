@@ -211,3 +211,19 @@ Deno.test("a stale socket is replaced and a signal while starting ends the daemo
   await ready(again);
   assert.equal((await again.stop("SIGINT")).code, 0);
 });
+
+Deno.test("the executable backs a home up while its daemon runs, and restores it", async () => {
+  await using dir = await tempDir();
+  const [home, restored] = [join(dir.path, "home"), join(dir.path, "restored")];
+  const copy = join(dir.path, "backup");
+  await using daemon = start("daemon", home);
+  const { peerId } = await ready(daemon);
+  for (const [verb, env] of [["backup", envOf(home)], ["restore", envOf(restored)]] as const) {
+    const { code, stdout, stderr } = await runProgram([program, "home", verb, copy, "--json"], { env });
+    assert.equal(code, 0, stderr);
+    assert.equal(JSON.parse(stdout).peerId, peerId);
+  }
+  assert.equal((await daemon.stop("SIGTERM")).code, 0);
+  await using again = start("daemon", restored);
+  assert.equal((await ready(again)).peerId, peerId);
+});
