@@ -2,7 +2,7 @@
 export interface RelayLimits {
   /** Peers with a reservation. Default 128. */
   maxReservations: number;
-  /** Of them, from one address; loopback is not counted. Default 16. */
+  /** Of them, from one address (one /64 of IPv6); loopback is not counted. Default 16. */
   maxReservationsPerIp: number;
   /** How long a reservation lasts, in milliseconds. Default 1 h. */
   reservationTtlMs: number;

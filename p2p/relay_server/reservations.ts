@@ -1,10 +1,11 @@
+import { addressBlock } from "../../core/address_block.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 
 /** A limit of a relay by the name of its setting. */
 export type RelayLimitName = keyof RelayLimits;
 
 interface Reservation {
-  readonly ip: string;
+  readonly block: string;
   readonly expiresAtMs: number;
 }
 
@@ -28,13 +29,14 @@ export class Reservations {
   reserve(peerId: string, ip: string): { expiresAtMs: number } | { limit: RelayLimitName } {
     this.#dropExpired();
     const { maxReservations, maxReservationsPerIp, reservationTtlMs } = this.limits;
+    const block = addressBlock(ip);
     if (!this.#byPeer.has(peerId)) {
       if (this.#byPeer.size >= maxReservations) return { limit: "maxReservations" };
-      const fromIp = [...this.#byPeer.values()].filter((one) => one.ip === ip).length;
+      const fromIp = [...this.#byPeer.values()].filter((one) => one.block === block).length;
       if (!isLoopback(ip) && fromIp >= maxReservationsPerIp) return { limit: "maxReservationsPerIp" };
     }
     const expiresAtMs = this.now() + reservationTtlMs;
-    this.#byPeer.set(peerId, { ip, expiresAtMs });
+    this.#byPeer.set(peerId, { block, expiresAtMs });
     return { expiresAtMs };
   }
 

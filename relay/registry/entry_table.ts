@@ -1,3 +1,4 @@
+import { addressBlock } from "../../core/address_block.ts";
 import { type Entry, sizeOf } from "./entry.ts";
 import { SortedIds } from "./sorted_ids.ts";
 
@@ -5,7 +6,7 @@ import { SortedIds } from "./sorted_ids.ts";
 export class EntryTable {
   readonly #entries = new Map<string, Entry>();
   readonly #bySkill = new Map<string, SortedIds>();
-  readonly #byHost = new Map<string, number>();
+  readonly #byBlock = new Map<string, number>();
   readonly #skillIds = new SortedIds();
   readonly ids = new SortedIds();
   #bytes = 0;
@@ -31,9 +32,9 @@ export class EntryTable {
     return this.#entries.values();
   }
 
-  /** How many were registered from `host`. */
+  /** How many were registered from `host` and the addresses that go with it. */
   countOf(host: string): number {
-    return this.#byHost.get(host) ?? 0;
+    return this.#byBlock.get(addressBlock(host)) ?? 0;
   }
 
   /** Puts an entry in place of the one of its peer. */
@@ -93,9 +94,10 @@ export class EntryTable {
   #count(entry: Entry, sign: 1 | -1): void {
     this.#bytes += sign * sizeOf(entry);
     if (entry.host === "") return;
-    const left = this.countOf(entry.host) + sign;
-    if (left > 0) this.#byHost.set(entry.host, left);
-    else this.#byHost.delete(entry.host);
+    const block = addressBlock(entry.host);
+    const left = (this.#byBlock.get(block) ?? 0) + sign;
+    if (left > 0) this.#byBlock.set(block, left);
+    else this.#byBlock.delete(block);
   }
 }
 

@@ -1,3 +1,4 @@
+import { addressBlock } from "../../core/address_block.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Caller } from "../registry/admission.ts";
 
@@ -44,7 +45,8 @@ export class RequestRate {
 
   #take({ host }: Caller, { kind, perSecond, count }: Rate): void {
     if (host === "" || host === "::1" || host.startsWith("127.")) return;
-    const key = `${kind} ${host}`;
+    const block = addressBlock(host);
+    const key = `${kind} ${block}`;
     const nowMs = this.now();
     const bucket = this.#buckets.get(key) ?? { left: perSecond * BURST_SECONDS, atMs: nowMs };
     const regained = Math.max(0, nowMs - bucket.atMs) / 1000 * perSecond;
@@ -52,7 +54,7 @@ export class RequestRate {
     if (left < 0) {
       throw new CodedError(
         "resource_exhausted",
-        `Too many ${kind} came from ${host}: the limit is ${perSecond} a second (--registry-${kind}-per-second); wait`,
+        `Too many ${kind} came from ${block}: the limit is ${perSecond} a second (--registry-${kind}-per-second); wait`,
       );
     }
     this.#buckets.delete(key);

@@ -148,6 +148,9 @@ Deno.test("Reservations count peers per address, loopback apart, and forget what
   nowMs = 6_000;
   assert.deepEqual([places.has("a"), places.size], [false, 0]);
   assert.ok("expiresAtMs" in places.reserve("f", "192.0.2.3"));
+  assert.ok("expiresAtMs" in places.reserve("g", "2001:db8::1"));
+  assert.deepEqual(places.reserve("h", "2001:db8::2"), { limit: "maxReservationsPerIp" });
+  assert.ok("expiresAtMs" in places.reserve("h", "2001:db8:0:1::2"));
 });
 
 Deno.test("resolveRelayLimits() refuses what is no limit", () => {

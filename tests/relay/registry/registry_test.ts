@@ -217,6 +217,12 @@ Deno.test("register() names the limit that it is full by, and lets those go on t
     message: /2 peers \(--registry-capacity\)/,
   });
   await rig.registry.register(rig.sign(A, { sequence: 2 }), peer(A, "192.0.2.1"));
+  const six = await startRegistry({ maxPerHost: 1 });
+  await six.registry.register(rig.sign(A), peer(A, "2001:db8::1"));
+  await assert.rejects(six.registry.register(rig.sign(B), peer(B, "2001:db8::2")), {
+    code: "resource_exhausted",
+  });
+  await six.registry.register(rig.sign(B), peer(B, "2001:db8:0:1::2"));
   const small = await startRegistry({ maxBytes: 2_000 });
   await assert.rejects(small.registry.register(rig.sign(A, { description: "d".repeat(1_000) }), peer(A)), {
     code: "resource_exhausted",
