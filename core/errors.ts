@@ -34,13 +34,16 @@ export interface CodedErrorOptions {
  * done, the state found, and what to do about it.
  */
 export class CodedError extends Error {
-  override name = "CodedError";
+  static {
+    this.prototype.name = "CodedError";
+  }
+
   /** What to branch on. */
   readonly code: ErrorCode;
   /** Facts by name; empty when there are none. */
   readonly details: Readonly<Record<string, string>>;
 
-  /** @param message what could not be done, the state found, and what to do about it. */
+  /** `message`: what could not be done, the state found, and what to do about it. */
   constructor(code: ErrorCode, message: string, options: CodedErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

@@ -9,17 +9,25 @@ import type { Message, Task } from "./model.ts";
 
 /** Everything this package throws for reasons outside the program. Branch on `code` or on the class, never on the text. */
 export class AgentAnycastError extends CodedError {
-  override name = "AgentAnycastError";
+  static {
+    this.prototype.name = "AgentAnycastError";
+  }
 }
 
 /** The daemon cannot be used. */
 export class DaemonError extends AgentAnycastError {
-  override name = "DaemonError";
+  static {
+    this.prototype.name = "DaemonError";
+  }
 }
 
 /** No daemon program was found (`not_found`). */
 export class DaemonNotFoundError extends DaemonError {
-  override name = "DaemonNotFoundError";
+  static {
+    this.prototype.name = "DaemonNotFoundError";
+  }
+
+  /** `message`: where it was looked for and what to do. */
   constructor(message: string) {
     super("not_found", message);
   }
@@ -30,7 +38,11 @@ export class DaemonNotFoundError extends DaemonError {
  * signature or checksum is wrong, and it was not run), `unimplemented` (not released for this platform).
  */
 export class DaemonDownloadError extends DaemonError {
-  override name = "DaemonDownloadError";
+  static {
+    this.prototype.name = "DaemonDownloadError";
+  }
+
+  /** `code`: see above; `message`: what could not be had, and what to do. */
   constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
     super(code, message, options);
   }
@@ -38,7 +50,11 @@ export class DaemonDownloadError extends DaemonError {
 
 /** The daemon was started and did not come up (`failed_precondition`); the message ends with the last lines of its log. */
 export class DaemonStartError extends DaemonError {
-  override name = "DaemonStartError";
+  static {
+    this.prototype.name = "DaemonStartError";
+  }
+
+  /** `message`: how it ended, with the last lines of its log. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("failed_precondition", message, options);
   }
@@ -46,7 +62,11 @@ export class DaemonStartError extends DaemonError {
 
 /** Nobody answers at the daemon's address (`unavailable`). */
 export class DaemonConnectionError extends DaemonError {
-  override name = "DaemonConnectionError";
+  static {
+    this.prototype.name = "DaemonConnectionError";
+  }
+
+  /** `message`: where nobody answers. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("unavailable", message, options);
   }
@@ -54,7 +74,11 @@ export class DaemonConnectionError extends DaemonError {
 
 /** The peer is unknown or cannot be reached (`not_found`). */
 export class PeerNotFoundError extends AgentAnycastError {
-  override name = "PeerNotFoundError";
+  static {
+    this.prototype.name = "PeerNotFoundError";
+  }
+
+  /** `message`: which peer, and why. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("not_found", message, options);
   }
@@ -62,7 +86,11 @@ export class PeerNotFoundError extends AgentAnycastError {
 
 /** No agent with the skill was found (`not_found`). */
 export class SkillNotFoundError extends AgentAnycastError {
-  override name = "SkillNotFoundError";
+  static {
+    this.prototype.name = "SkillNotFoundError";
+  }
+
+  /** `message`: which skill, and why. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("not_found", message, options);
   }
@@ -70,7 +98,11 @@ export class SkillNotFoundError extends AgentAnycastError {
 
 /** The peer has no card, or it has not arrived (`not_found`). */
 export class CardNotAvailableError extends AgentAnycastError {
-  override name = "CardNotAvailableError";
+  static {
+    this.prototype.name = "CardNotAvailableError";
+  }
+
+  /** `message`: whose card, and why. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("not_found", message, options);
   }
@@ -78,12 +110,18 @@ export class CardNotAvailableError extends AgentAnycastError {
 
 /** Something is wrong with one task. */
 export class TaskError extends AgentAnycastError {
-  override name = "TaskError";
+  static {
+    this.prototype.name = "TaskError";
+  }
 }
 
 /** The node does not know the task (`not_found`). */
 export class TaskNotFoundError extends TaskError {
-  override name = "TaskNotFoundError";
+  static {
+    this.prototype.name = "TaskNotFoundError";
+  }
+
+  /** `message`: which task. */
   constructor(message: string, options?: CodedErrorOptions) {
     super("not_found", message, options);
   }
@@ -91,7 +129,11 @@ export class TaskNotFoundError extends TaskError {
 
 /** The task did not finish in the time given (`deadline_exceeded`). It goes on. */
 export class TaskTimeoutError extends TaskError {
-  override name = "TaskTimeoutError";
+  static {
+    this.prototype.name = "TaskTimeoutError";
+  }
+
+  /** `message`: which task, and how long was waited for it. */
   constructor(message: string) {
     super("deadline_exceeded", message);
   }
@@ -99,7 +141,11 @@ export class TaskTimeoutError extends TaskError {
 
 /** The agent could not do the task (`aborted`); the message is the agent's reason. */
 export class TaskFailedError extends TaskError {
-  override name = "TaskFailedError";
+  static {
+    this.prototype.name = "TaskFailedError";
+  }
+
+  /** `message`: the agent's reason; `task`: as it has ended. */
   constructor(message: string, readonly task: Task) {
     super("aborted", message);
   }
@@ -107,7 +153,11 @@ export class TaskFailedError extends TaskError {
 
 /** The task was cancelled (`cancelled`). */
 export class TaskCanceledError extends TaskError {
-  override name = "TaskCanceledError";
+  static {
+    this.prototype.name = "TaskCanceledError";
+  }
+
+  /** `message`: why, when that is known; `task`: as it has ended. */
   constructor(message: string, readonly task: Task) {
     super("cancelled", message);
   }
@@ -115,7 +165,11 @@ export class TaskCanceledError extends TaskError {
 
 /** The agent did not take the task (`permission_denied`); the message is the agent's reason. */
 export class TaskRejectedError extends TaskError {
-  override name = "TaskRejectedError";
+  static {
+    this.prototype.name = "TaskRejectedError";
+  }
+
+  /** `message`: the agent's reason; `task`: as it has ended. */
   constructor(message: string, readonly task: Task) {
     super("permission_denied", message);
   }
@@ -123,7 +177,11 @@ export class TaskRejectedError extends TaskError {
 
 /** The agent asks something before it goes on (`failed_precondition`); the message is its question. */
 export class TaskInputRequiredError extends TaskError {
-  override name = "TaskInputRequiredError";
+  static {
+    this.prototype.name = "TaskInputRequiredError";
+  }
+
+  /** `message`: the question in words; `task`: as it waits; `question`: the whole of it, when there was more. */
   constructor(message: string, readonly task: Task, readonly question?: Message) {
     super("failed_precondition", message);
   }
@@ -134,7 +192,11 @@ export class TaskInputRequiredError extends TaskError {
  * (the agent gave it up or started it anew, or its task ended before it), or why it could not be sent.
  */
 export class TaskStreamError extends TaskError {
-  override name = "TaskStreamError";
+  static {
+    this.prototype.name = "TaskStreamError";
+  }
+
+  /** `code`: see above; `message`: which artifact, and why. */
   constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
     super(code, message, options);
   }

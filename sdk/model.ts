@@ -126,11 +126,15 @@ export interface TaskFilter {
 
 /** A webhook of a task that is told nothing more, since it did not take a change of its task. */
 export interface DeadLetter {
+  /** Whose webhook it is. */
   readonly taskId: string;
   /** The webhook in its task. */
   readonly webhookId: string;
+  /** Where it was told. */
   readonly url: string;
+  /** Why the last try failed. */
   readonly reason: string;
+  /** When the last try failed. */
   readonly givenUpAt: Date;
 }
 

@@ -82,7 +82,7 @@ export class AgntcyDirectory {
   readonly #base: string;
   readonly #options: Required<AgntcyDirectoryOptions>;
 
-  /** @param baseUrl such as `https://directory.example.com`. Throws `TypeError` for what is no URL of HTTP. */
+  /** `baseUrl`: such as `https://directory.example.com`. Throws `TypeError` for what is no URL of HTTP. */
   constructor(baseUrl: string, options: AgntcyDirectoryOptions = {}) {
     const url = URL.parse(baseUrl);
     if (url === null || !/^https?:$/.test(url.protocol)) {
