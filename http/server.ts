@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { BodyBudget } from "./body_budget.ts";
 import { parseHostPort } from "./host_port.ts";
 import { toRequest } from "./server_request.ts";
 import { writeResponse } from "./server_response.ts";
@@ -46,6 +47,8 @@ export interface HttpLimits {
   readonly maxConnections: number;
   /** Bytes of a request's body; a longer one is answered with 413. Default 24 MiB. */
   readonly maxBodyBytes: number;
+  /** Bytes of the bodies of all requests under way; what does not fit is answered with 503. Default 256 MiB. */
+  readonly maxBodiesBytes: number;
   /** Bytes of a request's line and headers. Default 32 KiB. */
   readonly maxHeaderBytes: number;
   /** Until the headers of a request are there; also how long a connection may say nothing at first. Default 10 s. */
@@ -79,6 +82,7 @@ export interface HttpServer extends AsyncDisposable {
 const DEFAULT_LIMITS: HttpLimits = {
   maxConnections: 16_384,
   maxBodyBytes: 24 * 1024 * 1024,
+  maxBodiesBytes: 256 * 1024 * 1024,
   maxHeaderBytes: 32 * 1024,
   headersMs: 10_000,
   requestMs: 60_000,
@@ -95,9 +99,10 @@ export async function startHttpServer(deps: HttpServerDeps, options: HttpServerO
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { hostname, port } = parseHostPort(listen);
   const running = new RunningRequests();
+  const bodies = new BodyBudget(limits.maxBodiesBytes);
   const server = createServer(tls, limits);
   server.on("request", (request, response) => {
-    void running.run(() => answer(deps, { request, response, limits, isSecure: tls !== undefined }));
+    void running.run(() => answer(deps, { request, response, limits, bodies, isSecure: tls !== undefined }));
   });
   server.on("dropRequest", (_request, socket) => socket.destroy());
   const { address, port: actual } = await listening(server, { listen, hostname, port });
@@ -172,11 +177,13 @@ interface Exchange {
   readonly request: http.IncomingMessage;
   readonly response: http.ServerResponse;
   readonly limits: HttpLimits;
+  readonly bodies: BodyBudget;
   readonly isSecure: boolean;
 }
 
 async function answer({ fetch, logger }: HttpServerDeps, exchange: Exchange): Promise<void> {
-  const { request, response, limits, isSecure } = exchange;
+  const { request, response, limits, bodies, isSecure } = exchange;
+  using share = bodies.open();
   const gone = new AbortController();
   response.once("close", () => {
     if (!response.writableFinished) gone.abort(new CodedError("cancelled", "The caller has gone"));
@@ -185,14 +192,23 @@ async function answer({ fetch, logger }: HttpServerDeps, exchange: Exchange): Pr
   response.on("error", () => {});
   request.on("error", () => {});
   try {
-    const asked = toRequest(request, { isSecure, maxBodyBytes: limits.maxBodyBytes, signal: gone.signal });
+    const asked = toRequest(request, {
+      isSecure,
+      maxBodyBytes: limits.maxBodyBytes,
+      share,
+      signal: gone.signal,
+    });
     if (asked === undefined) return refuse(response, 400);
     if (asked === "too_large") return refuse(response, 413);
     const answered = await fetch(asked, infoOf(request));
+    share[Symbol.dispose](); // the answer may go on for hours
     await writeResponse(response, answered, { stallMs: limits.stallMs, isHead: request.method === "HEAD" });
   } catch (error) {
     if (gone.signal.aborted) return;
-    if (error instanceof CodedError && error.code === "resource_exhausted") return refuse(response, 413);
+    if (error instanceof CodedError && !response.headersSent) {
+      if (error.code === "resource_exhausted") return refuse(response, 413);
+      if (error.code === "unavailable") return refuse(response, 503);
+    }
     logger.error("A request could not be answered", { error });
     if (response.headersSent) response.destroy();
     else refuse(response, 500);

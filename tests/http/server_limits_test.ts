@@ -40,6 +40,39 @@ Deno.test("startHttpServer() refuses a body that is too long, whether it is anno
   assert.match(await exchange(server.port, chunked + chunk), /^HTTP\/1\.1 413 /);
 });
 
+Deno.test("startHttpServer() refuses a body for which there is no room beside those of other requests", async () => {
+  const taken = Promise.withResolvers<void>();
+  const handle: HttpHandler = async (request) => {
+    const reader = request.body?.getReader();
+    if (new URL(request.url).pathname === "/slow") {
+      await reader?.read();
+      taken.resolve();
+      await reader?.read();
+    }
+    let bytes = 0;
+    for (let read = await reader?.read(); read?.done === false; read = await reader?.read()) {
+      bytes += read.value.byteLength;
+    }
+    return new Response(String(bytes));
+  };
+  await using server = await start(handle, { maxBodiesBytes: 1_000 });
+  const post = async (bytes: number) => {
+    const response = await fetch(server.url, { method: "POST", body: "x".repeat(bytes) });
+    return [response.status, (await response.text()).trim()];
+  };
+  {
+    using slow = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    const head = "POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 900\r\n\r\n";
+    await slow.write(new TextEncoder().encode(head + "x".repeat(600)));
+    await taken.promise;
+    assert.deepEqual(await post(401), [503, "Service Unavailable"]);
+    assert.deepEqual(await post(400), [200, "400"]);
+  }
+  let room = await post(1_000); // once the one that has gone is noticed
+  while (room[0] === 503) room = await post(1_000);
+  assert.deepEqual(room, [200, "1000"]);
+});
+
 Deno.test("startHttpServer() refuses headers that are too long", async () => {
   await using server = await start(echo, { maxHeaderBytes: 1_024 });
   const long = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(2_000)}\r\n\r\n`;
