@@ -6,32 +6,43 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { labObstacle, NAT_KINDS, type NatKind } from "../tests/nat/lab.ts";
+import type { Impairment } from "../tests/nat/impaired_network.ts";
+import { labObstacle, NAT_KINDS, type NatKind, removeLabs } from "../tests/nat/lab.ts";
 import { type Cell, runMatrix } from "./nat_matrix.ts";
+import { describeCell, summarize, toTable } from "./nat_report.ts";
+import { TRANSPORT_SETS } from "./nat_transports.ts";
 import { hasTcpdump, runCapture, runOutage } from "./nat_trials.ts";
 
 const USAGE = `Sends tasks between real daemons behind NATs of each kind and shows which way they took.
 
-Usage: deno task nat [--pairs A:B,…] [--tries N] [--direct-timeout MS] [--keep FOLDER] [--json]
+Usage: deno task nat [--transports LIST] [--pairs A:B,…] [--tries N] [--delay MS] [--loss PERCENT] [--json]
 
-  --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: all of them
+  --transports LIST    only these of ${TRANSPORT_SETS.join(", ")}: what nodes may use. Default: all of them
+  --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: all without port-mapping
   --tries N            how often, with new daemons each time. Default 1
   --direct-timeout MS  how long to wait for a direct connection. Default 8000
+  --delay MS           what each packet between two hosts takes, in user space. Default 0
+  --jitter MS          most that chance adds to it. Default 0
+  --loss PERCENT       how many packets are lost. Default 0
   --outage             instead: kill the only relay for 30 s in the middle of tasks and a stream
   --tasks N            tasks of --outage. Default 1000
   --stream-mib N       length of the stream of --outage. Default 100
   --outage-ms MS       how long it is away. Default 30000
   --capture            instead: look for the text of a task in a packet capture on the relay (needs tcpdump)
   --keep FOLDER        leave the daemons' homes and logs there
-  --json               print nothing but the result
+  --json               progress goes to standard error, the result to the last line of standard output
 `;
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
   options: {
+    "transports": { type: "string", default: TRANSPORT_SETS.join() },
     "pairs": { type: "string" },
     "tries": { type: "string", default: "1" },
     "direct-timeout": { type: "string", default: "8000" },
+    "delay": { type: "string", default: "0" },
+    "jitter": { type: "string", default: "0" },
+    "loss": { type: "string", default: "0" },
     "keep": { type: "string" },
     "outage": { type: "boolean", default: false },
     "tasks": { type: "string", default: "1000" },
@@ -42,9 +53,13 @@ const { values } = parseArgs({
     "help": { type: "boolean", default: false },
   },
 });
+const say = values.json ? console.error : console.log;
 if (values.help) {
   console.log(USAGE);
   Deno.exit(0);
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => void removeLabs().finally(() => Deno.exit(130)));
 }
 Deno.exit(await (values.outage ? outage() : values.capture ? capture() : main()));
 
@@ -70,69 +85,67 @@ async function capture(): Promise<number> {
 }
 
 function skip(obstacle: string): number {
-  if (!values.json) console.log(`No laboratory can be made here: ${obstacle}`);
+  say(`No laboratory can be made here: ${obstacle}`);
   console.log(JSON.stringify({ skipped: 1 }));
   return 0;
 }
 
 async function main(): Promise<number> {
   const pairs = toPairs(values.pairs);
-  const tries = Number(values.tries);
-  const say = (line: string) => values.json ? undefined : console.log(line);
+  const sets = values.transports.split(",").map((name) => oneOf(TRANSPORT_SETS, name, "--transports"));
+  const tries = count("tries");
   const obstacle = await labObstacle();
   if (obstacle !== undefined) {
     say(`No laboratory can be made here: ${obstacle}`);
-    console.log(
-      JSON.stringify({ cells: 0, undelivered: 0, relayed: 0, direct: 0, skipped: pairs.length * tries }),
-    );
+    const skipped = pairs.length * tries * sets.length;
+    console.log(JSON.stringify({ cells: 0, undelivered: 0, relayed: 0, direct: 0, skipped }));
     return 0;
   }
   const cells: Cell[] = [];
-  for (let i = 0; i < tries; i++) {
-    const folder = values.keep === undefined ? {} : { folder: `${values.keep}/${i}` };
-    cells.push(
-      ...await runMatrix({
+  for (const transports of sets) {
+    for (let i = 0; i < tries; i++) {
+      const folder = values.keep === undefined ? {} : { folder: `${values.keep}/${transports}-${i}` };
+      const onCell = (cell: Cell) => say(describeCell(cell));
+      const options = {
         pairs,
-        directTimeoutMs: Number(values["direct-timeout"]),
-        onCell: (cell) => say(describe(cell)),
-        ...folder,
-      }),
-    );
+        transports,
+        impairment: impairment(),
+        directTimeoutMs: count("direct-timeout"),
+      };
+      cells.push(...await runMatrix({ ...options, onCell, ...folder }));
+    }
   }
-  const count = (test: (cell: Cell) => boolean) => cells.filter(test).length;
-  const result = {
-    cells: cells.length,
-    undelivered: count(({ delivered }) => !delivered),
-    relayed: count(({ path }) => path === "relayed"),
-    direct: count(({ path }) => path === "direct"),
-    skipped: 0,
-    slowestFirstTaskMs: Math.round(Math.max(...cells.map(({ firstTaskMs }) => firstTaskMs ?? 0))),
-  };
+  const result = summarize(cells);
+  for (const set of sets) say(toTable(set, cells.filter(({ transports }) => transports === set)));
   say(
     `${result.cells} cells: ${result.direct} direct, ${result.relayed} relayed, ${result.undelivered} undelivered`,
   );
-  if (values.json) console.log(JSON.stringify(result));
+  console.log(JSON.stringify(result));
   return result.undelivered === 0 ? 0 : 1;
 }
 
+function impairment(): Impairment | undefined {
+  const [delayMs, jitterMs, lossPercent] = [count("delay"), count("jitter"), count("loss")];
+  return delayMs + jitterMs + lossPercent === 0 ? undefined : { delayMs, jitterMs, lossPercent };
+}
+
+function count(option: "tries" | "direct-timeout" | "delay" | "jitter" | "loss"): number {
+  const value = Number(values[option]);
+  if (!(value >= 0)) throw new SyntaxError(`--${option}: ${values[option]} is no number`);
+  return value;
+}
+
 function toPairs(text: string | undefined): (readonly [NatKind, NatKind])[] {
-  if (text === undefined) return NAT_KINDS.flatMap((from) => NAT_KINDS.map((to) => [from, to] as const));
+  const kinds = NAT_KINDS.filter((kind) => kind !== "port-mapping");
+  if (text === undefined) return kinds.flatMap((from) => kinds.map((to) => [from, to] as const));
   return text.split(",").map((pair) => {
-    const [from, to] = pair.split(":").map((kind) => NAT_KINDS.find((known) => known === kind));
-    if (from === undefined || to === undefined) {
-      throw new SyntaxError(`--pairs: ${pair} is no pair of ${NAT_KINDS.join(", ")}`);
-    }
-    return [from, to] as const;
+    const [from = "", to = ""] = pair.split(":");
+    return [oneOf(NAT_KINDS, from, "--pairs"), oneOf(NAT_KINDS, to, "--pairs")] as const;
   });
 }
 
-function describe({ from, to, firstTaskMs, path, transport, directMs, verdict }: Cell): string {
-  const ms = (value: number | undefined) => value === undefined ? "-" : `${Math.round(value)} ms`;
-  return [
-    `${from.padEnd(16)} -> ${to.padEnd(16)}`,
-    `first task ${ms(firstTaskMs).padStart(8)}`,
-    `${path.padEnd(8)} ${transport.padEnd(5)}`,
-    `direct after ${ms(directMs).padStart(8)}`,
-    verdict,
-  ].join("  ");
+function oneOf<T extends string>(known: readonly T[], name: string, option: string): T {
+  const found = known.find((one) => one === name);
+  if (found === undefined) throw new SyntaxError(`${option}: ${name} is none of ${known.join(", ")}`);
+  return found;
 }

@@ -3,18 +3,25 @@ import { systemClock } from "../core/clock.ts";
 import { type IncomingTask, Node } from "../sdk/mod.ts";
 import { RunningProgram } from "../tests/support/program.ts";
 import { tempDir } from "../tests/support/temp_dir.ts";
+import type { Impairment } from "../tests/nat/impaired_network.ts";
 import { type Lab, type LabHost, type NatKind, startLab } from "../tests/nat/lab.ts";
+import { daemonArguments, relayAddressFor, relayArguments, type TransportSet } from "./nat_transports.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..");
 const PROGRAM = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
 /** A task that has not come back after this time counts as not delivered. */
 const TASK_TIMEOUT_MS = 20_000;
+/** How often a connection is looked at: first, and when it has not become direct in {@link SOON_MS}. */
 const LOOK_MS = 50;
+const LOOK_LATER_MS = 400;
+const SOON_MS = 2_000;
 
 /** What two hosts reached. Times are milliseconds from the call that sent the first task. */
 export interface Cell {
   from: NatKind;
   to: NatKind;
+  /** What both may use. */
+  transports: TransportSet;
   delivered: boolean;
   /** Until the first task was back; undefined when it was not. */
   firstTaskMs: number | undefined;
@@ -23,6 +30,8 @@ export interface Cell {
   transport: string;
   /** Until the connection was direct. */
   directMs: number | undefined;
+  /** Why it is not, as the sender's daemon says it. */
+  obstacle: string | undefined;
   /** What the sender found out about its own NAT. */
   verdict: string;
 }
@@ -30,6 +39,10 @@ export interface Cell {
 /** What is run. */
 export interface MatrixOptions {
   pairs: readonly (readonly [NatKind, NatKind])[];
+  /** Default `all`. */
+  transports?: TransportSet;
+  /** What befalls packets between hosts. Default nothing. */
+  impairment?: Impairment | undefined;
   /** How long to wait for a direct connection, in milliseconds. */
   directTimeoutMs: number;
   onCell?: (cell: Cell) => void;
@@ -42,16 +55,29 @@ export interface MatrixOptions {
  * first sends a task, then the way of their connection is watched.
  */
 export async function runMatrix(options: MatrixOptions): Promise<Cell[]> {
-  await using lab = await startLab();
+  const { pairs, transports = "all", impairment, directTimeoutMs, onCell } = options;
+  await using lab = await startLab({ impairment });
   await using dir = await tempDir();
-  await using bench = await Bench.start(lab, options.folder ?? dir.path);
-  const cells: Cell[] = [];
-  for (const [from, to] of options.pairs) {
-    const cell = await bench.meet(from, to, options.directTimeoutMs);
-    options.onCell?.(cell);
-    cells.push(cell);
+  await using bench = await Bench.start(lab, options.folder ?? dir.path, { transports });
+  const cells: Promise<Cell>[] = [];
+  for (const [from, to] of pairs) {
+    // Tasks are sent one by one, so that their times mean something; connections are watched at the same time.
+    const { delivered, end } = await bench.meet(from, to, directTimeoutMs);
+    cells.push(end.then((found) => {
+      const cell = { from, to, transports, ...delivered, ...found };
+      onCell?.(cell);
+      return cell;
+    }));
   }
-  return cells;
+  return await Promise.all(cells);
+}
+
+type PathFound = Pick<Cell, "path" | "transport" | "directMs" | "obstacle" | "verdict">;
+
+/** Two hosts that have sent their first task. */
+export interface Meeting {
+  delivered: Pick<Cell, "delivered" | "firstTaskMs">;
+  end: Promise<PathFound>;
 }
 
 interface Agent {
@@ -62,20 +88,20 @@ interface Agent {
 
 /** A relay that can be killed and started again: its key, port and address stay. */
 export class Relay implements AsyncDisposable {
-  /** Multiaddr over TCP, once it was started. */
-  address = "";
+  /** Multiaddrs on the shared network, once it was started. */
+  addresses: readonly string[] = [];
   #program: RunningProgram | undefined;
 
   constructor(readonly host: LabHost, readonly folder: string, readonly number: number) {}
 
   async start(): Promise<void> {
     const home = join(this.folder, `relay-${this.number}`);
-    this.#program = new RunningProgram(this.host.command([...PROGRAM, "relay", "--home", home]));
+    const command = [...PROGRAM, "relay", "--home", home, ...relayArguments()];
+    this.#program = new RunningProgram(this.host.command(command));
     await this.#program.value("API_ADDR");
-    const addresses = this.#program.lines.flatMap((line) =>
-      /^RELAY_ADDR=(\/ip4\/5\.5\..*\/tcp\/.*)$/.exec(line)?.[1] ?? []
+    this.addresses = this.#program.lines.flatMap((line) =>
+      /^RELAY_ADDR=(\/ip4\/5\.5\..*)$/.exec(line)?.[1] ?? []
     );
-    this.address = addresses[0] ?? "";
   }
 
   async kill(): Promise<void> {
@@ -93,15 +119,24 @@ export class Bench implements AsyncDisposable {
   readonly #agents = new Map<string, Promise<Agent>>();
   readonly #nodes = new Map<string, Promise<Node>>();
 
-  private constructor(readonly lab: Lab, readonly folder: string, readonly relays: readonly Relay[]) {}
+  private constructor(
+    readonly lab: Lab,
+    readonly folder: string,
+    readonly relays: readonly Relay[],
+    readonly transports: TransportSet | undefined,
+  ) {}
 
-  /** Starts `count` relays, two unless said otherwise. */
-  static async start(lab: Lab, folder: string, { count = 2 } = {}): Promise<Bench> {
+  /** Starts `count` relays, two unless said otherwise. Without `transports` daemons use what they use by default. */
+  static async start(
+    lab: Lab,
+    folder: string,
+    { count = 2, transports }: { count?: number; transports?: TransportSet } = {},
+  ): Promise<Bench> {
     const relays: Relay[] = [];
     for (let number = 1; number <= count; number++) {
       relays.push(new Relay(await lab.addHost("open"), folder, number));
     }
-    const bench = new Bench(lab, folder, relays);
+    const bench = new Bench(lab, folder, relays, transports);
     await using stack = new AsyncDisposableStack();
     for (const relay of relays) {
       stack.use(relay);
@@ -142,8 +177,8 @@ export class Bench implements AsyncDisposable {
     return node;
   }
 
-  /** Has a pair meet; see {@link Cell}. */
-  async meet(from: NatKind, to: NatKind, directTimeoutMs: number): Promise<Cell> {
+  /** Has a pair meet: resolves when its first task is back; `end` then says how their connection ends up. */
+  async meet(from: NatKind, to: NatKind, directTimeoutMs: number): Promise<Meeting> {
     const { peerId } = await this.agent(to);
     const node = await this.sender(from);
     const startMs = performance.now();
@@ -155,10 +190,10 @@ export class Bench implements AsyncDisposable {
     } catch (error) {
       if (Deno.env.get("LAB_VERBOSE")) console.error(`${from} -> ${to}:`, error);
     }
-    const end = await this.#watchPath(node, { peerId, startMs, directTimeoutMs });
-    const { nat, natMapping } = await node.info();
-    const verdict = `${nat} ${natMapping}`;
-    return { from, to, delivered: firstTaskMs !== undefined, firstTaskMs, ...end, verdict };
+    return {
+      delivered: { delivered: firstTaskMs !== undefined, firstTaskMs },
+      end: this.#watchPath(node, { peerId, startMs, directTimeoutMs }),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,17 +203,22 @@ export class Bench implements AsyncDisposable {
   async #watchPath(
     node: Node,
     { peerId, startMs, directTimeoutMs }: { peerId: string; startMs: number; directTimeoutMs: number },
-  ): Promise<Pick<Cell, "path" | "transport" | "directMs">> {
+  ): Promise<PathFound> {
     while (true) {
       const peer = (await node.listPeers()).find((one) => one.peerId === peerId);
-      const address = peer?.addresses[0] ?? "";
-      const transport = address.includes("/quic-v1") ? "quic" : address.includes("/tcp/") ? "tcp" : "";
       const sinceMs = performance.now() - startMs;
-      if (peer?.connection === "direct") return { path: "direct", transport, directMs: sinceMs };
-      if (sinceMs > directTimeoutMs) {
-        return { path: peer === undefined ? "none" : "relayed", transport, directMs: undefined };
+      const isDirect = peer?.connection === "direct";
+      if (isDirect || sinceMs > directTimeoutMs) {
+        const { nat, natMapping } = await node.info();
+        return {
+          path: isDirect ? "direct" : peer === undefined ? "none" : "relayed",
+          transport: peer?.transport ?? "",
+          directMs: isDirect ? sinceMs : undefined,
+          obstacle: peer?.directObstacle,
+          verdict: `${nat} ${natMapping}`,
+        };
       }
-      await systemClock.sleep(LOOK_MS);
+      await systemClock.sleep(sinceMs < SOON_MS ? LOOK_MS : LOOK_LATER_MS);
     }
   }
 
@@ -193,9 +233,14 @@ export class Bench implements AsyncDisposable {
 
   async #start(kind: NatKind, verb: "daemon" | "demo"): Promise<Agent> {
     const host = await this.lab.addHost(kind);
-    const relays = this.relays.flatMap(({ address }) => ["--relay", address]);
+    const set = this.transports;
+    const relays = this.relays.flatMap(({ addresses }) => [
+      "--relay",
+      relayAddressFor({ set, kind }, addresses),
+    ]);
     const home = this.#home(kind, verb);
-    const command = [...PROGRAM, verb, "--home", home, "--enable-mdns=false", "--log-level=debug", ...relays];
+    const options = ["--home", home, "--enable-mdns=false", "--log-level=debug"];
+    const command = [...PROGRAM, verb, ...options, ...daemonArguments(set), ...relays];
     const program = this.#stack.use(new RunningProgram(host.command(command)));
     const peerId = await program.value("PEER_ID");
     return { host, peerId, program };

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { RunningProgram } from "../support/program.ts";
+import { ImpairedNetwork, type Impairment } from "./impaired_network.ts";
 
 /** How a host of the laboratory is connected to the network that all share. */
 export const NAT_KINDS = [
@@ -24,6 +25,10 @@ export interface LabHost {
   command(command: readonly string[]): string[];
   /** Cuts it off from everything, or joins it again. */
   setLink(state: "up" | "down"): Promise<void>;
+  /** Has what is between it and the shared network drop all of UDP, or end that. */
+  setUdp(state: "blocked" | "open"): Promise<void>;
+  /** Swallows all its packets while its links stay up, or ends that: its peers hold half-open connections. */
+  setWire(state: "cut" | "join"): Promise<void>;
 }
 
 /** Network namespaces: one network, hosts on it, and hosts behind routers of their own. */
@@ -81,8 +86,35 @@ const RULES: Readonly<Record<NatKind, string>> = {
       chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
     }`,
 };
+/** Drops all of UDP, whatever else a router does. */
+const NO_UDP = `
+  table ip lab_no_udp {
+    chain through { type filter hook forward priority raw; meta l4proto udp drop; }
+    chain out { type filter hook output priority raw; meta l4proto udp drop; }
+  }`;
 /** Serves NAT-PMP on a router, see there. */
 const NAT_PMP_SERVER = join(import.meta.dirname ?? ".", "nat_pmp_server.ts");
+
+/** Network namespaces of laboratories that are there. */
+const namespaces = new Set<string>();
+let removed = false;
+
+/** Kills what runs in this program's laboratories and removes them, for an end that leaves no time for order. */
+export async function removeLabs(): Promise<void> {
+  removed = true;
+  for (const name of namespaces) {
+    const { stdout } = await new Deno.Command("ip", { args: ["netns", "pids", name], stderr: "null" })
+      .output();
+    for (const pid of new TextDecoder().decode(stdout).split("\n").filter(Boolean)) {
+      try {
+        Deno.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
+  await Promise.allSettled([...namespaces].map((name) => ip(`netns del ${name}`)));
+}
 
 /** Why no laboratory can be made here, or undefined when one can. */
 export async function labObstacle(): Promise<string | undefined> {
@@ -95,37 +127,53 @@ export async function labObstacle(): Promise<string | undefined> {
   }
 }
 
-/** Makes a laboratory. Needs `ip` (iproute2), `nft` (nftables) and the right to make network namespaces. */
-export async function startLab(): Promise<Lab> {
+/**
+ * Makes a laboratory. Needs `ip` (iproute2), `nft` (nftables) and the right to make network namespaces. With `impairment` each
+ * packet between hosts is treated so, in user space, which needs `/dev/net/tun` too.
+ */
+export async function startLab({ impairment }: { impairment?: Impairment | undefined } = {}): Promise<Lab> {
   const id = crypto.randomUUID().slice(0, 6);
   const wan = `aal${id}`;
   await using stack = new AsyncDisposableStack();
-  await ip(`netns add ${wan}`);
-  stack.defer(() => ip(`netns del ${wan}`));
-  await ip(`-n ${wan} link add wan type bridge`);
-  await ip(`-n ${wan} link set wan up`);
+  await addNamespace(stack, wan);
+  const impaired = impairment && stack.use(await ImpairedNetwork.start(wan, impairment));
+  if (impaired === undefined) {
+    await ip(`-n ${wan} link add wan type bridge`);
+    await ip(`-n ${wan} link set wan up`);
+  }
   let hosts = 0;
   const owned = stack.move();
   return {
     async addHost(kind) {
       const number = ++hosts;
-      const names = { wan, host: `aah${id}-${number}`, router: `aar${id}-${number}` };
+      const names = { host: `aah${id}-${number}`, router: `aar${id}-${number}` };
+      const port = `p${number}`;
       // Addresses of the Internet: what is done with private ones is another matter. They never leave the namespaces.
       const outside = `5.5.${number >> 8}.${number & 255}`;
       const inside = kind === "firewall" ? `5.6.${number}.2` : "192.168.7.2";
       await addNamespace(owned, names.host);
       if (kind === "open") {
-        await attach(names.host, { port: `h${number}`, wan, address: outside });
+        await attach(names.host, { port, wan, address: outside, impaired });
       } else {
         await addNamespace(owned, names.router);
-        await addRouter(kind, names, { number, outside, inside });
+        await attach(names.router, { port, wan, address: outside, impaired });
+        await addRouter(kind, names, inside);
         if (kind === "port-mapping") owned.use(await serveNatPmp(names.router, outside));
       }
       return {
         kind,
         address: kind === "open" ? outside : inside,
         command: (command) => ["ip", "netns", "exec", names.host, ...command],
-        setLink: async (state) => await ip(`-n ${names.host} link set wan ${state}`),
+        setLink: (state) => ip(`-n ${names.host} link set wan ${state}`),
+        setUdp: (state) =>
+          run(
+            ["ip", "netns", "exec", kind === "open" ? names.host : names.router, "nft", "-f", "-"],
+            state === "blocked" ? NO_UDP : "delete table ip lab_no_udp",
+          ),
+        setWire: async (state) => {
+          if (impaired !== undefined) return await impaired.setPort(port, state);
+          await ip(`-n ${wan} link set ${port} ${state === "cut" ? "nomaster" : "master wan"}`);
+        },
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -133,18 +181,33 @@ export async function startLab(): Promise<Lab> {
 }
 
 async function addNamespace(stack: AsyncDisposableStack, name: string): Promise<void> {
+  if (removed) throw new Error("the laboratories were removed");
+  namespaces.add(name);
   await ip(`netns add ${name}`);
-  stack.defer(() => ip(`netns del ${name}`));
+  stack.defer(async () => {
+    namespaces.delete(name);
+    await ip(`netns del ${name}`);
+  });
   await ip(`-n ${name} link set lo up`);
 }
 
 /** Gives a namespace a leg on the shared network, called `wan`. */
 async function attach(
   name: string,
-  { port, wan, address }: { port: string; wan: string; address: string },
+  { port, wan, address, impaired }: {
+    port: string;
+    wan: string;
+    address: string;
+    impaired: ImpairedNetwork | undefined;
+  },
 ): Promise<void> {
-  await ip(`-n ${wan} link add ${port} type veth peer name wan netns ${name}`);
-  await ip(`-n ${wan} link set ${port} master wan up`);
+  if (impaired === undefined) {
+    await ip(`-n ${wan} link add ${port} type veth peer name wan netns ${name}`);
+    await ip(`-n ${wan} link set ${port} master wan up`);
+  } else {
+    await impaired.addPort(port);
+    await ip(`-n ${wan} link set ${port} netns ${name} name wan`);
+  }
   await ip(`-n ${name} addr add ${address}/32 dev wan`);
   await ip(`-n ${name} link set wan up`);
   // To each the others are strangers, not neighbours on its own network.
@@ -153,11 +216,10 @@ async function attach(
 
 async function addRouter(
   kind: NatKind,
-  names: { wan: string; host: string; router: string },
-  { number, outside, inside }: { number: number; outside: string; inside: string },
+  names: { host: string; router: string },
+  inside: string,
 ): Promise<void> {
   const gateway = inside.replace(/\.2$/, ".1");
-  await attach(names.router, { port: `r${number}`, wan: names.wan, address: outside });
   await ip(`-n ${names.router} link add lan type veth peer name wan netns ${names.host}`);
   await ip(`-n ${names.router} addr add ${gateway}/24 dev lan`);
   await ip(`-n ${names.router} link set lan up`);
