@@ -1,7 +1,7 @@
 import { parseRpcAddress } from "../core/rpc_address.ts";
 import { CallService } from "../gen/agentanycast/v1/call_service_pb.ts";
 import { CallStream } from "./call_stream.ts";
-import { Http2Connection } from "./http2_connection.ts";
+import { type ConnectionOptions, Http2Connection } from "./http2_connection.ts";
 import { createRpcClient, type RpcClient } from "./rpc_client.ts";
 import { createOpenDuplex } from "./rpc_duplex.ts";
 
@@ -9,9 +9,12 @@ import { createOpenDuplex } from "./rpc_duplex.ts";
  * A client as `createRpcClient` makes it that runs unary and server-streaming calls over one stream, opened again after it is
  * lost. With a daemon that has no `CallService`, and for uploads, it makes plain calls.
  */
-export function createCallClient(address: string): RpcClient {
+export function createCallClient(
+  address: string,
+  options: Pick<ConnectionOptions, "onLost"> = {},
+): RpcClient {
   const plain = createRpcClient(address);
-  const connection = new Http2Connection(parseRpcAddress(address));
+  const connection = new Http2Connection(parseRpcAddress(address), options);
   const { parent, name } = CallService.method.calls;
   const open = createOpenDuplex(connection, `/${parent.typeName}/${name}`);
   let current = new CallStream(open);

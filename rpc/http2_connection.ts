@@ -23,6 +23,8 @@ export interface ConnectionOptions {
   ca?: string | undefined;
   /** The name that a `tls` address has to have a certificate for. Default its host. */
   servername?: string | undefined;
+  /** Told when a connection that stood has ended, unless it was closed here. */
+  onLost?: (() => void) | undefined;
 }
 
 /** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
@@ -79,9 +81,16 @@ export class Http2Connection {
         socket.destroy();
         reject(this.#unavailable("Nobody answers", { cause, details: { sent: "no" } }));
       };
-      session.once("remoteSettings", () => resolve(session)); // the other side speaks HTTP/2
+      let isUp = false;
+      session.once("remoteSettings", () => { // the other side speaks HTTP/2
+        isUp = true;
+        resolve(session);
+      });
       session.on("error", fail);
-      session.once("close", fail);
+      session.once("close", () => {
+        fail();
+        if (isUp && !this.#closed) this.#options.onLost?.();
+      });
       session.once("goaway", forget); // what is under way goes on, the next request gets a new connection
     });
     return connected;

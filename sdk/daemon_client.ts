@@ -96,9 +96,11 @@ export interface ClaimOptions {
 /** A daemon's `NodeService` in the words of this package; throws nothing but its errors. */
 export class DaemonClient {
   readonly #rpc: RpcClient;
+  #closedFor: AgentAnycastError | undefined;
 
-  constructor(readonly address: string) {
-    this.#rpc = createCallClient(address);
+  /** @param options.onLost told when the connection to the daemon has ended by itself. */
+  constructor(readonly address: string, options: { onLost?: () => void } = {}) {
+    this.#rpc = createCallClient(address, options);
   }
 
   async call<M extends DescMethodUnary>(
@@ -107,6 +109,7 @@ export class DaemonClient {
     options: RpcCallOptions = {},
   ): Promise<MessageShape<M["output"]>> {
     try {
+      this.#throwIfClosed();
       return await this.#rpc.unary(method, request, { timeoutMs: CALL_TIMEOUT_MS, ...options });
     } catch (error) {
       throw await this.#explain(error);
@@ -118,6 +121,7 @@ export class DaemonClient {
     request: MessageInitShape<M["input"]>,
     signal: AbortSignal,
   ): AsyncIterable<MessageShape<M["output"]>> {
+    this.#throwIfClosed();
     return this.#rpc.stream(method, request, { signal });
   }
 
@@ -127,6 +131,7 @@ export class DaemonClient {
     requests: AsyncIterable<MessageInitShape<M["input"]>>,
     signal: AbortSignal,
   ): Promise<MessageShape<M["output"]>> {
+    this.#throwIfClosed();
     return await this.#rpc.upload(method, requests, { signal });
   }
 
@@ -232,8 +237,14 @@ export class DaemonClient {
     return lostClaimIds;
   }
 
-  close(): void {
+  /** Cuts all calls. Those and later ones throw `reason`, when there is one, and are not tried again. */
+  close(reason?: AgentAnycastError): void {
+    this.#closedFor ??= reason;
     this.#rpc[Symbol.dispose]();
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closedFor !== undefined) throw this.#closedFor;
   }
 
   async #aboutTask(work: () => Promise<Task>): Promise<Task> {
@@ -247,7 +258,7 @@ export class DaemonClient {
 
   /** `unavailable` may come from the daemon (a peer is not there) or mean that the daemon itself is not: asks it. */
   async #explain(error: unknown): Promise<AgentAnycastError> {
-    const known = toAgentAnycastError(error);
+    const known = this.#closedFor ?? toAgentAnycastError(error);
     if (known.code !== "unavailable") return known;
     try {
       await this.#rpc.unary(NodeService.method.getNodeInfo, {}, { timeoutMs: PROBE_TIMEOUT_MS });

@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Socket } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { systemClock } from "../core/clock.ts";
+import { errorMessage } from "../core/errors.ts";
 import { formatRpcAddress, parseRpcAddress } from "../core/rpc_address.ts";
 import { type DaemonCommand, findDaemon, toCommand } from "./daemon_binary.ts";
 import { DaemonClient } from "./daemon_client.ts";
@@ -19,6 +20,10 @@ const PROBE_TIMEOUT_MS = 2_000;
 const STOP_TIMEOUT_MS = 5_000;
 /** The daemon's exit code when another process uses its home. */
 const HOME_IN_USE_EXIT_CODE = 11;
+/** How long a home is left to the daemon that another program starts there, before it is tried again. */
+const RELAUNCH_MS = 1_000;
+/** How long a daemon takes at most to find out that another one has its home. */
+const OTHER_LIMIT_MS = 3_000;
 const LOG_TAIL_BYTES = 4_096;
 const LOG_TAIL_LINES = 20;
 
@@ -43,8 +48,8 @@ export interface DaemonProcessOptions {
 /** A daemon that answers. */
 export interface RunningDaemon {
   readonly address: string;
-  /** Whether it was started here. */
-  readonly owned: boolean;
+  /** How it ended, once it has; only told of one that was started here. */
+  readonly ended?: Promise<string>;
   /** Stops a daemon that was started here; another is left alone. */
   stop(): Promise<void>;
 }
@@ -59,29 +64,61 @@ export async function startOrJoinDaemon(
 ): Promise<RunningDaemon> {
   const socket = join(options.home, "daemon.sock");
   const address = formatRpcAddress(socketAddress(socket));
-  const joined: RunningDaemon = { address, owned: false, stop: () => Promise.resolve() };
-  if (await answers(socket, address)) return joined;
+  const joined: RunningDaemon = { address, stop: () => Promise.resolve() };
+  if (await pidAt(socket, address) !== undefined) return joined;
 
-  const child = launch(await locateDaemon(options, signal), options);
+  const command = await locateDaemon(options, signal);
+  let child = launch(command, options);
   try {
     const deadline = systemClock.now() + options.startTimeoutMs;
-    while (!await answers(socket, address)) {
-      // Another program may have started a daemon in this home at the same moment: then that one is joined.
-      if (child.ended !== undefined && !child.lostHome) {
-        throw new DaemonStartError(`The daemon did not start: ${child.ended}\n${child.logTail()}`);
+    let relaunchAtMs: number | undefined;
+    for (;;) {
+      const pid = await pidAt(socket, address);
+      if (pid !== undefined) return await isOther(pid, child) ? joined : ownedBy(child, address);
+      const nowMs = systemClock.now();
+      if (child.ended !== undefined) {
+        if (!child.lostHome) {
+          throw new DaemonStartError(`The daemon did not start: ${child.ended}\n${child.logTail()}`);
+        }
+        // Another program has started one, which is joined when it answers; unless that one is about to stop.
+        relaunchAtMs ??= nowMs + RELAUNCH_MS;
+        if (nowMs >= relaunchAtMs) {
+          child = launch(command, options);
+          relaunchAtMs = undefined;
+        }
       }
-      if (systemClock.now() > deadline) {
+      if (nowMs > deadline) {
         throw new DaemonStartError(
           `The daemon does not answer after ${options.startTimeoutMs} ms\n${child.logTail()}`,
         );
       }
       await systemClock.sleep(POLL_MS, signal);
     }
-    return child.ended === undefined ? { address, owned: true, stop: () => child.stop() } : joined;
   } catch (error) {
     await child.stop();
     throw error;
   }
+}
+
+function ownedBy(child: DaemonChild, address: string): RunningDaemon {
+  return { address, ended: child.exited, stop: () => child.stop() };
+}
+
+/** Whether the daemon that answers is another one than the child, which then soon finds out that it has no home. */
+async function isOther(pid: number, child: DaemonChild): Promise<boolean> {
+  if (pid === 0 || pid === child.pid) return child.ended !== undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  // Behind a program that starts the daemon as its own child the pid differs too.
+  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, OTHER_LIMIT_MS));
+  await Promise.race([child.exited, patience]);
+  clearTimeout(timer);
+  return child.ended !== undefined;
+}
+
+/** Whether a daemon answers in the home. */
+export async function isDaemonThere({ home }: Pick<DaemonProcessOptions, "home">): Promise<boolean> {
+  const socket = join(home, "daemon.sock");
+  return await pidAt(socket, formatRpcAddress(socketAddress(socket))) !== undefined;
 }
 
 /** The program on this machine, else the one of the release that this SDK belongs to. */
@@ -113,24 +150,29 @@ function socketAddress(path: string): ReturnType<typeof parseRpcAddress> {
   }
 }
 
-/** Whether a daemon answers there. A socket file alone says nothing: a killed daemon leaves one behind. */
-async function answers(socket: string, address: string): Promise<boolean> {
+/**
+ * The process of the daemon that answers there, 0 when it does not say; undefined when none answers. A socket file alone says
+ * nothing: a killed daemon leaves one behind.
+ */
+async function pidAt(socket: string, address: string): Promise<number | undefined> {
   const exists = await stat(socket).then((found) => found.isSocket(), () => false);
-  if (!exists) return false;
+  if (!exists) return undefined;
   const daemon = new DaemonClient(address);
   try {
-    await daemon.getInfo({ timeoutMs: PROBE_TIMEOUT_MS });
-    return true;
+    return (await daemon.getInfo({ timeoutMs: PROBE_TIMEOUT_MS })).pid ?? 0;
   } catch {
-    return false; // whatever the reason, it cannot be used
+    return undefined; // whatever the reason, it cannot be used
   } finally {
     daemon.close();
   }
 }
 
 interface DaemonChild {
+  readonly pid: number | undefined;
   /** Why it ended; undefined while it runs. */
   readonly ended: string | undefined;
+  /** The same when it has. */
+  readonly exited: Promise<string>;
   /** Whether it ended because another daemon has the home. */
   readonly lostHome: boolean;
   /** The last lines it has logged. */
@@ -143,10 +185,8 @@ interface DaemonChild {
  * process stops it, and also when this process ends without having done so.
  */
 function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions): DaemonChild {
-  const logs = join(options.home, "logs");
-  mkdirSync(logs, { recursive: true, mode: 0o700 });
-  const logPath = join(logs, "daemon.log");
-  const log = openSync(logPath, "a", 0o600);
+  const logPath = join(options.home, "logs", "daemon.log");
+  const log = openLog(logPath, options.home);
   const logStart = fstatSync(log).size;
   // Its output goes to the file itself: nobody has to drain it, and it outlives this process.
   const child = spawn(program, [...args, ...flagsOf(args, options)], {
@@ -159,26 +199,43 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
   child.unref();
   (child.stdin as Socket | null)?.unref();
   let ended: string | undefined;
-  const exited = new Promise<void>((resolve) => {
+  const exited = new Promise<string>((resolve) => {
     const end = (why: string) => {
       ended ??= why;
       stopWatchingExit();
-      resolve();
+      resolve(why);
     };
     child.once("error", (error) => end(`${program} cannot be run: ${error.message}`));
     child.once("exit", (code, signal) => end(signal === null ? `exit code ${code}` : `ended by ${signal}`));
   });
   const stopWatchingExit = onProcessExit(() => child.kill("SIGTERM"));
   return {
+    pid: child.pid,
     get ended() {
       return ended;
     },
+    exited,
     get lostHome() {
       return child.exitCode === HOME_IN_USE_EXIT_CODE;
     },
     logTail: () => readTail(logPath, logStart),
     stop: () => stopChild(child, exited),
   };
+}
+
+/** The file that the daemon's output goes to. Throws `DaemonStartError` for a home that cannot be written to. */
+function openLog(path: string, home: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, "a", 0o600);
+  } catch (error) {
+    throw new DaemonStartError(
+      `Cannot use the home ${home}: ${
+        errorMessage(error)
+      }. Set \`home\` to a folder that this user may write to`,
+      { cause: error },
+    );
+  }
 }
 
 /** Runs `work`, which cannot wait for anything, when this process ends by itself. Returns what calls it off. */
@@ -224,7 +281,8 @@ function environmentOf(
   return env;
 }
 
-async function stopChild(child: ChildProcess, exited: Promise<void>): Promise<void> {
+async function stopChild(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   child.stdin?.destroy();
   child.kill("SIGTERM");
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);

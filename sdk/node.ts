@@ -1,10 +1,8 @@
 import { errorMessage } from "../core/errors.ts";
-import { VERSION } from "../core/version.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
-import { DaemonClient, persist } from "./daemon_client.ts";
-import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
+import { type DaemonClient, persist } from "./daemon_client.ts";
 import {
   AgentAnycastError,
   CardNotAvailableError,
@@ -27,7 +25,7 @@ import type {
   TaskFilter,
 } from "./model.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
-import type { DownloadProgress } from "./release/fetch_file.ts";
+import { openNode, type Running } from "./running_node.ts";
 import { type SendTaskOptions, toSendRequest, traceHeaders } from "./send_request.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
 import {
@@ -38,16 +36,6 @@ import {
   type TaskMiddleware,
 } from "./task_handlers.ts";
 
-/** What a node holds while it runs. */
-interface Running {
-  readonly daemon: DaemonClient;
-  readonly process: RunningDaemon | undefined;
-  readonly info: NodeInfo;
-  /** Fires when the node stops. */
-  readonly lifetime: AbortController;
-  incoming: IncomingTasks | undefined;
-}
-
 /** How a node is stopped. */
 export interface StopOptions {
   /** How long handlers that are at work may go on, in milliseconds. Default: `graceMs` of the node. */
@@ -55,7 +43,11 @@ export interface StopOptions {
 }
 
 type State =
-  | { readonly kind: "stopped" }
+  | {
+    readonly kind: "stopped";
+    /** Why, when it was not asked to. */
+    readonly failure?: AgentAnycastError;
+  }
   | { readonly kind: "starting"; readonly started: Promise<Running>; readonly abort: AbortController }
   | { readonly kind: "running"; readonly running: Running }
   | {
@@ -151,7 +143,7 @@ export class Node implements AsyncDisposable {
     const running = state.kind === "running" ? state.running : undefined;
     const stopped = running === undefined
       ? this.#cancelStart(state as State & { kind: "starting" })
-      : this.#shutDown(running, grace);
+      : this.#shutDown(running, { grace });
     this.#state = { kind: "stopping", stopped, running, hurry };
     await stopped;
   }
@@ -161,7 +153,10 @@ export class Node implements AsyncDisposable {
     await this.stop();
   }
 
-  /** Comes back when the node is stopped, or `signal` fires (the node then goes on). */
+  /**
+   * Comes back when the node is stopped, or `signal` fires (the node then goes on). Throws `DaemonStartError` when the daemon has
+   * died and could not be started again.
+   */
   async serveForever(options: { signal?: AbortSignal } = {}): Promise<void> {
     const { lifetime } = this.#running();
     const signals = options.signal === undefined ? [lifetime.signal] : [lifetime.signal, options.signal];
@@ -173,6 +168,7 @@ export class Node implements AsyncDisposable {
       else ended.addEventListener("abort", () => resolve(), { once: true });
     });
     clearInterval(keepAlive);
+    if (lifetime.signal.reason instanceof DaemonError) throw lifetime.signal.reason;
   }
 
   /** What the daemon tells about this node now. */
@@ -321,6 +317,7 @@ export class Node implements AsyncDisposable {
     const state = this.#state;
     if (state.kind === "running") return state.running;
     if (state.kind === "stopping" && state.running?.lifetime.signal.aborted === false) return state.running;
+    if (state.kind === "stopped" && state.failure !== undefined) throw state.failure;
     throw new AgentAnycastError(
       "failed_precondition",
       `The node is ${this.#state.kind}: await start() first`,
@@ -375,42 +372,23 @@ export class Node implements AsyncDisposable {
     return { kind: "starting", started, abort };
   }
 
-  /** Opens everything; what was opened is closed again when a later step fails. */
   async #open(lifetime: AbortController): Promise<Running> {
-    const { daemonAddr, onStatus } = this.#options;
-    const card = this.#card;
-    lifetime.signal.throwIfAborted();
-    await this.#handlers.prepare();
-    onStatus({
-      state: "starting",
-      message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
+    const running = await openNode(this.#options, {
+      lifetime,
+      card: () => this.#card,
+      handlers: this.#handlers,
+      onFailure: (error) => this.#fail(error),
     });
-    const process = daemonAddr === undefined
-      ? await startOrJoinDaemon({ ...this.#options, onDownload: tellProgress(onStatus) }, lifetime.signal)
-      : undefined;
-    let daemon: DaemonClient | undefined;
-    try {
-      daemon = new DaemonClient(process?.address ?? daemonAddr ?? "");
-      const signal = lifetime.signal;
-      if (card !== undefined) {
-        await daemon.call(NodeService.method.setAgentCard, { card: toWireCard(card) }, { signal });
-      }
-      const running: Running = {
-        daemon,
-        process,
-        lifetime,
-        info: await daemon.getInfo({ signal }),
-        incoming: undefined,
-      };
-      lifetime.signal.throwIfAborted();
-      if (this.#handlers.size > 0) this.#listen(running);
-      onStatus({ state: "ready", message: process?.owned === false ? "Joined a running daemon" : "Ready" });
-      return running;
-    } catch (error) {
-      daemon?.close();
-      await process?.stop();
-      throw toAgentAnycastError(error);
-    }
+    if (this.#handlers.size > 0) this.#listen(running);
+    return running;
+  }
+
+  /** There is no daemon any more: everything that waits ends with `error`. */
+  #fail(error: AgentAnycastError): void {
+    if (this.#state.kind !== "running") return;
+    const { running } = this.#state;
+    const stopped = this.#shutDown(running, { reason: error });
+    this.#state = { kind: "stopping", stopped, running, hurry: new AbortController() };
   }
 
   #listen(running: Running): void {
@@ -435,31 +413,21 @@ export class Node implements AsyncDisposable {
   }
 
   async #shutDown(
-    { lifetime, incoming, daemon, process }: Running,
-    grace?: { graceMs: number; signal: AbortSignal },
+    { lifetime, incoming, daemon, kept }: Running,
+    { grace, reason }: { grace?: { graceMs: number; signal: AbortSignal }; reason?: AgentAnycastError } = {},
   ): Promise<void> {
     if (grace !== undefined) await incoming?.drain(grace);
-    lifetime.abort(new AgentAnycastError("cancelled", "The node was stopped"));
+    lifetime.abort(reason ?? new AgentAnycastError("cancelled", "The node was stopped"));
+    daemon.close(
+      reason ?? new AgentAnycastError("failed_precondition", "The node was stopped: start it again"),
+    );
     await incoming?.ended;
-    daemon.close();
-    await process?.stop();
-    this.#state = { kind: "stopped" };
-    this.#options.onStatus({ state: "stopped", message: "Stopped" });
+    await kept?.stop();
+    this.#state = { kind: "stopped", ...(reason !== undefined && { failure: reason }) };
+    const { onStatus } = this.#options;
+    if (reason === undefined) onStatus({ state: "stopped", message: "Stopped" });
+    else onStatus({ state: "failed", message: reason.message, error: reason });
   }
-}
-
-/** Tells each whole percent of a download once, or each MiB when its length is not known. */
-function tellProgress(onStatus: ResolvedNodeOptions["onStatus"]): (progress: DownloadProgress) => void {
-  let told = "";
-  return (progress) => {
-    const { receivedBytes, totalBytes } = progress;
-    const amount = totalBytes === undefined
-      ? `${Math.floor(receivedBytes / 2 ** 20)} MiB`
-      : `${Math.floor(receivedBytes / totalBytes * 100)}%`;
-    if (amount === told) return;
-    told = amount;
-    onStatus({ state: "downloading", message: `Downloading agentanycast ${VERSION}: ${amount}`, progress });
-  };
 }
 
 function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {

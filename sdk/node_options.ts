@@ -7,13 +7,16 @@ import type { DownloadProgress } from "./release/fetch_file.ts";
 
 /** Something that happened to a node while nobody waited for it. */
 export interface NodeStatus {
-  /** What kind of news it is. */
-  readonly state: "starting" | "downloading" | "ready" | "stopped" | "error";
+  /**
+   * What kind of news it is: `restarting` when the daemon has died, which is followed by `ready` or by `failed`, with which the
+   * node has stopped; `error` when something went wrong for which no call is waiting.
+   */
+  readonly state: "starting" | "downloading" | "ready" | "restarting" | "stopped" | "failed" | "error";
   /** For people. */
   readonly message: string;
   /** With the state `downloading`. */
   readonly progress?: DownloadProgress;
-  /** With the state `error`. */
+  /** With the states `error` and `failed`. */
   readonly error?: AgentAnycastError;
 }
 

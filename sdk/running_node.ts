@@ -1,0 +1,113 @@
+import { VERSION } from "../core/version.ts";
+import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
+import { toWireCard } from "./convert_node.ts";
+import { DaemonClient } from "./daemon_client.ts";
+import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
+import { type AgentAnycastError, toAgentAnycastError } from "./errors.ts";
+import type { IncomingTasks } from "./incoming_tasks.ts";
+import { KeptDaemon } from "./kept_daemon.ts";
+import type { AgentCard, NodeInfo } from "./model.ts";
+import type { ResolvedNodeOptions } from "./node_options.ts";
+import type { DownloadProgress } from "./release/fetch_file.ts";
+import type { TaskHandlers } from "./task_handlers.ts";
+
+/** How long a daemon may take to say that it is there. */
+const PROBE_TIMEOUT_MS = 2_000;
+
+/** What a node holds while it runs. */
+export interface Running {
+  readonly daemon: DaemonClient;
+  /** The daemon of the home; absent when the node was given the address of one. */
+  readonly kept: KeptDaemon | undefined;
+  readonly info: NodeInfo;
+  /** Fires when the node stops. */
+  readonly lifetime: AbortController;
+  incoming: IncomingTasks | undefined;
+}
+
+/** What opening a node needs. */
+export interface OpenNodeDeps {
+  /** Ends the start when it fires. */
+  readonly lifetime: AbortController;
+  readonly card: () => AgentCard | undefined;
+  readonly handlers: TaskHandlers;
+  /** The daemon has died and cannot be started again. */
+  readonly onFailure: (error: AgentAnycastError) => void;
+}
+
+/** Opens everything; what was opened is closed again when a later step fails. */
+export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps): Promise<Running> {
+  const { daemonAddr, onStatus } = options;
+  const { lifetime, handlers } = deps;
+  const { signal } = lifetime;
+  signal.throwIfAborted();
+  await handlers.prepare();
+  onStatus({
+    state: "starting",
+    message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
+  });
+  const open = (signal: AbortSignal) =>
+    startOrJoinDaemon({ ...options, onDownload: tellProgress(onStatus) }, signal);
+  const process = daemonAddr === undefined ? await open(signal) : undefined;
+  let kept: KeptDaemon | undefined;
+  const address = process?.address ?? daemonAddr ?? "";
+  let daemon: DaemonClient | undefined;
+  try {
+    daemon = new DaemonClient(address, { onLost: () => kept?.connectionLost() });
+    await publish(daemon, deps.card(), signal);
+    const info = await daemon.getInfo({ signal });
+    signal.throwIfAborted();
+    kept = process && keep(process, { ...deps, daemon, open }, options);
+    const joined = process !== undefined && process.ended === undefined;
+    onStatus({ state: "ready", message: joined ? "Joined a running daemon" : "Ready" });
+    return { daemon, kept, info, lifetime, incoming: undefined };
+  } catch (error) {
+    daemon?.close();
+    await process?.stop();
+    throw toAgentAnycastError(error);
+  }
+}
+
+function keep(
+  process: RunningDaemon,
+  { daemon, open, onFailure }: Pick<OpenNodeDeps, "onFailure"> & {
+    daemon: DaemonClient;
+    open: (signal: AbortSignal) => Promise<RunningDaemon>;
+  },
+  { reconnectMs, onStatus }: ResolvedNodeOptions,
+): KeptDaemon {
+  return new KeptDaemon(process, {
+    open,
+    isThere: () => daemon.getInfo({ timeoutMs: PROBE_TIMEOUT_MS }).then(() => true, () => false),
+    onGone: (how) => onStatus({ state: "restarting", message: `The daemon is gone: ${how}` }),
+    onBack: ({ ended }) =>
+      onStatus({
+        state: "ready",
+        message: ended === undefined ? "Joined another daemon" : "The daemon was started again",
+      }),
+    onFailure,
+  }, { limitMs: reconnectMs });
+}
+
+async function publish(
+  daemon: DaemonClient,
+  card: AgentCard | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (card === undefined) return;
+  await daemon.call(NodeService.method.setAgentCard, { card: toWireCard(card) }, { signal });
+}
+
+/** Tells each whole percent of a download once, or each MiB when its length is not known. */
+function tellProgress(onStatus: ResolvedNodeOptions["onStatus"]): (progress: DownloadProgress) => void {
+  let told = "";
+  return (progress) => {
+    const { receivedBytes, totalBytes } = progress;
+    const amount = totalBytes === undefined
+      ? `${Math.floor(receivedBytes / 2 ** 20)} MiB`
+      : `${Math.floor(receivedBytes / totalBytes * 100)}%`;
+    if (amount === told) return;
+    told = amount;
+    onStatus({ state: "downloading", message: `Downloading agentanycast ${VERSION}: ${amount}`, progress });
+  };
+}

@@ -1,0 +1,87 @@
+import { join } from "node:path";
+import { Node, type NodeOptions, type NodeStatus } from "../../sdk/mod.ts";
+import { tempDir } from "./temp_dir.ts";
+
+/** How long something may take that is waited for. */
+const PATIENCE_MS = 30_000;
+
+/** A home on loopback whose nodes start daemons of this checkout, each a process of its own. */
+export interface ManagedHome extends AsyncDisposable {
+  readonly path: string;
+  /** At which each daemon of the home can be dialed, without its peer id. */
+  readonly listen: string;
+  /** A node of this home that is not started, and what it told. It is stopped with the home. */
+  node(options?: NodeOptions): ManagedNode;
+}
+
+export type ManagedNode = Node & {
+  readonly told: NodeStatus[];
+  /** Comes back when this was told `times` times in all. */
+  until(state: NodeStatus["state"], times?: number): Promise<void>;
+};
+
+export async function managedHome(): Promise<ManagedHome> {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await tempDir());
+  const listen = `/ip4/127.0.0.1/tcp/${freePort()}`; // the same after a restart, or nobody would find it
+  await Deno.writeTextFile(join(path, "config.toml"), `listen_addrs = ["${listen}"]\nenable_mdns = false\n`);
+  const owned = stack.move();
+  return {
+    path,
+    listen,
+    node: (options) => owned.use(managedNode({ home: path, ...options })),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function managedNode(options: NodeOptions): ManagedNode {
+  const told: NodeStatus[] = [];
+  const wakes = new Set<() => void>();
+  const node = new Node({
+    reconnectMs: PATIENCE_MS,
+    ...options,
+    onStatus: (status) => {
+      told.push(status);
+      for (const wake of wakes) wake();
+    },
+  });
+  const until = async (state: NodeStatus["state"], times = 1) => {
+    const isTold = () => told.filter((one) => one.state === state).length >= times;
+    await within(
+      `status ${state}`,
+      new Promise<void>((resolve) => {
+        const wake = () => {
+          if (isTold()) resolve();
+        };
+        wakes.add(wake);
+        wake();
+      }),
+    );
+  };
+  return Object.assign(node, { told, until });
+}
+
+/** `promise`, which fails when it takes too long. */
+export async function within<T>(what: string, promise: Promise<T>, limitMs = PATIENCE_MS): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** The process of the node's daemon. */
+export async function daemonPid(node: Node): Promise<number> {
+  const { pid } = await node.info();
+  if (pid === undefined) throw new Error("The daemon does not tell its pid");
+  return pid;
+}
