@@ -7,7 +7,7 @@ import { createOpenDuplex } from "./rpc_duplex.ts";
 
 /**
  * A client as `createRpcClient` makes it that runs unary and server-streaming calls over one stream, opened again after it is
- * lost. With a daemon that has no `CallService`, and for uploads, it makes plain calls.
+ * lost. With a daemon that has no `CallService`, and for what is streamed to it, it makes plain calls.
  */
 export function createCallClient(
   address: string,
@@ -46,6 +46,7 @@ export function createCallClient(
       yield* plain.stream(method, request, options);
     },
     upload: (method, requests, options) => plain.upload(method, requests, options),
+    exchange: (method, requests, options) => plain.exchange(method, requests, options),
     [Symbol.dispose]: () => {
       closed = true;
       current[Symbol.dispose]();

@@ -25,6 +25,10 @@ export interface ConnectionOptions {
   servername?: string | undefined;
   /** Told when a connection that stood has ended, unless it was closed here. */
   onLost?: (() => void) | undefined;
+  /** Certificate in PEM by which a `tls` address knows the caller, with its `key`. */
+  cert?: string | undefined;
+  /** Private key of `cert` in PEM. */
+  key?: string | undefined;
 }
 
 /** One HTTP/2 connection to an address, made when it is first needed and again when it is lost. */
@@ -66,7 +70,7 @@ export class Http2Connection {
 
   #connect(): Promise<http2.ClientHttp2Session> {
     const socket = openSocket(this.#address, this.#options);
-    const session = http2.connect("http://localhost", {
+    const session = http2.connect(originOf(this.#address, this.#options), {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
@@ -101,7 +105,14 @@ export class Http2Connection {
   }
 }
 
-function openSocket(address: RpcAddress, { ca, servername }: ConnectionOptions): Socket {
+/** What the other side is called in the requests: proxies choose by it whom they lead to. */
+function originOf(address: RpcAddress, { servername }: ConnectionOptions): string {
+  if (address.kind === "unix") return "http://localhost";
+  const host = servername ?? (address.host.includes(":") ? `[${address.host}]` : address.host);
+  return `${address.kind === "tls" ? "https" : "http"}://${host}:${address.port}`;
+}
+
+function openSocket(address: RpcAddress, { ca, servername, cert, key }: ConnectionOptions): Socket {
   if (address.kind === "unix") return connect({ path: address.path });
   const { host, port } = address;
   if (address.kind === "tcp") return connect({ host, port, noDelay: true });
@@ -109,5 +120,7 @@ function openSocket(address: RpcAddress, { ca, servername }: ConnectionOptions):
     ...{ host, port, ALPNProtocols: ["h2"] },
     ...isIP(servername ?? host) === 0 && { servername: servername ?? host },
     ...ca !== undefined && { ca },
+    ...cert !== undefined && { cert },
+    ...key !== undefined && { key },
   });
 }

@@ -1,5 +1,6 @@
 import {
   create,
+  type DescMethodBiDiStreaming,
   type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
@@ -22,6 +23,8 @@ export interface RpcCallOptions {
   timeoutMs?: number;
   /** Sent with the call as its text headers; names in lower case. */
   headers?: Readonly<Record<string, string>>;
+  /** Longest message that is taken for an answer, in bytes; a longer one throws `resource_exhausted`. Default 65 MiB. */
+  maxAnswerBytes?: number;
 }
 
 /**
@@ -49,6 +52,12 @@ export interface RpcClient extends Disposable {
     requests: AsyncIterable<MessageInitShape<M["input"]>>,
     options?: RpcCallOptions,
   ): Promise<MessageShape<M["output"]>>;
+  /** As {@link upload}, and gives the answers as they come. Begins with the iteration, ends when the loop is left. */
+  exchange<M extends DescMethodBiDiStreaming>(
+    method: M,
+    requests: AsyncIterable<MessageInitShape<M["input"]>>,
+    options?: RpcCallOptions,
+  ): AsyncIterable<MessageShape<M["output"]>>;
 }
 
 /**
@@ -64,11 +73,17 @@ export function createRpcClient(address: string, options: ConnectionOptions = {}
       call(connection, { method, send: sendOne(method, request), options }),
     upload: (method, requests, options = {}) =>
       firstOf(call(connection, { method, send: sendAll(method, requests), options })),
+    exchange: (method, requests, options = {}) =>
+      call(connection, { method, send: sendAll(method, requests), options }),
     [Symbol.dispose]: () => connection.close(),
   };
 }
 
-type Method = DescMethodUnary | DescMethodServerStreaming | DescMethodClientStreaming;
+type Method =
+  | DescMethodUnary
+  | DescMethodServerStreaming
+  | DescMethodClientStreaming
+  | DescMethodBiDiStreaming;
 
 /** Writes the requests of a call and ends its stream; a promise when that takes time. Rejects with why it could not. */
 type Send = (stream: http2.ClientHttp2Stream, signal: AbortSignal) => Promise<void> | undefined;
@@ -104,7 +119,7 @@ async function firstOf<T>(messages: AsyncGenerator<T>): Promise<T> {
 /** One call by the rules of https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, and nothing but those. */
 async function* call<M extends Method>(
   connection: Http2Connection,
-  { method, send, options: { signal, timeoutMs, headers } }: Call<M>,
+  { method, send, options: { signal, timeoutMs, headers, maxAnswerBytes } }: Call<M>,
 ): AsyncGenerator<MessageShape<M["output"]>> {
   const definition = toRpcMethodDefinition<M>(method);
   const limit = new AbortController();
@@ -127,7 +142,7 @@ async function* call<M extends Method>(
     }, limit.signal);
     end = new CallEnd(stream);
     send(stream, limit.signal)?.catch((error) => limit.abort(error)); // what cannot be sent ends the call
-    for await (const bytes of framesIn(stream)) yield definition.responseDeserialize(bytes);
+    for await (const bytes of framesIn(stream, maxAnswerBytes)) yield definition.responseDeserialize(bytes);
     end.check();
   } catch (error) {
     limit.signal.throwIfAborted(); // then everything else is a consequence
@@ -161,13 +176,13 @@ class CallEnd {
   /** The status when there is one, else what the way the stream ended stands for. */
   explain(cause: unknown): CodedError {
     if (this.#grpcStatus !== undefined && this.#grpcStatus !== 0) {
-      return new CodedError(codeOfStatus(this.#grpcStatus), this.#message || "The daemon gave no reason");
+      return new CodedError(codeOfStatus(this.#grpcStatus), this.#message || "No reason was given");
     }
     if (cause instanceof CodedError) return cause;
     if (this.#httpStatus !== undefined && this.#httpStatus !== 200) {
       return new CodedError("unavailable", `No gRPC service answers there: HTTP status ${this.#httpStatus}`);
     }
-    const what = "The connection to the daemon was lost";
+    const what = "The connection was lost";
     return this.#stream.rstCode === http2.constants.NGHTTP2_CANCEL
       ? new CodedError("cancelled", what, { cause })
       : new ConnectionLostError(what, { cause });
@@ -184,7 +199,10 @@ class CallEnd {
 }
 
 /** The messages of a body: each has a byte for compression, which we never ask for, and its length before it. */
-async function* framesIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* framesIn(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes = MAX_RPC_ANSWER_BYTES,
+): AsyncGenerator<Uint8Array> {
   let chunks: Uint8Array[] = [];
   let held = 0;
   let wanted = PREFIX_BYTES;
@@ -194,7 +212,7 @@ async function* framesIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     while (held >= wanted) {
       const bytes = chunks.length === 1 ? chunks[0] ?? EMPTY : Buffer.concat(chunks, held);
       chunks = [bytes];
-      wanted = PREFIX_BYTES + lengthIn(bytes);
+      wanted = PREFIX_BYTES + lengthIn(bytes, maxBytes);
       if (held < wanted) break;
       yield bytes.subarray(PREFIX_BYTES, wanted);
       chunks = [bytes.subarray(wanted)];
@@ -208,13 +226,13 @@ async function* framesIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 const PREFIX_BYTES = 5;
 const EMPTY = new Uint8Array(0);
 
-function lengthIn(frame: Uint8Array): number {
+function lengthIn(frame: Uint8Array, maxBytes: number): number {
   if (frame[0] !== 0) throw new CodedError("internal", "The answer is compressed, which nobody asked for");
   const length = new DataView(frame.buffer, frame.byteOffset).getUint32(1);
-  if (length <= MAX_RPC_ANSWER_BYTES) return length;
+  if (length <= maxBytes) return length;
   throw new CodedError(
     "resource_exhausted",
-    `The answer has ${length} bytes, at most ${MAX_RPC_ANSWER_BYTES} are taken`,
+    `The answer has ${length} bytes, at most ${maxBytes} are taken`,
   );
 }
 

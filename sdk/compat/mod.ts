@@ -51,13 +51,17 @@ export type { A2aVersion } from "./a2a_dialect.ts";
 export type { CompatArtifact, CompatMessage, CompatPart, CompatTask } from "./a2a_v1.ts";
 export { CARD_EXTENSION, type CompatCard, type CompatSkill } from "./card_v1.ts";
 export type { Extra } from "./json.ts";
-export {
-  AgntcyDirectory,
-  type AgntcyDirectoryOptions,
-  type DirectoryAgent,
-  type DirectoryDialect,
-  type DirectoryQuery,
-} from "./agntcy_directory.ts";
+export { AgntcyDirectory, type DirectoryCallOptions } from "./agntcy_directory.ts";
+export type {
+  AgntcyDirectoryOptions,
+  DirectoryAgent,
+  DirectoryCondition,
+  DirectoryDialect,
+  DirectoryField,
+  DirectoryPeer,
+  DirectoryQuery,
+  DirectoryTls,
+} from "./directory_model.ts";
 export {
   A2A_CARD_TYPE,
   AI_CATALOG_PATH,
