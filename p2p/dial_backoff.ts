@@ -32,4 +32,9 @@ export class DialBackoff {
     const [oldest] = this.#failures.keys();
     if (this.#failures.size > MAX_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest);
   }
+
+  /** Forgets all of them. */
+  clear(): void {
+    this.#failures.clear();
+  }
 }

@@ -96,6 +96,11 @@ export class Dialer {
     return this.#backoff.isDoubtful(address.toString());
   }
 
+  /** Addresses that failed are worth a try again: the network is another one. */
+  forgetFailures(): void {
+    this.#backoff.clear();
+  }
+
   /** Dials one address beside whatever connections there are. Rejects as the transport does. */
   async dialAddress(address: Multiaddr, signal: AbortSignal): Promise<Connection> {
     const { node, dialTimeoutMs } = this.deps;

@@ -8,6 +8,7 @@ import { isLoopbackHost, isRelayed, kindOf } from "./address_kind.ts";
 import { withDeadline } from "./deadline.ts";
 import { decodeHolePunch, encodeHolePunch, type HolePunchMessage } from "./hole_punch_message.ts";
 import { isOnOwnNetwork } from "./own_networks.ts";
+import { Pause } from "./pause.ts";
 import { toPeerAddress } from "./peer_address.ts";
 
 /** Protocol of the hole punch (libp2p DCUtR specification). */
@@ -23,6 +24,8 @@ const DIAL_TIMEOUT_MS = 4_000;
 const QUIC_DIALS_AT_MS = [0, 120, 350];
 /** Pauses between tries; the last one repeats. */
 const PAUSES_MS = [1_000, 4_000, 15_000, 60_000, 300_000];
+/** Tries after {@link HolePuncher.retry} where the other side's turn it is to begin. */
+const OUT_OF_TURN_TRIES = 3;
 /** Addresses of the other side that are dialed: it must not be able to aim us at many strangers. */
 const MAX_DIALED = 8;
 const MAX_MESSAGE_BYTES = 4_096;
@@ -56,6 +59,8 @@ export interface HolePuncherDeps {
 export class HolePuncher {
   readonly #deps: HolePuncherDeps;
   readonly #states = new Map<string, PunchState>();
+  /** Pauses between tries, by peer. */
+  readonly #pauses = new Map<string, Pause>();
 
   constructor(deps: HolePuncherDeps) {
     this.#deps = deps;
@@ -79,21 +84,41 @@ export class HolePuncher {
     return this.#states.get(peerId);
   }
 
+  /**
+   * The network may let through what it did not before: all that are relayed are tried again at once. The other side need not
+   * have noticed, so this one begins even where it is not its turn.
+   */
+  retry(): void {
+    for (const connection of this.#deps.libp2p.getConnections()) {
+      if (!isRelayed(connection.remoteAddr) || !this.#isNeeded(connection)) continue;
+      const pause = this.#pauses.get(connection.remotePeer.toString());
+      if (pause !== undefined) pause.end();
+      else this.#deps.inBackground(this.#upgrade(connection, { outOfTurn: true }));
+    }
+  }
+
   /** Tries again and again while the connection is relayed and the only way; never rejects. */
-  async #upgrade(connection: Connection): Promise<void> {
+  async #upgrade(connection: Connection, { outOfTurn = false } = {}): Promise<void> {
     const { clock, signal, logger } = this.#deps;
     const peerId = connection.remotePeer.toString();
+    if (this.#pauses.has(peerId)) return;
+    const pause = new Pause(clock);
+    this.#pauses.set(peerId, pause);
     try {
-      for (let tries = 0; this.#isNeeded(connection); tries++) {
-        const reason = await this.#try(connection);
-        if (reason === "the other side begins") return;
-        if (this.#deps.hasDirect(peerId)) return;
-        this.#states.set(peerId, { tries: tries + 1, reason });
-        logger.debug("No direct connection yet", { peer: peerId, tries: tries + 1, reason });
-        await clock.sleep(PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)] ?? 0, signal);
+      for (let round = 0; this.#isNeeded(connection); round++) {
+        if (outOfTurn && round === OUT_OF_TURN_TRIES) return;
+        const reason = await this.#try(connection, { outOfTurn });
+        if (reason === "the other side begins" || this.#deps.hasDirect(peerId)) return;
+        const tries = (this.#states.get(peerId)?.tries ?? 0) + 1;
+        this.#states.set(peerId, { tries, reason });
+        logger.debug("No direct connection yet", { peer: peerId, tries, reason });
+        const again = await pause.take(PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)] ?? 0, signal);
+        if (again) round = -1;
       }
     } catch (error) {
       if (!signal.aborted) logger.debug("A hole punch was given up", { peer: peerId, error });
+    } finally {
+      this.#pauses.delete(peerId);
     }
   }
 
@@ -102,13 +127,16 @@ export class HolePuncher {
   }
 
   /** One try; resolves with why it came to nothing, or with undefined. */
-  async #try(connection: Connection): Promise<string | undefined> {
+  async #try(
+    connection: Connection,
+    { outOfTurn }: { outOfTurn: boolean },
+  ): Promise<string | undefined> {
     try {
       const { protocols, addresses } = await this.#deps.libp2p.peerStore.get(connection.remotePeer);
       const told = addresses.map((address) => address.multiaddr);
       if (!protocols.includes(DCUTR_PROTOCOL)) return await this.#dialAll(connection, told);
       // By the specification the side that was dialed begins.
-      if (connection.direction === "outbound") return "the other side begins";
+      if (connection.direction === "outbound" && !outOfTurn) return "the other side begins";
       return await this.#lead(connection);
     } catch (error) {
       return errorMessage(error);

@@ -292,7 +292,7 @@ class Libp2pHost implements P2pHost {
     await this.relayServer?.start();
     await this.#node.libp2p.start();
     for (const address of listen) await this.#node.listen(address);
-    this.#reach.mapPorts();
+    this.#reach.start();
   }
 
   keepConnected(target: PeerTarget): void {

@@ -24,6 +24,12 @@ export function isOnOwnNetwork(ip: string): boolean {
   return Deno.networkInterfaces().some(({ cidr }) => isWithin(ip, cidr));
 }
 
+/** Addresses of this machine on its networks: neither loopback nor those that hold on one link alone. */
+export function usableAddresses(): string[] {
+  return Deno.networkInterfaces().map(({ address }) => address)
+    .filter((address) => !/^(127\.|169\.254\.|::1$|fe80:)/.test(address));
+}
+
 /** Whether `text` is an IP address or a range of them. */
 export function isCidr(text: string): boolean {
   return ipaddr.isValid(text) || ipaddr.isValidCIDR(text);

@@ -6,13 +6,18 @@ import type { Logger } from "../core/log.ts";
 import { isDialable, isRelayed, kindOf } from "./address_kind.ts";
 import type { Dialer } from "./dialer.ts";
 import { HolePuncher, type PunchState } from "./hole_punch.ts";
+import { NetworkWatch } from "./network_watch.ts";
 import type { Libp2pNode } from "./libp2p_node.ts";
 import { ObservedAddresses } from "./observed_addresses.ts";
 import { PathKeeper } from "./path_keeper.ts";
+import { usableAddresses } from "./own_networks.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
 import type { PeerTable } from "./peers.ts";
 import { PortMapper } from "./port_mapping/port_mapper.ts";
 import { RelayClient } from "./relay_client.ts";
+
+/** Pause before a relay is dialed over QUIC again that could not be reached over it: when UDP is back, that shows it. */
+const QUIC_AGAIN_MS = 5_000;
 
 /** What being reached works with. */
 export interface ReachDeps {
@@ -46,6 +51,8 @@ export class Reach {
   readonly #deps: ReachDeps;
   readonly #puncher: HolePuncher | undefined;
   readonly #dialingOverQuic = new Set<string>();
+  /** When relays may be dialed over QUIC again, in milliseconds since the epoch. */
+  readonly #quicAgainAtMs = new Map<string, number>();
 
   constructor(deps: ReachDeps, options: ReachOptions) {
     const { node, peers, dialer, ping, onBetterPath, inBackground, signal, logger } = deps;
@@ -58,12 +65,14 @@ export class Reach {
     new PathKeeper({ libp2p, connectionsTo, needsAll, onBetterPath, inBackground, signal, clock, logger });
     this.relays = !options.relayClient ? undefined : new RelayClient({
       ...{ node, peers, ping, clock, logger },
-      lookThrough: (relayId, until) => this.#connectOverQuic(relayId, until),
+      lookThrough: (relayId) => inBackground(this.#connectOverQuic(relayId, signal)),
     });
     libp2p.addEventListener("peer:identify", ({ detail: { peerId, connection } }) => {
       const relayId = peerId.toString();
       if (signal.aborted || isRelayed(connection.remoteAddr) || !this.relays?.keeps(relayId)) return;
-      inBackground(this.#connectOverQuic(relayId, signal));
+      // UDP gets through, perhaps for the first time in a while, and it is known how the relay sees this node.
+      if (isQuic(connection.remoteAddr)) this.#puncher?.retry();
+      else inBackground(this.#connectOverQuic(relayId, signal));
     });
     this.ports = !options.portMapping ? undefined : new PortMapper({
       findGateway: async (until) => (await import("./port_mapping/find_gateway.ts")).findGateway(until),
@@ -88,10 +97,25 @@ export class Reach {
     await this.#puncher?.register();
   }
 
-  /** Has the router open the ports that are listened on by now. */
-  mapPorts(): void {
-    const { inBackground, signal } = this.#deps;
+  /** Has the router open the ports that are listened on by now, and follows this machine from network to network. */
+  start(): void {
+    const { inBackground, signal, logger } = this.#deps;
     if (this.ports !== undefined) inBackground(this.ports.run(signal));
+    const watch = new NetworkWatch({
+      addresses: usableAddresses,
+      onChange: () => this.#onOtherNetwork(),
+      ...{ clock: systemClock, logger },
+    });
+    inBackground(watch.run(signal));
+  }
+
+  #onOtherNetwork(): void {
+    const { node, dialer } = this.#deps;
+    dialer.forgetFailures();
+    this.#quicAgainAtMs.clear();
+    this.ports?.lookAgain();
+    node.announceChanged();
+    this.#puncher?.retry();
   }
 
   /** How far the direct way to a relayed peer is. */
@@ -121,21 +145,24 @@ export class Reach {
   async #connectOverQuic(relayId: string, signal: AbortSignal): Promise<void> {
     const { node, dialer, logger } = this.#deps;
     const id = toPeerId(relayId);
-    const isQuic = (address: Multiaddr) => !isRelayed(address) && kindOf(address)?.transport === "quic";
     const connected = node.libp2p.getConnections(id).map(({ remoteAddr }) => remoteAddr);
     const [from] = connected;
     if (from === undefined || connected.some(isQuic) || this.#dialingOverQuic.has(relayId)) return;
+    if (systemClock.now() < (this.#quicAgainAtMs.get(relayId) ?? 0)) return;
     this.#dialingOverQuic.add(relayId);
     try {
       const address = (await this.#addressesOf(id)).map((one) => toPeerAddress(one.toString(), relayId))
-        .find((one) =>
-          isQuic(one) && isDialable(one, { from }) && node.canDial(one) && !dialer.isDoubtful(one)
-        );
+        .find((one) => isQuic(one) && isDialable(one, { from }) && node.canDial(one));
       if (address !== undefined) await dialer.dialAddress(address, signal);
     } catch (error) {
+      this.#quicAgainAtMs.set(relayId, systemClock.now() + QUIC_AGAIN_MS);
       logger.debug("A relay is not reached over QUIC", { relay: relayId, reason: errorMessage(error) });
     } finally {
       this.#dialingOverQuic.delete(relayId);
     }
   }
+}
+
+function isQuic(address: Multiaddr): boolean {
+  return !isRelayed(address) && kindOf(address)?.transport === "quic";
 }

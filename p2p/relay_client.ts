@@ -50,8 +50,8 @@ export interface RelayClientDeps {
   peers: Pick<PeerTable, "connectionTo" | "whileConnected">;
   /** Round trip in milliseconds. */
   ping(peerId: string, signal: AbortSignal): Promise<number>;
-  /** Sees to it that the relay tells where it sees this node; asked again and again. */
-  lookThrough(relayId: string, signal: AbortSignal): Promise<void>;
+  /** Sees to it, without being waited for, that the relay tells where it sees this node; asked again and again. */
+  lookThrough(relayId: string): void;
   clock: Clock;
   logger: Logger;
 }
@@ -135,7 +135,7 @@ export class RelayClient {
           askAtMs = reserved ? 0 : this.#deps.clock.now() + ASK_AGAIN_MS;
         }
         await this.#checkLife(relayId, ends);
-        await this.#deps.lookThrough(relayId, ends);
+        this.#deps.lookThrough(relayId);
         await this.#deps.clock.sleep(CHECK_MS, ends);
       }
     } catch (error) {

@@ -11,7 +11,7 @@ import { labObstacle, NAT_KINDS, type NatKind, removeLabs } from "../tests/nat/l
 import { type Cell, runMatrix } from "./nat_matrix.ts";
 import { describeCell, summarize, toTable } from "./nat_report.ts";
 import { TRANSPORT_SETS } from "./nat_transports.ts";
-import { hasTcpdump, runCapture, runOutage } from "./nat_trials.ts";
+import { hasTcpdump, runCapture, runOutage, runUdpOutage } from "./nat_trials.ts";
 
 const USAGE = `Sends tasks between real daemons behind NATs of each kind and shows which way they took.
 
@@ -27,7 +27,8 @@ Usage: deno task nat [--transports LIST] [--pairs A:B,…] [--tries N] [--delay 
   --outage             instead: kill the only relay for 30 s in the middle of tasks and a stream
   --tasks N            tasks of --outage. Default 1000
   --stream-mib N       length of the stream of --outage. Default 100
-  --outage-ms MS       how long it is away. Default 30000
+  --udp-outage         instead: cut UDP off below a direct connection in the middle of tasks
+  --outage-ms MS       how long the relay, or UDP, is away. Default 30000
   --capture            instead: look for the text of a task in a packet capture on the relay (needs tcpdump)
   --keep FOLDER        leave the daemons' homes and logs there
   --json               progress goes to standard error, the result to the last line of standard output
@@ -47,6 +48,7 @@ const { values } = parseArgs({
     "outage": { type: "boolean", default: false },
     "tasks": { type: "string", default: "1000" },
     "stream-mib": { type: "string", default: "100" },
+    "udp-outage": { type: "boolean", default: false },
     "outage-ms": { type: "string", default: "30000" },
     "capture": { type: "boolean", default: false },
     "json": { type: "boolean", default: false },
@@ -61,7 +63,9 @@ if (values.help) {
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => void removeLabs().finally(() => Deno.exit(130)));
 }
-Deno.exit(await (values.outage ? outage() : values.capture ? capture() : main()));
+Deno.exit(
+  await (values.outage ? outage() : values["udp-outage"] ? udpOutage() : values.capture ? capture() : main()),
+);
 
 async function outage(): Promise<number> {
   const obstacle = await labObstacle();
@@ -74,6 +78,14 @@ async function outage(): Promise<number> {
   });
   console.log(JSON.stringify({ ...result, skipped: 0 }));
   return result.lost === 0 && result.streamWhole ? 0 : 1;
+}
+
+async function udpOutage(): Promise<number> {
+  const obstacle = await labObstacle();
+  if (obstacle !== undefined) return skip(obstacle);
+  const result = await runUdpOutage({ outageMs: Number(values["outage-ms"]) });
+  console.log(JSON.stringify({ ...result, skipped: 0 }));
+  return result.lost === 0 && result.directAgainMs !== undefined ? 0 : 1;
 }
 
 async function capture(): Promise<number> {

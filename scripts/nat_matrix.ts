@@ -118,6 +118,7 @@ export class Bench implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #agents = new Map<string, Promise<Agent>>();
   readonly #nodes = new Map<string, Promise<Node>>();
+  readonly #senderHosts = new Map<NatKind, LabHost>();
 
   private constructor(
     readonly lab: Lab,
@@ -159,11 +160,19 @@ export class Bench implements AsyncDisposable {
   /** A node that sends from behind a NAT of `kind`. */
   sender(kind: NatKind): Promise<Node> {
     return this.#once(this.#nodes, kind, async () => {
-      await this.#start(kind, "daemon");
+      const { host } = await this.#start(kind, "daemon");
+      this.#senderHosts.set(kind, host);
       const node = this.#stack.use(await this.#attach(kind, "daemon"));
       await this.#untilReachable(node);
       return node;
     });
+  }
+
+  /** Where the node of {@link sender} runs, once it does. */
+  senderHost(kind: NatKind): LabHost {
+    const host = this.#senderHosts.get(kind);
+    if (host === undefined) throw new TypeError(`no sender behind ${kind} was started`);
+    return host;
   }
 
   /** An agent of the caller's own behind a NAT of `kind`; nothing else may run there. */

@@ -10,6 +10,10 @@ const MIB = 1024 * 1024;
 const IN_FLIGHT = 16;
 /** Longest time for a task, outage included. */
 const TASK_TIMEOUT_MS = 180_000;
+/** Pause between tasks of {@link runUdpOutage}, and between looks at a connection. */
+const PAUSE_MS = 100;
+/** How long a change of the connection is waited for. */
+const PATH_TIMEOUT_MS = 60_000;
 /** What is readable at the start of each connection, so that a capture without it has missed everything. */
 const OPENING = "/multistream/1.0.0";
 
@@ -116,6 +120,68 @@ async function readStream(
     }
   }
   return { whole: intact && read === streamMib * MIB, endedAtMs: performance.now() };
+}
+
+/** What became of tasks while UDP was cut off below a direct connection. Times are milliseconds. */
+export interface UdpOutageResult {
+  tasks: number;
+  lost: number;
+  /** Longest time between two tasks that came back, the change to the relay. */
+  longestGapMs: number;
+  /** From the end of the outage until the connection was direct again; undefined when it was not within 60 s. */
+  directAgainMs: number | undefined;
+}
+
+/** Sends tasks one after the other between port-restricted NATs while UDP is cut off for `outageMs` at the sender. */
+export async function runUdpOutage({ outageMs }: { outageMs: number }): Promise<UdpOutageResult> {
+  await using lab = await startLab();
+  await using dir = await tempDir();
+  await using bench = await Bench.start(lab, dir.path, { count: 1 });
+  const { peerId } = await bench.agent("port-restricted");
+  const node = await bench.sender("port-restricted");
+  const host = bench.senderHost("port-restricted");
+  const backAtMs: number[] = [];
+  let lost = 0;
+  let ended = false;
+  const working = (async () => {
+    while (!ended) {
+      try {
+        await (await node.sendTask("lab", { peerId })).wait({ timeoutMs: TASK_TIMEOUT_MS });
+        backAtMs.push(performance.now());
+      } catch (error) {
+        lost++;
+        console.error("A task was lost:", error);
+      }
+      await systemClock.sleep(PAUSE_MS);
+    }
+  })();
+  const untilPath = async (path: "direct" | "relay", timeoutMs: number) => {
+    const startMs = performance.now();
+    while (performance.now() - startMs < timeoutMs) {
+      const peer = (await node.listPeers()).find((one) => one.peerId === peerId);
+      if (peer?.connection === path) return performance.now() - startMs;
+      await systemClock.sleep(PAUSE_MS);
+    }
+    return undefined;
+  };
+  try {
+    if (await untilPath("direct", PATH_TIMEOUT_MS) === undefined) {
+      throw new Error("the NATs were not punched");
+    }
+    await host.setUdp("blocked");
+    await Promise.all([systemClock.sleep(outageMs), untilPath("relay", PATH_TIMEOUT_MS)]);
+    await host.setUdp("open");
+    const directAgainMs = await untilPath("direct", PATH_TIMEOUT_MS);
+    ended = true;
+    await working;
+    const gaps = backAtMs.slice(1).map((atMs, i) => atMs - (backAtMs[i] ?? atMs));
+    return {
+      ...{ tasks: backAtMs.length + lost, lost, longestGapMs: Math.round(Math.max(...gaps)) },
+      directAgainMs: directAgainMs === undefined ? undefined : Math.round(directAgainMs),
+    };
+  } finally {
+    ended = true;
+  }
 }
 
 /** What was read on the wire of a relay. */

@@ -6,6 +6,7 @@ import type { Logger } from "../../core/log.ts";
 import { isLoopbackHost, kindOf } from "../address_kind.ts";
 import { withDeadline } from "../deadline.ts";
 import { isPrivate } from "../own_networks.ts";
+import { Pause } from "../pause.ts";
 import type { Gateway, MappedProtocol } from "./gateway.ts";
 
 /** How long ports are asked for. */
@@ -55,9 +56,11 @@ export class PortMapper {
   readonly #externalPorts = new Map<string, OwnPort & { externalPort: number }>();
   #gateway: Gateway | undefined;
   #status: PortMapping = { state: "off", addresses: [] };
+  readonly #pause: Pause;
 
   constructor(deps: PortMapperDeps) {
     this.#deps = deps;
+    this.#pause = new Pause(deps.clock);
   }
 
   status(): PortMapping {
@@ -69,18 +72,22 @@ export class PortMapper {
     return this.#status.addresses.map((address) => multiaddr(address));
   }
 
-  /** Works until `signal` fires, or not at all when nothing can be mapped; never rejects. */
+  /** This machine may be on another network: looks for its router now. */
+  lookAgain(): void {
+    this.#gateway = undefined;
+    this.#pause.end();
+  }
+
+  /** Works until `signal` fires; never rejects. Nobody is asked while there is nothing to be mapped. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#deps;
-    // Asked again each time: addresses of WebTransport change with its certificates.
+    const { logger } = this.#deps;
+    // Asked again each time: addresses of WebTransport change with its certificates, others with the network.
     const own = () => this.#deps.listening().filter(isMappable);
-    if (own().length === 0) return;
-    this.#status = { state: "searching", addresses: [] };
     try {
       while (!signal.aborted) {
-        const lifetimeS = await this.#round(own(), signal);
+        const lifetimeS = own().length === 0 ? this.#rest() : await this.#round(own(), signal);
         const pauseMs = Math.min(Math.max(lifetimeS * 500, MIN_PAUSE_MS), MAX_PAUSE_MS);
-        await clock.sleep(pauseMs, signal);
+        await this.#pause.take(pauseMs, signal);
       }
     } catch (error) {
       if (!signal.aborted) logger.warn("Opening ports at the router stopped", { error });
@@ -90,9 +97,17 @@ export class PortMapper {
     }
   }
 
+  /** There is nothing to be mapped; answers how many seconds that is likely to last. */
+  #rest(): number {
+    this.#externalPorts.clear();
+    this.#set({ state: "off", addresses: [] });
+    return LIFETIME_S;
+  }
+
   /** Maps or renews everything; resolves with the seconds that it lasts. */
   async #round(own: readonly Multiaddr[], signal: AbortSignal): Promise<number> {
     const { logger } = this.#deps;
+    if (this.#status.state === "off") this.#status = { state: "searching", addresses: [] };
     const gateway = this.#gateway ??= await this.#deps.findGateway(signal);
     if (gateway === undefined) {
       this.#set({ state: "none", addresses: [] });
@@ -155,7 +170,7 @@ export class PortMapper {
     const { gateway, reason, addresses } = status;
     if (status.state === "mapped") logger.info("The router opened ports", { gateway, addresses });
     else if (status.state === "failed") logger.warn("The router opened no ports", { gateway, reason });
-    else logger.debug("No router that opens ports", {});
+    else if (status.state === "none") logger.debug("No router that opens ports", {});
     onChange();
   }
 

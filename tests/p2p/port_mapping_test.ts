@@ -145,9 +145,26 @@ Deno.test("PortMapper.run() looks for no router when only loopback is listened o
     listening: () => [multiaddr("/ip4/127.0.0.1/tcp/4001"), multiaddr("/ip4/5.5.0.1/tcp/4001")],
     ...{ onChange: () => {}, clock: systemClock, logger: silent() },
   });
-  await mapper.run(new AbortController().signal);
-  assert.equal(searches, 0);
+  const abort = new AbortController();
+  const running = mapper.run(abort.signal);
+  mapper.lookAgain();
   assert.equal(mapper.status().state, "off");
+  abort.abort();
+  await running;
+  assert.equal(searches, 0);
+});
+
+Deno.test("PortMapper.lookAgain() finds the router of the network that this machine has come to", async () => {
+  await using router = await startNatPmpRouter();
+  const listening = ["/ip4/127.0.0.1/tcp/4001"];
+  const { mapper, changed, wake, stop } = startMapper(privateRouter(router.port), listening);
+  assert.equal(mapper.status().state, "off");
+  listening.push("/ip4/192.168.7.2/tcp/4001");
+  const mapped = changed();
+  await wake(() => mapper.lookAgain());
+  await mapped;
+  assert.deepEqual(mapper.addresses().map(String), ["/ip4/5.5.5.5/tcp/4001"]);
+  await stop();
 });
 
 function groupOf(port: number) {
@@ -182,6 +199,7 @@ function startMapper(gateway: Gateway, listening: readonly string[]) {
       now: () => 0,
       sleep: (_delayMs, signal) =>
         new Promise((resolve, reject) => {
+          if (signal?.aborted) return reject(signal.reason);
           signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
           asleep.resolve(resolve);
         }),
@@ -192,11 +210,11 @@ function startMapper(gateway: Gateway, listening: readonly string[]) {
   return {
     mapper,
     changed: () => changes.promise,
-    /** Ends its pause and waits for the next one. */
-    async wake() {
+    /** Ends its pause, or has `end` do that, and waits for the next one. */
+    async wake(end?: () => void) {
       const resume = await asleep.promise;
       asleep = Promise.withResolvers();
-      resume();
+      (end ?? resume)();
       await asleep.promise;
     },
     async stop() {
