@@ -1,7 +1,7 @@
 import type { Daemon } from "../daemon/mod.ts";
 import type { Config } from "../core/config.ts";
 import { VERSION } from "../core/version.ts";
-import { type DaemonLog, openDaemonLog } from "./daemon_log.ts";
+import { type DaemonLog, openDaemonLog } from "../core/daemon_log.ts";
 import { onHangup } from "./hangup.ts";
 import type { Output } from "./output.ts";
 import { logUnhandledRejections } from "./unhandled_rejections.ts";

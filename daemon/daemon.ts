@@ -1,4 +1,5 @@
 import type { Config } from "../core/config.ts";
+import { CodedError } from "../core/errors.ts";
 import type { Logger, LogLevelControl } from "../core/log.ts";
 import { ownCardKey } from "../kv/mod.ts";
 import { readDeadWebhooks } from "./a2a_api/push/webhook_record.ts";
@@ -9,27 +10,38 @@ import { type BridgeAddresses, startBridge } from "./start_bridge.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
-import { type GrpcServer, startGrpcServer } from "../rpc/server.ts";
+import type { RpcService } from "../rpc/rpc_service.ts";
+import { startGrpcServer } from "../rpc/server.ts";
 
-/** A running daemon. Disposing it stops it in order: service, engine, network, store. */
-export interface Daemon extends AsyncDisposable, BridgeAddresses {
+/** What a node tells about itself, whoever it runs for. */
+interface NodeFacts extends BridgeAddresses {
   readonly peerId: string;
   readonly didKey: string;
-  /** Where the gRPC service answers: `unix:///path` or `tcp://host:port`. */
-  readonly grpcAddress: string;
   /** Where MCP is served over HTTP, when it is. */
   readonly mcpUrl?: string;
   /** Where ANP is served, when it is. */
   readonly anpUrl?: string;
   /** Multiaddrs at which peers can dial this node, each ending in `/p2p/<id>`. */
   addresses(): string[];
-  /** Resolves when a client asks the daemon to stop. */
-  readonly stopRequested: Promise<void>;
   /**
    * Reads the configuration again and goes on by its policy, and with the credentials that are in the home now; other
    * settings stay as they are. @throws CodedError `invalid_argument` when it cannot be used; nothing has changed then.
    */
   reload(): Promise<void>;
+}
+
+/** A running daemon. Disposing it stops it in order: service, engine, network, store. */
+export interface Daemon extends AsyncDisposable, NodeFacts {
+  /** Where the gRPC service answers: `unix:///path` or `tcp://host:port`. */
+  readonly grpcAddress: string;
+  /** Resolves when a client asks the daemon to stop. */
+  readonly stopRequested: Promise<void>;
+}
+
+/** A node inside the program that uses it. Disposing it stops it in order: wires, engine, network, store. */
+export interface EmbeddedNode extends AsyncDisposable, NodeFacts {
+  /** What a daemon serves over gRPC, to be called in this process. */
+  readonly services: readonly RpcService[];
 }
 
 /** What a daemon works with. */
@@ -49,29 +61,79 @@ export interface DaemonDeps {
  */
 export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
-  const core = await openDaemonCore(config, { ...deps, stack });
-  const startedAtMs = Date.now();
-  await startMetrics(core, { stack, startedAtMs });
   const stop = Promise.withResolvers<void>();
-  const reload = async () => await reloadCore(core, (deps.loadConfig ?? (() => config))());
+  const begun = await begin(config, { ...deps, stack, requestStop: stop.resolve });
+  const { services, core: { logger } } = begun;
   const server = stack.use(
-    await startGrpc(core, { ...deps, startedAtMs, requestStop: stop.resolve, reload }),
+    await startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {
+      listen: config.grpcListen,
+    }),
   );
-  const mcp = config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
+  const facts = await startWires(begun, stack);
+  const owned = stack.move();
+  return {
+    ...facts,
+    grpcAddress: server.address,
+    stopRequested: stop.promise,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/**
+ * Starts everything `config` asks for but the gRPC service for SDKs: the caller is in this process. A start that fails half-way
+ * undoes what it did. Throws as {@link startDaemon}.
+ */
+export async function startEmbeddedNode(config: Config, deps: DaemonDeps): Promise<EmbeddedNode> {
+  await using stack = new AsyncDisposableStack();
+  const begun = await begin(config, { ...deps, stack, requestStop: refuseStop });
+  const facts = await startWires(begun, stack);
+  const owned = stack.move();
+  return { ...facts, services: begun.services, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function refuseStop(): never {
+  throw new CodedError("failed_precondition", "This node runs inside its program, which alone stops it");
+}
+
+/** A node before its wires are up. */
+interface Begun {
+  readonly core: DaemonCore;
+  readonly services: readonly RpcService[];
+  readonly reload: () => Promise<void>;
+}
+
+async function begin(
+  config: Config,
+  deps: DaemonDeps & { stack: AsyncDisposableStack; requestStop: () => void },
+): Promise<Begun> {
+  const core = await openDaemonCore(config, deps);
+  const startedAtMs = Date.now();
+  await startMetrics(core, { stack: deps.stack, startedAtMs });
+  const reload = async () => await reloadCore(core, (deps.loadConfig ?? (() => config))());
+  const services = createNodeServices({
+    ...core,
+    exchange: core.wire,
+    deadWebhooks: () => readDeadWebhooks(core.kv, { logger: core.logger }),
+    home: config.home,
+    ...{ startedAtMs, reload, requestStop: deps.requestStop },
+    ...(deps.logLevel && { logLevel: deps.logLevel }),
+  });
+  return { core, services, reload };
+}
+
+/** The wires for others than the SDK. */
+async function startWires({ core, reload }: Begun, stack: AsyncDisposableStack): Promise<NodeFacts> {
+  const mcp = core.config.mcp.enabled ? stack.use(await openMcp(core)) : undefined;
   const anp = stack.use(await startAnpServer(core));
   const bridge = await startBridge(core, stack);
-  const owned = stack.move();
   return {
     peerId: core.identity.peerId,
     didKey: core.identity.didKey,
-    grpcAddress: server.address,
     ...bridge,
     ...(mcp !== undefined && { mcpUrl: mcp.url }),
     ...(anp !== undefined && { anpUrl: anp.url }),
     addresses: () => core.host.addresses(),
-    stopRequested: stop.promise,
     reload,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
@@ -101,28 +163,6 @@ async function startMetrics(
     await startMetricsServer({ prometheus, checks, startedAtMs, logger }, { listen: config.metrics.listen }),
   );
   logger.info("Metrics are served", { url: `${server.url}/metrics` });
-}
-
-function startGrpc(
-  core: DaemonCore,
-  { startedAtMs, requestStop, reload, logLevel }: Pick<DaemonDeps, "logLevel"> & {
-    startedAtMs: number;
-    requestStop: () => void;
-    reload: () => Promise<void>;
-  },
-): Promise<GrpcServer> {
-  const { config, logger, wire } = core;
-  const services = createNodeServices({
-    ...core,
-    exchange: wire,
-    deadWebhooks: () => readDeadWebhooks(core.kv, { logger }),
-    home: config.home,
-    ...{ startedAtMs, requestStop, reload },
-    ...(logLevel && { logLevel }),
-  });
-  return startGrpcServer({ services: [...services, createCallService({ services, logger })], logger }, {
-    listen: config.grpcListen,
-  });
 }
 
 async function openMcp(core: DaemonCore): Promise<HttpServer> {

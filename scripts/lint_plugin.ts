@@ -27,6 +27,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   gen: [],
 };
+/** Files that lead where their room may not go, loaded lazily from it: each is the only one with that arrow. */
+const LAZY_DOORS: Readonly<Record<string, string>> = { "sdk/embedded.ts": "daemon/mod.ts" };
 /** Not part of the product: may import any room. */
 const TOOLING = ["scripts", "bench", "examples", "tests"];
 /** Rooms without a front door: each of their files may be imported. */
@@ -107,6 +109,7 @@ function visitImports(found: (node: Node, specifier: string) => void): Visit {
 function arrowFault(from: string, to: string): string | undefined {
   const [fromRoom, toRoom] = [roomOf(from), roomOf(to)];
   if (to === "deno.json" && (fromRoom === "core" || TOOLING.includes(fromRoom))) return undefined;
+  if (LAZY_DOORS[from] === to) return undefined;
   if (fromRoom === toRoom) {
     const [fromWire, toWire] = [subRoomOf(from), subRoomOf(to)];
     const crossing = fromWire !== toWire && WIRES.includes(fromWire) && WIRES.includes(toWire);
@@ -130,12 +133,22 @@ function arrowFault(from: string, to: string): string | undefined {
   return `import ${toRoom}/mod.ts instead of its inner files`;
 }
 
+/** What is wrong with loading a lazy door together with the file that names it. */
+function lazyFault(node: Node, { from, to }: { from: string; to: string }): string | undefined {
+  if (!(to in LAZY_DOORS) || roomOf(from) === "tests") return undefined;
+  const isType = node.type === "ImportDeclaration" && node.importKind === "type";
+  return isType || node.type === "ImportExpression" || node.type === "TSImportType"
+    ? undefined
+    : `${to} brings ${LAZY_DOORS[to]} along: load it with import() when it is wanted`;
+}
+
 const boundaries: Deno.lint.Rule = {
   create(context) {
     const from = pathOf(context);
     return visitImports((node, specifier) => {
       if (!specifier.startsWith(".")) return;
-      const fault = arrowFault(from, join(dirname(from), specifier).replaceAll("\\", "/"));
+      const to = join(dirname(from), specifier).replaceAll("\\", "/");
+      const fault = lazyFault(node, { from, to }) ?? arrowFault(from, to);
       if (fault !== undefined) context.report({ node, message: `Forbidden import: ${fault}` });
     });
   },

@@ -98,9 +98,12 @@ export class DaemonClient {
   readonly #rpc: RpcClient;
   #closedFor: AgentAnycastError | undefined;
 
-  /** @param options.onLost told when the connection to the daemon has ended by itself. */
-  constructor(readonly address: string, options: { onLost?: () => void } = {}) {
-    this.#rpc = createCallClient(address, options);
+  /**
+   * @param options.onLost told when the connection to the daemon has ended by itself.
+   * @param options.rpc how it is called, which this client disposes. Default: over gRPC.
+   */
+  constructor(readonly address: string, options: { onLost?: () => void; rpc?: RpcClient | undefined } = {}) {
+    this.#rpc = options.rpc ?? createCallClient(address, options);
   }
 
   async call<M extends DescMethodUnary>(

@@ -11,6 +11,7 @@ import { type DaemonCommand, findDaemon, toCommand } from "./daemon_binary.ts";
 import { DaemonClient } from "./daemon_client.ts";
 import { DaemonNotFoundError, DaemonStartError, toAgentAnycastError } from "./errors.ts";
 import { daemonRelease } from "./release/daemon_release.ts";
+import type { RpcClient } from "../rpc/rpc_client.ts";
 import { downloadDaemon } from "./release/download_daemon.ts";
 import type { DownloadProgress } from "./release/fetch_file.ts";
 
@@ -48,6 +49,8 @@ export interface DaemonProcessOptions {
 /** A daemon that answers. */
 export interface RunningDaemon {
   readonly address: string;
+  /** How it is called. Default: over gRPC at its address. */
+  readonly rpc?: RpcClient;
   /** How it ended, once it has; only told of one that was started here. */
   readonly ended?: Promise<string>;
   /** Stops a daemon that was started here; another is left alone. */
@@ -88,6 +91,7 @@ export async function startOrJoinDaemon(
         }
       }
       if (nowMs > deadline) {
+        if (child.lostHome) throw takenError(options.home, child.logTail());
         throw new DaemonStartError(
           `The daemon does not answer after ${options.startTimeoutMs} ms\n${child.logTail()}`,
         );
@@ -98,6 +102,13 @@ export async function startOrJoinDaemon(
     await child.stop();
     throw error;
   }
+}
+
+function takenError(home: string, logTail: string): DaemonStartError {
+  return new DaemonStartError(
+    `Cannot start a daemon in ${home}, nor join one: another process has this home and answers nobody, as a program with an ` +
+      `embedded node in it does. Stop that one, or use a home of its own\n${logTail}`,
+  );
 }
 
 function ownedBy(child: DaemonChild, address: string): RunningDaemon {

@@ -16,8 +16,8 @@
  * await node.serveForever();
  * ```
  *
- * A {@link Node} starts a daemon in its folder, joins the one that runs there, or uses the one at `daemonAddr`; who started a
- * daemon stops it. Imports `core/`, `gen/` and `identity/`; whoever makes a node stops it.
+ * A {@link Node} starts a daemon in its folder, joins the one that runs there, uses the one at `daemonAddr`, or runs the
+ * engine inside this process (`mode: "embedded"`, on Deno); who started a daemon stops it. Whoever makes a node stops it.
  *
  * @module
  */
@@ -72,7 +72,7 @@ export {
 } from "./model.ts";
 export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.ts";
 export { Node, type StopOptions } from "./node.ts";
-export type { NodeOptions, NodeStatus } from "./node_options.ts";
+export type { NodeMode, NodeOptions, NodeStatus } from "./node_options.ts";
 export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
 export type { DownloadProgress } from "./release/fetch_file.ts";
 export type { SendTaskOptions } from "./send_request.ts";

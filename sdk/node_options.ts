@@ -20,8 +20,16 @@ export interface NodeStatus {
   readonly error?: AgentAnycastError;
 }
 
+/**
+ * How a node gets to its engine: `managed` starts a daemon or joins the one of its home, `attached` uses the one at `daemonAddr`,
+ * `embedded` runs the engine inside this process, without a daemon.
+ */
+export type NodeMode = "managed" | "attached" | "embedded";
+
 /** Settings of a node. */
 export interface NodeOptions {
+  /** Default `attached` with a `daemonAddr`, else `managed`. `embedded` needs Deno with `"unstable": ["kv", "net"]`. */
+  mode?: NodeMode;
   /** Published when the node starts. Default: the daemon keeps the card it has. */
   card?: AgentCard;
   /** Folder of key, socket, store and logs; `~` stands for the user's folder. Default `AGENTANYCAST_HOME` or `~/.agentanycast`. */
@@ -66,6 +74,8 @@ export interface NodeOptions {
   exclusive?: boolean;
   /** With `exclusive`: most unfinished tasks taken at once. Default: what the handlers take at the time of listening. */
   maxClaims?: number;
+  /** With `embedded`: takes each line of the log. Default: they go to `logs/agentanycast.log` in the home. */
+  onLog?: (line: string) => void;
   /** Told about progress and about errors that no call can throw. */
   onStatus?: (status: NodeStatus) => void;
   /** Stops the node when it fires, also while it starts. */
@@ -74,6 +84,7 @@ export interface NodeOptions {
 
 /** {@link NodeOptions} with every default filled in. */
 export interface ResolvedNodeOptions {
+  readonly mode: NodeMode;
   readonly card: AgentCard | undefined;
   readonly home: string;
   readonly keyPath: string;
@@ -92,15 +103,21 @@ export interface ResolvedNodeOptions {
   readonly graceMs: number;
   readonly exclusive: boolean;
   readonly maxClaims: number | undefined;
+  readonly onLog: ((line: string) => void) | undefined;
   readonly onStatus: (status: NodeStatus) => void;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Throws `RangeError` for a time or number that is not positive, or a grace that is negative. */
+/**
+ * Throws `RangeError` for a time or number that is not positive, a grace that is negative or a mode that is none, `TypeError` for
+ * options that the mode has no use for.
+ */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
+  const mode = resolveMode(options);
   const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
   const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];
   return {
+    mode,
     card: options.card,
     home,
     keyPath: options.keyPath === undefined ? join(home, "key") : toPath(options.keyPath),
@@ -119,9 +136,42 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     graceMs: notNegative("graceMs", options.graceMs ?? 5_000),
     exclusive: options.exclusive ?? false,
     maxClaims: options.maxClaims === undefined ? undefined : positive("maxClaims", options.maxClaims),
+    onLog: options.onLog,
     onStatus: options.onStatus ?? (() => {}),
     signal: options.signal,
   };
+}
+
+/** Options that one mode alone makes use of. */
+const OF_MODE: Readonly<Record<NodeMode, readonly (keyof NodeOptions)[]>> = {
+  managed: ["daemonPath", "download", "releaseUrl", "releaseKey"],
+  attached: ["daemonAddr"],
+  embedded: ["onLog"],
+};
+
+function resolveMode({ mode, ...options }: NodeOptions): NodeMode {
+  if (mode === undefined) {
+    const guessed = options.daemonAddr === undefined ? "managed" : "attached";
+    if (options.onLog === undefined) return guessed;
+    throw new TypeError(
+      `onLog is for embedded nodes: the log of a daemon is in its home, or set mode: "embedded"`,
+    );
+  }
+  if (!Object.hasOwn(OF_MODE, mode)) {
+    throw new RangeError(`mode must be one of ${Object.keys(OF_MODE).join(", ")}, got ${String(mode)}`);
+  }
+  for (const [other, names] of Object.entries(OF_MODE)) {
+    const given = names.find((name) => other !== mode && options[name as keyof typeof options] !== undefined);
+    if (given !== undefined) {
+      throw new TypeError(
+        `${given} is for ${other} nodes and this one is ${mode}: leave out ${given} or mode`,
+      );
+    }
+  }
+  if (mode === "attached" && options.daemonAddr === undefined) {
+    throw new TypeError("An attached node needs daemonAddr: the address of the daemon that it shall use");
+  }
+  return mode;
 }
 
 function positive(name: string, value: number): number {

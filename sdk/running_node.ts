@@ -3,7 +3,7 @@ import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { toWireCard } from "./convert_node.ts";
 import { DaemonClient } from "./daemon_client.ts";
 import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
-import { type AgentAnycastError, toAgentAnycastError } from "./errors.ts";
+import { type AgentAnycastError, DaemonStartError, toAgentAnycastError } from "./errors.ts";
 import type { IncomingTasks } from "./incoming_tasks.ts";
 import { KeptDaemon } from "./kept_daemon.ts";
 import type { AgentCard, NodeInfo } from "./model.ts";
@@ -17,8 +17,8 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** What a node holds while it runs. */
 export interface Running {
   readonly daemon: DaemonClient;
-  /** The daemon of the home; absent when the node was given the address of one. */
-  readonly kept: KeptDaemon | undefined;
+  /** What the node stops with it: the daemon of its home or the engine inside its program. */
+  readonly kept: Pick<KeptDaemon, "stop"> | undefined;
   readonly info: NodeInfo;
   /** Fires when the node stops. */
   readonly lifetime: AbortController;
@@ -37,7 +37,7 @@ export interface OpenNodeDeps {
 
 /** Opens everything; what was opened is closed again when a later step fails. */
 export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps): Promise<Running> {
-  const { daemonAddr, onStatus } = options;
+  const { mode, daemonAddr, onStatus } = options;
   const { lifetime, handlers } = deps;
   const { signal } = lifetime;
   signal.throwIfAborted();
@@ -48,24 +48,39 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
   });
   const open = (signal: AbortSignal) =>
     startOrJoinDaemon({ ...options, onDownload: tellProgress(onStatus) }, signal);
-  const process = daemonAddr === undefined ? await open(signal) : undefined;
+  const process = mode === "managed"
+    ? await open(signal)
+    : mode === "embedded"
+    ? await embed(options)
+    : undefined;
   let kept: KeptDaemon | undefined;
   const address = process?.address ?? daemonAddr ?? "";
   let daemon: DaemonClient | undefined;
   try {
-    daemon = new DaemonClient(address, { onLost: () => kept?.connectionLost() });
+    daemon = new DaemonClient(address, { rpc: process?.rpc, onLost: () => kept?.connectionLost() });
     await publish(daemon, deps.card(), signal);
     const info = await daemon.getInfo({ signal });
     signal.throwIfAborted();
-    kept = process && keep(process, { ...deps, daemon, open }, options);
-    const joined = process !== undefined && process.ended === undefined;
+    kept = mode === "managed" && process ? keep(process, { ...deps, daemon, open }, options) : undefined;
+    const joined = mode === "managed" && process?.ended === undefined;
     onStatus({ state: "ready", message: joined ? "Joined a running daemon" : "Ready" });
-    return { daemon, kept, info, lifetime, incoming: undefined };
+    return { daemon, kept: kept ?? process, info, lifetime, incoming: undefined };
   } catch (error) {
     daemon?.close();
     await process?.stop();
     throw toAgentAnycastError(error);
   }
+}
+
+async function embed(options: ResolvedNodeOptions): Promise<RunningDaemon> {
+  if (!("Deno" in globalThis)) {
+    throw new DaemonStartError(
+      "An embedded node runs on Deno only: leave out `mode`, so that a daemon is started beside this program",
+    );
+  }
+  const { startEmbedded } = await import("./embedded.ts"); // brings the whole daemon along
+  const onLogFailure = (message: string) => options.onStatus({ state: "error", message });
+  return await startEmbedded({ ...options, onLogFailure });
 }
 
 function keep(

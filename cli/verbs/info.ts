@@ -1,7 +1,7 @@
 import { VERSION } from "../../core/version.ts";
 import { errorMessage } from "../../core/errors.ts";
 import { openIdentity } from "../../identity/mod.ts";
-import { daemonLogPath } from "../daemon_log.ts";
+import { daemonLogPath } from "../../core/daemon_log.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { toFacts } from "../output.ts";
 import { findDaemon } from "../session.ts";

@@ -1,6 +1,6 @@
 import { systemClock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
-import { daemonLogPath } from "../daemon_log.ts";
+import { daemonLogPath } from "../../core/daemon_log.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { followFile, readLastLines } from "../log_tail.ts";
 import { visible } from "../output.ts";

@@ -9,7 +9,7 @@ import {
   serveMcpStdio,
   toServerAddress,
 } from "../../mcp/mod.ts";
-import { openDaemonLog } from "../daemon_log.ts";
+import { openDaemonLog } from "../../core/daemon_log.ts";
 import { isAnswered } from "../endpoint.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { KeptNode } from "../kept_node.ts";

@@ -3,7 +3,7 @@ import { toServerAddress } from "../../mcp/mod.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { KeptNode } from "../kept_node.ts";
 import { proxyMcpServer } from "../mcp_proxy.ts";
-import { openDaemonLog } from "../daemon_log.ts";
+import { openDaemonLog } from "../../core/daemon_log.ts";
 import { logUnhandledRejections } from "../unhandled_rejections.ts";
 import type { VerbContext } from "../verb.ts";
 

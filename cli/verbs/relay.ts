@@ -3,7 +3,7 @@ import type { RelayConfig } from "../../core/settings/relay.ts";
 import { VERSION } from "../../core/version.ts";
 import { writeFileDurably } from "../../core/write_file.ts";
 import type { Relay, ServerName } from "../../relay/mod.ts";
-import { openDaemonLog } from "../daemon_log.ts";
+import { openDaemonLog } from "../../core/daemon_log.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
 import { resolveRelayOptions } from "../relay_settings.ts";

@@ -35,6 +35,17 @@ Deno.test("boundaries() reports each arrow that is not allowed", () => {
   });
 });
 
+Deno.test("boundaries() lets one lazily loaded file of the SDK reach the daemon", () => {
+  assertClean({
+    "sdk/embedded.ts": ['import "../daemon/mod.ts";'],
+    "sdk/running_node.ts": ['await import("./embedded.ts");', 'import type { A } from "./embedded.ts";'],
+  });
+  assertCaught("boundaries", {
+    "sdk/embedded.ts": ['import "../daemon/daemon.ts";', 'import "../p2p/mod.ts";'],
+    "sdk/running_node.ts": ['import { a } from "./embedded.ts";', 'export * from "./embedded.ts";'],
+  });
+});
+
 Deno.test("boundaries() reports a room entered beside its mod.ts", () => {
   assertCaught("boundaries", {
     "daemon/daemon.ts": ['import "../a2a/engine.ts";'],

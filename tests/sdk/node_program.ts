@@ -80,6 +80,11 @@ switch (role) {
   case "sender":
     await beSender(node);
     break;
+  case "embedded":
+    await new Node({ mode: "embedded" }).start().catch((error) =>
+      console.log(`${error.name}: ${error.message}`)
+    );
+    break;
   default:
     await node.start();
     process.exit(7); // leaves its daemon to the SDK

@@ -99,3 +99,10 @@ nodeTest("Node under Node.js downloads the daemon when there is none, checks it 
   assert.equal(code, 7, stderr);
   await home.daemon.untilGone();
 });
+
+nodeTest("Node under Node.js says that an embedded one needs Deno", async () => {
+  await using home = await makeHome();
+  const { code, stdout, stderr } = await runProgram(["node", program, "embedded"], { env: home.env });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^DaemonStartError: .* runs on Deno only: leave out `mode`/);
+});

@@ -23,7 +23,18 @@ export async function findSystemNode(minMajor: number): Promise<SystemNode> {
 export async function bundleForNode(entry: string, folder: string): Promise<string> {
   const bundle = join(folder, "program.mjs");
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform", "deno", "--output", bundle, entry],
+    // Embedded nodes need Deno: the daemon stays outside of what Node.js runs.
+    args: [
+      "bundle",
+      "--quiet",
+      "--platform",
+      "deno",
+      "--external",
+      "./embedded.ts",
+      "--output",
+      bundle,
+      entry,
+    ],
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
   return bundle;

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { daemonLogPath, MAX_STDERR_BYTES, openDaemonLog } from "../../cli/daemon_log.ts";
+import { daemonLogPath, MAX_STDERR_BYTES, openDaemonLog } from "../../core/daemon_log.ts";
 import { type Config, resolveConfig } from "../../core/config.ts";
 import { tempDir } from "../support/temp_dir.ts";
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import type { Config } from "../core/config.ts";
-import { errorMessage } from "../core/errors.ts";
-import { createLogger, type Logger, type LogLevelControl } from "../core/log.ts";
-import { LogFile } from "../core/log_file.ts";
+import type { Config } from "./config.ts";
+import { errorMessage } from "./errors.ts";
+import { createLogger, type Logger, type LogLevelControl } from "./log.ts";
+import { LogFile } from "./log_file.ts";
 
 /** Where the log of the daemon on `home` goes. */
 export function daemonLogPath(home: string): string {
