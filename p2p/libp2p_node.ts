@@ -13,6 +13,7 @@ import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
 import { Gater } from "./gater.ts";
+import { negotiateAhead } from "./negotiate_ahead.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { Proxy } from "./proxy.ts";
 import { createTransports, type ReservationStore } from "./transports.ts";
@@ -24,6 +25,9 @@ const MAX_INBOUND_STREAMS_PER_CONNECTION = 256;
 /** Locks of libp2p's address book end with timers of 1 ms, one of which may start the next; this lets them run out. */
 const LAST_TIMERS_MS = 2;
 const LAST_TIMER_ROUNDS = 4;
+
+/** The encryption of connections over TCP, WebSocket and circuits (libp2p Noise specification). */
+const NOISE_PROTOCOL = "/noise";
 
 const YAMUX = {
   maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
@@ -73,7 +77,7 @@ export interface Libp2pNodeOptions {
   dht?: DhtOptions & { mode: "server" | "client" } | undefined;
 }
 
-/** What we use of libp2p's inner parts; the last two only to stop their timers. */
+/** What we use of libp2p's inner parts; the timers of some are stopped. */
 interface Internals {
   transportManager: {
     listen(addresses: Multiaddr[]): Promise<void>;
@@ -85,6 +89,9 @@ interface Internals {
     confirmObservedAddr(address: Multiaddr, options: { type: "transport"; ttl: number }): void;
     _updatePeerStoreAddresses: { (): void; stop?(): void };
   };
+  upgrader: unknown;
+  events: Pick<Libp2p, "addEventListener">;
+  peerStore: Libp2p["peerStore"];
   connectionManager: {
     inboundConnectionRateLimiter?: {
       memoryStorage?: { storage?: Map<string, unknown>; delete?(key: string): void };
@@ -111,17 +118,18 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     streamMuxers: [yamux(YAMUX)],
     connectionManager: connectionOptions(options.limits),
     services: {
+      // A service is handed libp2p's inner parts, which it otherwise keeps to itself. It comes before those who open streams.
+      internals: (components) => {
+        captured.internals = components as unknown as Internals;
+        speakAhead(captured.internals);
+        return {};
+      },
       identify: identify(),
       autonat: dialBack(() => [
         ...captured.internals?.transportManager.getAddrs() ?? [],
         ...options.alsoAnnounced?.() ?? [],
       ]) as (components: unknown) => Record<string, never>,
       ...dht?.services as Record<string, never> | undefined,
-      // A service is handed libp2p's inner parts, which it otherwise keeps to itself.
-      internals: (components) => {
-        captured.internals = components as unknown as Internals;
-        return {};
-      },
     },
   });
   const { internals, reservations } = captured;
@@ -151,6 +159,21 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       await stopForgottenTimers(internals);
     },
   };
+}
+
+function speakAhead({ upgrader, events, peerStore }: Internals): void {
+  negotiateAhead({
+    upgrader,
+    encryption: NOISE_PROTOCOL,
+    onConnection: (listener) => events.addEventListener("connection:open", ({ detail }) => listener(detail)),
+    speaks: async ({ remotePeer }, protocol) => {
+      try {
+        return (await peerStore.get(remotePeer)).protocols.includes(protocol);
+      } catch {
+        return false; // The peer store throws for a peer of which it knows nothing.
+      }
+    },
+  });
 }
 
 function connectionOptions(limits: P2pLimits) {
