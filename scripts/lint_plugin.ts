@@ -33,6 +33,8 @@ const LAZY_DOORS: Readonly<Record<string, string>> = { "sdk/embedded.ts": "daemo
 const TOOLING = ["scripts", "bench", "examples", "tests"];
 /** Rooms without a front door: each of their files may be imported. */
 const OPEN_ROOMS = ["core", "gen", "main", "rpc"];
+/** Further front doors, besides the `mod.ts` of each room: the entry points of the published package. */
+const DOORS = ["sdk/compat/mod.ts"];
 /** Translators inside `daemon/` that know nothing of each other. */
 const WIRES = ["grpc", "bridge", "anp", "mcp", "peer"];
 /** Folders of `daemon/` where generated types may be met. */
@@ -105,6 +107,11 @@ function visitImports(found: (node: Node, specifier: string) => void): Visit {
   };
 }
 
+/** Whether `to` may be imported from outside of its room. */
+function isOpen(room: string, to: string): boolean {
+  return OPEN_ROOMS.includes(room) || to === `${room}/mod.ts` || DOORS.includes(to);
+}
+
 /** What is wrong with importing `to` from `from`, both from the root; undefined when nothing is. */
 function arrowFault(from: string, to: string): string | undefined {
   const [fromRoom, toRoom] = [roomOf(from), roomOf(to)];
@@ -119,7 +126,7 @@ function arrowFault(from: string, to: string): string | undefined {
   }
   if (fromRoom === "tests") return undefined;
   if (TOOLING.includes(fromRoom)) {
-    return TOOLING.includes(toRoom) || OPEN_ROOMS.includes(toRoom) || to === `${toRoom}/mod.ts`
+    return TOOLING.includes(toRoom) || isOpen(toRoom, to)
       ? undefined
       : `import ${toRoom}/mod.ts instead of its inner files`;
   }
@@ -129,7 +136,7 @@ function arrowFault(from: string, to: string): string | undefined {
   if (toRoom === "gen" && fromRoom === "daemon" && !GEN_FOLDERS.includes(subRoomOf(from))) {
     return `in daemon/, gen is met only in ${GEN_FOLDERS.join(", ")}`;
   }
-  if (OPEN_ROOMS.includes(toRoom) || to === `${toRoom}/mod.ts`) return undefined;
+  if (isOpen(toRoom, to)) return undefined;
   return `import ${toRoom}/mod.ts instead of its inner files`;
 }
 

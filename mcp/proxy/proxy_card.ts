@@ -1,10 +1,13 @@
 import type { Tool } from "@modelcontextprotocol/client";
+import { fromMcpTool } from "../../sdk/compat/mod.ts";
 import type { AgentCard, Skill } from "../../sdk/mod.ts";
 import { safeLine, safeText } from "../network/safe_text.ts";
 import type { ServerFacts } from "./server_link.ts";
 
 /** Tools that become skills at most. */
 const MAX_TOOLS = 500;
+/** Tags of a tool at most: those of its hints, and what it says itself. */
+const MAX_TAGS = 20;
 /** Longest schema that goes on the card, in characters of JSON. */
 const MAX_SCHEMA_LENGTH = 16_384;
 /** Characters of all schemas on the card, which has a bound of its own. */
@@ -28,24 +31,15 @@ export function toProxyCard({ name, version, instructions, tools }: ServerFacts)
   };
 }
 
-function toSkill({ name, title, description, inputSchema, outputSchema, annotations }: Tool): Skill {
-  const schema = (value: unknown) => {
-    const json = value === undefined ? "" : JSON.stringify(value);
-    return json.length > 0 && json.length <= MAX_SCHEMA_LENGTH ? json : undefined;
-  };
-  const [input, output] = [schema(inputSchema), schema(outputSchema)];
+function toSkill(tool: Tool): Skill {
+  const { id, name, description, tags = [], inputSchema = "", outputSchema = "" } = fromMcpTool(tool);
+  const isTold = (schema: string) => schema !== "" && schema.length <= MAX_SCHEMA_LENGTH;
   return {
-    id: name,
-    name: safeLine(title ?? annotations?.title ?? name, 100),
+    id,
+    name: safeLine(name ?? tool.annotations?.title ?? id, 100),
     description: safeText(description ?? "", 2_000),
-    tags: [
-      "mcp",
-      ...(annotations?.readOnlyHint ? ["read-only"] : []),
-      ...(annotations?.destructiveHint ? ["destructive"] : []),
-      ...(annotations?.idempotentHint ? ["idempotent"] : []),
-      ...(annotations?.openWorldHint ? ["open-world"] : []),
-    ],
-    ...(input !== undefined && { inputSchema: input }),
-    ...(output !== undefined && { outputSchema: output }),
+    tags: ["mcp", ...tags.slice(0, MAX_TAGS).map((tag) => safeLine(tag, 100))],
+    ...(isTold(inputSchema) && { inputSchema }),
+    ...(isTold(outputSchema) && { outputSchema }),
   };
 }

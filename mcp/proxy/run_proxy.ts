@@ -8,7 +8,7 @@ import { toProxyCard } from "./proxy_card.ts";
 import type { ServerAddress } from "./server_address.ts";
 import type { ServerFacts, ServerLink } from "./server_link.ts";
 import { toToolRequest } from "./tool_request.ts";
-import { toArtifact, toFailure } from "./tool_result.ts";
+import { toOutcome } from "./tool_result.ts";
 
 /** The place in the network that the server gets: a node of the SDK. */
 export type ProxyNode = Pick<Node, "setCard" | "onTask">;
@@ -82,8 +82,9 @@ async function runTask(
     ask: (params) => elicitByTask(task, params),
   });
   await progress.settled;
-  if (result.isError) await task.fail(toFailure(request.name, result));
-  else await task.complete(toArtifact(request.name, result));
+  const { artifact, failure } = toOutcome(request.name, result);
+  if (failure === undefined) await task.complete(artifact);
+  else await task.fail(failure);
 }
 
 /** Progress of a call as updates of its task, no more often than its sender can use. */

@@ -1,6 +1,16 @@
 import { Buffer } from "node:buffer";
 import type { JsonObject, JsonValue } from "../model.ts";
-import { asList, isObject, nonEmpty, others, present, textOrNothing } from "./json.ts";
+import {
+  asList,
+  isObject,
+  marked,
+  nonEmpty,
+  others,
+  present,
+  stringOrNothing,
+  textOrNothing,
+  unmarked,
+} from "./json.ts";
 
 /** Versions of A2A JSON: the released 1.0 and 0.3, and the form that the older SDKs of the network call A2A. */
 export type A2aVersion = "1.0" | "0.3" | "legacy";
@@ -15,15 +25,19 @@ const FILENAME = "agentanycast.filename";
 const WRAPPED = "data_part_compat";
 /** Marks data in the legacy form that look like bytes and are none. */
 const IS_DATA = "agentanycast.data";
+/** Members that the older forms have a use of their own for. */
+const FORM_WORDS = ["kind", "type", "file", "context_id", "message_id", "artifact_id"];
 const HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
 const UNSPECIFIED = "TASK_STATE_UNSPECIFIED";
 
 /** A part of 1.0 in an older form. */
 export function toOlderPart(part: JsonObject, version: OlderVersion): JsonObject {
-  const { text, raw, url, data, metadata, filename, mediaType, ...rest } = part;
+  const { text, raw, url, data, metadata, filename, mediaType, ...more } = part;
+  const rest = marked(more, FORM_WORDS);
   const kind = version === "0.3" ? "kind" : "type";
-  const facts = (more: JsonObject) => nonEmpty({ ...(isObject(metadata) && metadata), ...more });
+  const free = isObject(metadata) ? metadata : {};
+  const facts = (more: JsonObject) => nonEmpty({ ...marked(free, reservedIn(version)), ...more });
   const named = present({ [MEDIA_TYPE[version]]: mediaType, [FILENAME]: filename });
   if (text !== undefined) return present({ [kind]: "text", text, metadata: facts(named), ...rest });
   if (data !== undefined) {
@@ -36,7 +50,11 @@ export function toOlderPart(part: JsonObject, version: OlderVersion): JsonObject
   const file = version === "0.3"
     ? present({ uri: url, bytes: raw, name: filename, mimeType: mediaType })
     : present({ url, name: filename, mimeType: mediaType });
-  return present({ [kind]: "file", file, metadata: facts({}), ...rest });
+  return present({ [kind]: "file", file, metadata: nonEmpty(free), ...rest });
+}
+
+function reservedIn(version: OlderVersion): readonly string[] {
+  return [MEDIA_TYPE[version], FILENAME, WRAPPED, IS_DATA];
 }
 
 function toOlderData(data: JsonValue, metadata: JsonObject | undefined, version: OlderVersion): JsonObject {
@@ -53,33 +71,43 @@ function bytesOf(data: JsonObject): string | undefined {
 /** A part of an older form in that of 1.0. What is malformed stays so, and is refused later. */
 export function fromOlderPart(part: JsonValue, version: OlderVersion): JsonValue {
   if (!isObject(part)) return part;
-  const { kind: _kind, type: _type, text, file, data, metadata, ...rest } = part;
+  const { kind: _kind, type: _type, text, file, data, metadata, ...more } = part;
+  const rest = unmarked(more, FORM_WORDS);
   const facts = isObject(metadata) ? metadata : {};
-  const { [MEDIA_TYPE[version]]: mediaType, [FILENAME]: filename, ...free } = facts;
   if (isObject(file)) {
     const { uri, url, bytes, name, mimeType, ...more } = file;
     const content = { url: uri ?? url, raw: bytes, filename: name, mediaType: mimeType };
     return present({ ...content, metadata: nonEmpty(facts), ...more, ...rest });
   }
-  const named = { mediaType, filename };
-  if (text !== undefined || !isObject(data)) {
-    return present({ text, data, metadata: nonEmpty(free), ...named, ...rest });
-  }
-  const { [WRAPPED]: isWrapped, [IS_DATA]: isData, ...marked } = free;
-  if (isWrapped === true) return present({ data: data.value, metadata: nonEmpty(marked), ...named, ...rest });
-  const hex = version === "legacy" && isData === undefined ? bytesOf(data) : undefined;
-  const content = hex === undefined ? { data } : { raw: Buffer.from(hex, "hex").toString("base64") };
-  return present({ ...content, metadata: nonEmpty(others(free, [IS_DATA])), ...named, ...rest });
+  const named = {
+    mediaType: stringOrNothing(facts[MEDIA_TYPE[version]]),
+    filename: stringOrNothing(facts[FILENAME]),
+  };
+  const free = others(facts, [
+    ...named.mediaType === undefined ? [] : [MEDIA_TYPE[version]],
+    ...named.filename === undefined ? [] : [FILENAME],
+  ]);
+  const as = (content: Readonly<Record<string, unknown>>, used?: string) => {
+    const own = unmarked(used === undefined ? free : others(free, [used]), reservedIn(version));
+    return present({ ...content, metadata: nonEmpty(own), ...named, ...rest });
+  };
+  if (text !== undefined || !isObject(data)) return as({ text, data });
+  if (free[WRAPPED] === true) return as({ data: data.value }, WRAPPED);
+  const hex = version === "legacy" ? bytesOf(data) : undefined;
+  if (hex === undefined) return as({ data });
+  return free[IS_DATA] === "true"
+    ? as({ data }, IS_DATA)
+    : as({ raw: Buffer.from(hex, "hex").toString("base64") });
 }
 
 /** A message of 1.0 in an older form. */
 export function toOlderMessage(message: JsonObject, version: OlderVersion): JsonObject {
-  const { role, parts, ...rest } = message;
+  const { role, parts, ...more } = message;
   return present({
     kind: version === "0.3" ? "message" : undefined,
     role: role === "ROLE_AGENT" ? "agent" : role === "ROLE_USER" ? "user" : role,
     parts: toOlderParts(parts, version),
-    ...rest,
+    ...marked(more, FORM_WORDS),
   });
 }
 
@@ -91,13 +119,13 @@ export function fromOlderMessage(message: JsonValue, version: OlderVersion): Jso
     messageId: messageId ?? message_id,
     role: role === "agent" ? "ROLE_AGENT" : role === "user" ? "ROLE_USER" : role,
     parts: fromOlderParts(parts, version),
-    ...rest,
+    ...unmarked(rest, FORM_WORDS),
   });
 }
 
 /** An artifact of 1.0 in an older form. */
 export function toOlderArtifact(artifact: JsonObject, version: OlderVersion): JsonObject {
-  return { ...artifact, parts: toOlderParts(artifact.parts, version) };
+  return { ...marked(artifact, FORM_WORDS), parts: toOlderParts(artifact.parts, version) };
 }
 
 /** An artifact of an older form in that of 1.0. */
@@ -107,7 +135,7 @@ export function fromOlderArtifact(artifact: JsonValue, version: OlderVersion): J
   return present({
     artifactId: artifactId ?? artifact_id,
     parts: fromOlderParts(parts, version),
-    ...rest,
+    ...unmarked(rest, FORM_WORDS),
   });
 }
 
@@ -117,7 +145,7 @@ export function toOlderTask(task: JsonObject, version: OlderVersion): JsonObject
   const { state, message, ...more } = isObject(status) ? status : {};
   return present({
     kind: version === "0.3" ? "task" : undefined,
-    ...rest,
+    ...marked(rest, FORM_WORDS),
     status: present({
       state: toOlderState(state),
       message: isObject(message) ? toOlderMessage(message, version) : undefined,
@@ -142,7 +170,7 @@ export function fromOlderTask(task: JsonObject, version: OlderVersion): JsonObje
     }),
     history: mapItems(history, (one) => fromOlderMessage(one, version)),
     artifacts: mapItems(artifacts, (one) => fromOlderArtifact(one, version)),
-    ...rest,
+    ...unmarked(rest, FORM_WORDS),
   });
 }
 

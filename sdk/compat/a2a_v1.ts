@@ -7,10 +7,13 @@ import {
   defined,
   type Extra,
   isObject,
+  marked,
   nonEmpty,
   others,
   present,
+  stringOrNothing,
   textOrNothing,
+  unmarked,
   unreadable,
 } from "./json.ts";
 
@@ -45,24 +48,34 @@ const STATES: Readonly<Record<TaskStatus, string>> = {
 const STATUS_OF = new Map(Object.entries(STATES).map(([status, state]) => [state, status as TaskStatus]));
 
 export function toPartV1(part: CompatPart): JsonObject {
-  const { [WRAPPED_DATA]: wrapped, ...texts } = part.metadata ?? {};
+  const { [WRAPPED_DATA]: _mark, ...texts } = part.metadata ?? {};
   const { metadata, ...extra } = part.extra ?? {};
   return present({
-    ...toContent(part, wrapped !== undefined),
-    metadata: nonEmpty({ ...texts, ...(isObject(metadata) && metadata) }),
+    ...toContent(part),
+    metadata: nonEmpty({ ...(isWrapped(part) ? texts : part.metadata), ...(isObject(metadata) && metadata) }),
     filename: part.filename,
     mediaType: part.mediaType,
     ...extra,
   });
 }
 
-function toContent({ text, data, url, raw }: Part, isWrapped: boolean): JsonObject {
-  if ([text, data, url, raw].filter((content) => content !== undefined).length !== 1) {
-    throw new TypeError("A part must have exactly one of text, data, url and raw");
-  }
+/** Whether the data of a part are in an object only since they are none. */
+export function isWrapped({ data, metadata }: Part): boolean {
+  return metadata?.[WRAPPED_DATA] === "true" && Object.keys(data ?? {}).join() === "value";
+}
+
+/** Throws `TypeError` unless a part has exactly one content. */
+export function assertOneContent({ text, data, url, raw }: Part): void {
+  if ([text, data, url, raw].filter((content) => content !== undefined).length === 1) return;
+  throw new TypeError("A part must have exactly one of text, data, url and raw");
+}
+
+function toContent(part: Part): JsonObject {
+  assertOneContent(part);
+  const { text, data, url, raw } = part;
   if (text !== undefined) return { text };
   if (url !== undefined) return { url };
-  if (data !== undefined) return { data: isWrapped ? data.value ?? null : data };
+  if (data !== undefined) return { data: isWrapped(part) ? data.value ?? null : data };
   return { raw: Buffer.from(raw ?? []).toString("base64") };
 }
 
@@ -77,16 +90,16 @@ export function fromPartV1(value: unknown, what: string): CompatPart {
     );
   }
   const { data, metadata } = json;
-  const isWrapped = data !== undefined && !isObject(data);
+  const isOther = data !== undefined && !isObject(data);
   const [texts, rest] = splitMetadata(metadata);
-  if (isWrapped) texts[WRAPPED_DATA] = "true";
+  if (isOther) texts[WRAPPED_DATA] = "true";
   return defined<CompatPart>({
     text: json.text === undefined ? undefined : asContentText(json.text, `${what}.text`),
     url: json.url === undefined ? undefined : asContentText(json.url, `${what}.url`),
     raw: json.raw === undefined ? undefined : fromBase64(json.raw, `${what}.raw`),
-    data: isObject(data) ? data : isWrapped ? { value: data } : undefined,
-    filename: textOrNothing(json.filename),
-    mediaType: textOrNothing(json.mediaType),
+    data: isObject(data) ? data : isOther ? { value: data } : undefined,
+    filename: stringOrNothing(json.filename),
+    mediaType: stringOrNothing(json.mediaType),
     metadata: Object.keys(texts).length > 0 ? texts : undefined,
     extra: nonEmpty({
       ...others(json, [...names, "filename", "mediaType", "metadata"]),
@@ -99,7 +112,8 @@ function asContentText(value: JsonValue, what: string): string {
   return value === "" ? "" : asText(value, what);
 }
 
-function fromBase64(value: JsonValue, what: string): Uint8Array {
+/** Bytes from base64. Throws `invalid_argument` for what is none. */
+export function fromBase64(value: JsonValue, what: string): Uint8Array {
   const text = asContentText(value, what);
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) {
     throw unreadable(what, "it is not base64", "encode the bytes as base64");
@@ -134,12 +148,13 @@ export function fromMessageV1(value: unknown, what: string): CompatMessage {
   const json = asObject(value, what);
   const metadata = isObject(json.metadata) ? json.metadata : {};
   const isKnownRole = json.role === "ROLE_USER" || json.role === "ROLE_AGENT";
-  const rest = nonEmpty(others(metadata, [CREATED_AT]));
+  const createdAt = dateOf(metadata[CREATED_AT]);
+  const rest = nonEmpty(createdAt === undefined ? metadata : others(metadata, [CREATED_AT]));
   return defined<CompatMessage>({
     role: json.role === "ROLE_AGENT" ? "agent" : "user",
     parts: asList(json.parts, `${what}.parts`).map((part, i) => fromPartV1(part, `${what}.parts[${i}]`)),
     messageId: textOrNothing(json.messageId),
-    createdAt: dateOf(metadata[CREATED_AT]),
+    createdAt,
     extra: nonEmpty({
       ...others(json, ["messageId", "parts", "metadata", ...isKnownRole ? ["role"] : []]),
       ...(rest && { metadata: rest }),
@@ -162,7 +177,7 @@ export function fromArtifactV1(value: unknown, what: string): CompatArtifact {
   return defined<CompatArtifact>({
     parts: asList(json.parts, `${what}.parts`).map((part, i) => fromPartV1(part, `${what}.parts[${i}]`)),
     artifactId: textOrNothing(json.artifactId),
-    name: textOrNothing(json.name),
+    name: stringOrNothing(json.name),
     extra: nonEmpty(others(json, ["artifactId", "name", "parts"])),
   });
 }
@@ -188,7 +203,7 @@ export function toTaskV1(task: CompatTask): JsonObject {
     history: messages.length > 0 ? messages : undefined,
     artifacts: artifacts.length > 0 ? artifacts : undefined,
     metadata: nonEmpty({
-      ...task.metadata,
+      ...marked(task.metadata, [TASK_FACTS]),
       ...(isObject(metadata) && metadata),
       ...(facts && { [TASK_FACTS]: facts }),
     }),
@@ -228,6 +243,7 @@ export function fromTaskV1(value: unknown): CompatTask {
     ? undefined
     : fromMessageV1(status.message, "status.message");
   const [texts, { [TASK_FACTS]: facts, ...rest }] = splitMetadata(json.metadata);
+  const metadata = unmarked(texts, [TASK_FACTS]) as Record<string, string>;
   const messages = asList(json.history, "history").map((message, i) =>
     fromMessageV1(message, `history[${i}]`)
   );
@@ -242,7 +258,7 @@ export function fromTaskV1(value: unknown): CompatTask {
     status: state ?? "submitted",
     messages: said === undefined ? messages : [...messages, said],
     artifacts: asList(json.artifacts, "artifacts").map((one, i) => fromArtifactV1(one, `artifacts[${i}]`)),
-    metadata: texts,
+    metadata,
     ...fromFacts(isObject(facts) ? facts : {}),
     ...(reason !== undefined && { error: reason }),
     updatedAt,
@@ -267,17 +283,17 @@ function reasonOf(message: JsonValue | undefined, taskId: string): string | unde
 function fromFacts(facts: JsonObject): Partial<Task> {
   const { direction, generation } = facts;
   return defined<Partial<Task>>({
-    error: textOrNothing(facts.error),
-    targetSkillId: textOrNothing(facts.targetSkillId),
-    peerId: textOrNothing(facts.peerId),
+    error: stringOrNothing(facts.error),
+    targetSkillId: stringOrNothing(facts.targetSkillId),
+    peerId: stringOrNothing(facts.peerId),
     direction: direction === "inbound" || direction === "outbound" ? direction : undefined,
-    originatorPeerId: textOrNothing(facts.originatorPeerId),
+    originatorPeerId: stringOrNothing(facts.originatorPeerId),
     createdAt: dateOf(facts.createdAt),
     deadline: dateOf(facts.deadline),
     generation: typeof generation === "number" ? generation : undefined,
     cancelRequested: typeof facts.cancelRequested === "boolean" ? facts.cancelRequested : undefined,
-    traceParent: textOrNothing(facts.traceParent),
-    traceState: textOrNothing(facts.traceState),
+    traceParent: stringOrNothing(facts.traceParent),
+    traceState: stringOrNothing(facts.traceState),
   });
 }
 

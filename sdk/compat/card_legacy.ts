@@ -9,6 +9,7 @@ import {
   nonEmpty,
   others,
   present,
+  stringOrNothing,
   textOrNothing,
   textsOrNothing,
 } from "./json.ts";
@@ -44,11 +45,11 @@ export function fromLegacySkill(value: unknown): CompatSkill {
   const json = asObject(value, "the skill");
   const modes = isObject(json.media_types) ? json.media_types : {};
   const schema = (named: string, listed: string, older: string) =>
-    textOrNothing(json[named]) ?? textsOrNothing(json[listed] ?? json[older])?.[0];
+    stringOrNothing(json[named]) ?? textsOrNothing(json[listed] ?? json[older])?.[0];
   const [name, description] = [textOrNothing(json.name), textOrNothing(json.description)];
   return defined<CompatSkill>({
     id: asText(json.id, "id of the skill"),
-    name: textOrNothing(json.title) ?? (name === description || name === json.id ? undefined : name),
+    name: stringOrNothing(json.title) ?? (name === description || name === json.id ? undefined : name),
     description: json.description === undefined ? name : description,
     tags: textsOrNothing(json.tags),
     examples: textsOrNothing(json.examples),
@@ -104,13 +105,13 @@ export function fromLegacyCard(value: unknown): CompatCard {
   return defined<CompatCard>({
     name: asText(json.name, "name of the card"),
     description: textOrNothing(json.description),
-    version: block.without_version === true ? undefined : textOrNothing(json.version),
-    protocolVersion: textOrNothing(json.protocol_version),
+    version: block.without_version === true ? undefined : stringOrNothing(json.version),
+    protocolVersion: stringOrNothing(json.protocol_version),
     skills: asList(json.skills, "skills of the card").map(fromLegacySkill),
-    peerId: textOrNothing(block.peer_id),
-    didKey: textOrNothing(block.did_key),
-    didWeb: textOrNothing(block.did_web),
-    didDns: textOrNothing(block.did_dns),
+    peerId: stringOrNothing(block.peer_id),
+    didKey: stringOrNothing(block.did_key),
+    didWeb: stringOrNothing(block.did_web),
+    didDns: stringOrNothing(block.did_dns),
     supportedTransports: textsOrNothing(block.supported_transports),
     relayAddresses: textsOrNothing(block.relay_addresses),
     verifiableCredentials: textsOrNothing(block.verifiable_credentials),

@@ -9,7 +9,7 @@ import {
   nonEmpty,
   others,
   present,
-  textOrNothing,
+  stringOrNothing,
   textsOrNothing,
 } from "./json.ts";
 
@@ -47,14 +47,14 @@ export function fromSkillV1(value: unknown, facts: JsonObject = {}): CompatSkill
   const own = others(json, filled);
   return defined<CompatSkill>({
     id: asText(json.id, "id of the A2A skill"),
-    name: textOrNothing(own.name),
-    description: textOrNothing(own.description),
+    name: stringOrNothing(own.name),
+    description: stringOrNothing(own.description),
     tags: textsOrNothing(own.tags),
     examples: textsOrNothing(own.examples),
     inputModes: textsOrNothing(own.inputModes),
     outputModes: textsOrNothing(own.outputModes),
-    inputSchema: textOrNothing(facts.inputSchema),
-    outputSchema: textOrNothing(facts.outputSchema),
+    inputSchema: stringOrNothing(facts.inputSchema),
+    outputSchema: stringOrNothing(facts.outputSchema),
     extra: nonEmpty(others(json, SKILL_KEYS)),
   });
 }
@@ -132,8 +132,8 @@ export function fromCardV1(value: unknown): CompatCard {
   const said = others(json, filled);
   return defined<CompatCard>({
     name: asText(json.name, "name of the A2A card"),
-    description: textOrNothing(said.description),
-    version: textOrNothing(said.version),
+    description: stringOrNothing(said.description),
+    version: stringOrNothing(said.version),
     skills: asList(json.skills, "skills of the A2A card").map((skill, i) => {
       const of = facts[i];
       return fromSkillV1(skill, isObject(of) ? of : {});
@@ -164,11 +164,11 @@ function listed(items: readonly JsonValue[]): readonly JsonValue[] | undefined {
 function fromParams(params: JsonObject): Partial<AgentCard> {
   const signedAtMs = typeof params.signedAt === "string" ? Date.parse(params.signedAt) : NaN;
   return defined<Partial<AgentCard>>({
-    protocolVersion: textOrNothing(params.protocolVersion),
-    peerId: textOrNothing(params.peerId),
-    didKey: textOrNothing(params.didKey),
-    didWeb: textOrNothing(params.didWeb),
-    didDns: textOrNothing(params.didDns),
+    protocolVersion: stringOrNothing(params.protocolVersion),
+    peerId: stringOrNothing(params.peerId),
+    didKey: stringOrNothing(params.didKey),
+    didWeb: stringOrNothing(params.didWeb),
+    didDns: stringOrNothing(params.didDns),
     supportedTransports: textsOrNothing(params.supportedTransports),
     relayAddresses: textsOrNothing(params.relayAddresses),
     verifiableCredentials: textsOrNothing(params.verifiableCredentials),

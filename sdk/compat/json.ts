@@ -39,6 +39,11 @@ export function textOrNothing(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
+/** `value` when it is a text, also an empty one. */
+export function stringOrNothing(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
 /** The texts of a list; nothing when it is no list of texts. */
 export function textsOrNothing(value: unknown): readonly string[] | undefined {
   const isTexts = Array.isArray(value) && value.every((item) => typeof item === "string");
@@ -65,6 +70,22 @@ export function others(json: JsonObject, keys: readonly string[]): JsonObject {
 /** `json` when it has members. */
 export function nonEmpty(json: JsonObject): JsonObject | undefined {
   return Object.keys(json).length === 0 ? undefined : json;
+}
+
+/** `json` with the names that a form has a use of its own for set apart by a mark; {@link unmarked} takes it off. */
+export function marked(json: JsonObject, reserved: readonly string[]): JsonObject {
+  const isReserved = (name: string) => reserved.includes(name.replace(/'+$/, ""));
+  return renamed(json, (name) => isReserved(name) ? `${name}'` : name);
+}
+
+/** What was {@link marked} as it was. */
+export function unmarked(json: JsonObject, reserved: readonly string[]): JsonObject {
+  const isMarked = (name: string) => name.endsWith("'") && reserved.includes(name.replace(/'+$/, ""));
+  return renamed(json, (name) => isMarked(name) ? name.slice(0, -1) : name);
+}
+
+function renamed(json: JsonObject, rename: (name: string) => string): JsonObject {
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [rename(name), value]));
 }
 
 /** That `what` could not be read. */

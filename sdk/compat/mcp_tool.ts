@@ -8,7 +8,7 @@ import {
   nonEmpty,
   others,
   present,
-  textOrNothing,
+  stringOrNothing,
   textsOrNothing,
   unreadable,
 } from "./json.ts";
@@ -36,6 +36,8 @@ const META = {
   examples: "agentanycast.examples",
   inputModes: "agentanycast.inputModes",
   outputModes: "agentanycast.outputModes",
+  /** Says that the skill itself says that it takes just any object. */
+  takesAny: "agentanycast.takesAny",
 } as const;
 /** Tags of a skill by which the hints of its tool travel over the network. */
 const HINT_TAGS: Readonly<Record<string, readonly [whenTrue: string, whenFalse: string]>> = {
@@ -55,19 +57,16 @@ export function fromMcpTool(tool: unknown): CompatSkill {
   const json = asObject(tool, "the MCP tool");
   const name = asText(json.name, "name of the MCP tool");
   const annotations = isObject(json.annotations) ? json.annotations : {};
-  const tags = Object.entries(HINT_TAGS).flatMap(([hint, [whenTrue, whenFalse]]) => {
-    const value = annotations[hint];
-    return typeof value === "boolean" ? [value ? whenTrue : whenFalse] : [];
-  });
+  const tags = toHintTags(annotations);
   const rest = nonEmpty(others(annotations, hintsIn(annotations)));
   const { [META.tags]: moreTags, ...meta } = isObject(json._meta) ? json._meta : {};
-  const allTags = [...tags, ...textsOrNothing(moreTags) ?? []];
-  const hasInput = JSON.stringify(json.inputSchema) !== JSON.stringify(NO_ARGUMENTS);
+  const hasInput = meta[META.takesAny] === true ||
+    JSON.stringify(json.inputSchema) !== JSON.stringify(NO_ARGUMENTS);
   return defined<CompatSkill>({
     id: name,
-    name: textOrNothing(json.title),
-    description: textOrNothing(json.description),
-    tags: allTags.length > 0 ? allTags : undefined,
+    name: stringOrNothing(json.title),
+    description: stringOrNothing(json.description),
+    tags: joinTags(tags, textsOrNothing(moreTags)),
     examples: textsOrNothing(meta[META.examples]),
     inputModes: textsOrNothing(meta[META.inputModes]),
     outputModes: textsOrNothing(meta[META.outputModes]),
@@ -79,6 +78,22 @@ export function fromMcpTool(tool: unknown): CompatSkill {
       _meta: nonEmpty(others(meta, Object.values(META))),
     })),
   });
+}
+
+function toHintTags(annotations: JsonObject): string[] {
+  return Object.entries(HINT_TAGS).flatMap(([hint, [whenTrue, whenFalse]]) => {
+    const value = annotations[hint];
+    return typeof value === "boolean" ? [value ? whenTrue : whenFalse] : [];
+  });
+}
+
+/** Tags beside those of the hints, unless they have some of these in them: then they are all. */
+function joinTags(
+  hints: readonly string[],
+  more: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (more === undefined) return hints.length > 0 ? hints : undefined;
+  return more.some((tag) => hints.includes(tag)) ? more : [...hints, ...more];
 }
 
 function hintsIn(annotations: JsonObject): readonly string[] {
@@ -95,10 +110,13 @@ function toSchemaText(schema: JsonValue | undefined, what: string): string | und
  */
 export function toMcpTool(skill: CompatSkill): McpTool & JsonObject {
   const { annotations: more, _meta, ...extra } = skill.extra ?? {};
-  const [annotations, tags] = readTags(skill.tags ?? []);
-  const { examples, inputModes, outputModes } = skill;
+  const [annotations, tags] = readTags(skill.tags);
+  const { examples, inputModes, outputModes, inputSchema } = skill;
+  const input = fromSchemaText(inputSchema, `input schema of ${skill.id}`);
   const own = present({
-    [META.tags]: tags.length > 0 ? tags : undefined,
+    [META.tags]: tags,
+    [META.takesAny]: input !== undefined && JSON.stringify(input) === JSON.stringify(NO_ARGUMENTS) ||
+      undefined,
     [META.examples]: examples,
     [META.inputModes]: inputModes,
     [META.outputModes]: outputModes,
@@ -107,7 +125,7 @@ export function toMcpTool(skill: CompatSkill): McpTool & JsonObject {
     name: skill.id,
     title: skill.name,
     description: skill.description,
-    inputSchema: fromSchemaText(skill.inputSchema, `input schema of ${skill.id}`) ?? NO_ARGUMENTS,
+    inputSchema: input ?? NO_ARGUMENTS,
     outputSchema: fromSchemaText(skill.outputSchema, `output schema of ${skill.id}`),
     annotations: nonEmpty({ ...(isObject(more) && more), ...annotations }),
     _meta: nonEmpty({ ...(isObject(_meta) && _meta), ...own }),
@@ -115,7 +133,11 @@ export function toMcpTool(skill: CompatSkill): McpTool & JsonObject {
   }) as McpTool & JsonObject;
 }
 
-function readTags(tags: readonly string[]): [annotations: JsonObject, others: string[]] {
+/** The hints among the tags, and what has to be told beside them for {@link joinTags} to give the tags again. */
+function readTags(
+  tags: readonly string[] | undefined,
+): [annotations: JsonObject, others: readonly string[] | undefined] {
+  if (tags === undefined) return [{}, undefined];
   const annotations: JsonObject = {};
   const rest: string[] = [];
   for (const tag of tags) {
@@ -123,7 +145,13 @@ function readTags(tags: readonly string[]): [annotations: JsonObject, others: st
     if (hint === undefined) rest.push(tag);
     else annotations[hint[0]] = tag === hint[1][0];
   }
-  return [annotations, rest];
+  const hints = toHintTags(annotations);
+  if (hints.length > 0 && rest.length === 0 && isSame(tags, hints)) return [annotations, undefined];
+  return [annotations, isSame(tags, [...hints, ...rest]) ? rest : tags];
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return JSON.stringify(some) === JSON.stringify(others);
 }
 
 function fromSchemaText(text: string | undefined, what: string): JsonObject | undefined {

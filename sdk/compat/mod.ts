@@ -74,5 +74,6 @@ export {
   toAiCatalog,
   toCatalogEntry,
 } from "./ai_catalog.ts";
+export { fromMcpResult, type McpAnswer, toMcpResult } from "./mcp_result.ts";
 export { fromMcpTool, type McpTool, mcpToolsToCard, toMcpTool } from "./mcp_tool.ts";
 export { fromOasfRecord, type OasfClass, type OasfDialect, type OasfFacts, toOasfRecord } from "./oasf.ts";
