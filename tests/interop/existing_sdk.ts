@@ -9,16 +9,42 @@ import { startTestDaemon } from "../support/test_daemon.ts";
 /** How long a call may take before the test fails. */
 const PATIENCE_MS = 15_000;
 
-/** What a program on the existing SDK can be asked for. */
+/** To whom a task goes. */
+export type Target = { readonly peerId: string } | { readonly skill: string } | { readonly url: string };
+
+/** An agent that an existing SDK has found. */
+export interface FoundAgent {
+  readonly peerId: string;
+  readonly agentName: string;
+  readonly skills: readonly { readonly skillId: string; readonly description: string }[];
+}
+
+/** How a program on an existing SDK sets up its node. */
+export interface Setup {
+  /** The folder of its daemon. */
+  readonly home: string;
+  /** The program it starts as its daemon. */
+  readonly daemon: string;
+  /** Where a daemon listens already; nothing is started then. */
+  readonly daemonAddr?: string;
+  readonly relay?: string;
+  /** Serves its tasks by an adapter that writes their text in capitals; only in Python. */
+  readonly adapter?: boolean;
+}
+
+/** What a program on an existing SDK can be asked for. */
 export interface Calls {
   /** Starts the node and its daemon and serves tasks; answers the peer id. */
   start(): Promise<string>;
   connectPeer(peerId: string, addresses: string[]): Promise<PeerInfo>;
   getCard(peerId: string): Promise<AgentCard>;
   listPeers(): Promise<string[]>;
+  discover(skill: string): Promise<readonly FoundAgent[]>;
   /** Answers the task's id. */
-  sendTask(peerId: string, parts: Part[]): Promise<string>;
+  sendTask(target: Target, parts: Part[]): Promise<string>;
   wait(taskId: string): Promise<Task>;
+  /** The bytes of the first artifact that is streamed to the sender of a task, in hex; only in Python. */
+  stream(taskId: string): Promise<string>;
   cancel(taskId: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -46,9 +72,12 @@ export class ExistingSdk implements AsyncDisposable {
   #lastId = 0;
 
   /** Runs `command`; its node is not started. */
-  constructor(command: readonly string[], env: Record<string, string>) {
+  constructor(command: readonly string[], { env, setup }: { env: Record<string, string>; setup: Setup }) {
     const [file = "", ...args] = command;
-    this.#child = new Deno.Command(file, { args, env, stdin: "piped", stdout: "piped" }).spawn();
+    this.#child = new Deno.Command(file, {
+      args: [...args, JSON.stringify(setup)],
+      ...{ env, stdin: "piped", stdout: "piped" },
+    }).spawn();
     this.#input = this.#child.stdin.getWriter();
     this.#output = this.#read();
   }
@@ -94,6 +123,17 @@ export class ExistingSdk implements AsyncDisposable {
   }
 }
 
+/** What a net is made of besides. */
+export interface NetOptions {
+  /** Environment of their program, and so of their daemon. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly relay?: string;
+  /** Serves by an adapter. */
+  readonly adapter?: boolean;
+  /** Of our daemon. */
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
 /** A program on the existing SDK that drives our daemon, and a node of ours with a daemon of its own. */
 export interface ExistingSdkNet extends AsyncDisposable {
   readonly theirs: ExistingSdk;
@@ -104,18 +144,26 @@ export interface ExistingSdkNet extends AsyncDisposable {
   readonly ours: Node;
   /** Where our daemon listens. */
   readonly address: string;
+  /** URL of the bridge of our daemon. */
+  readonly bridgeUrl: string | undefined;
 }
 
 /** Starts all but their node. */
-export async function startExistingSdkNet(command: readonly string[]): Promise<ExistingSdkNet> {
+export async function startExistingSdkNet(
+  command: readonly string[],
+  { env = {}, relay, adapter = false, flags }: NetOptions = {},
+): Promise<ExistingSdkNet> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await tempDir());
   const home = join(dir.path, "home");
   const daemon = stack.use(await DaemonScript.write(dir.path, "agentanycastd"));
   daemon.watch();
-  const env = { ...loopbackEnv(join(dir.path, "elsewhere")), AGENTANYCAST_ENABLE_MDNS: "false" };
-  const theirs = stack.use(new ExistingSdk([...command, home, daemon.path], env));
-  const test = stack.use(await startTestDaemon());
+  const setup = { home, daemon: daemon.path, adapter, ...(relay !== undefined && { relay }) };
+  const all = { ...loopbackEnv(join(dir.path, "elsewhere")), AGENTANYCAST_ENABLE_MDNS: "false", ...env };
+  const theirs = stack.use(new ExistingSdk(command, { env: all, setup }));
+  const test = stack.use(
+    await startTestDaemon({ flags: { ...(relay && { "bootstrap-peers": relay }), ...flags } }),
+  );
   const ours = stack.use(
     new Node({
       daemonAddr: test.daemon.grpcAddress,
@@ -130,6 +178,7 @@ export async function startExistingSdkNet(command: readonly string[]): Promise<E
     daemon,
     ours,
     address: test.daemon.addresses()[0] as string,
+    bridgeUrl: test.daemon.bridgeUrl,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

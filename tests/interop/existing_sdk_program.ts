@@ -1,9 +1,9 @@
-// A program on the existing network's TypeScript SDK that runs under Node.js: `HOME DAEMON`. It does what it reads line by
-// line on standard input, and answers each line with one.
+// A program on the existing network's TypeScript SDK that runs under Node.js, set up by its
+// argument. It does what it reads line by line on standard input, and answers each line with one.
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { type IncomingTask, Node, type TaskHandle, TaskStatus } from "agentanycast";
-import type { Answer, Calls, Command } from "./existing_sdk.ts";
+import type { Answer, Calls, Command, Setup } from "./existing_sdk.ts";
 
 /** Does what the first word of the task says. */
 async function work(task: IncomingTask): Promise<void> {
@@ -18,11 +18,10 @@ async function work(task: IncomingTask): Promise<void> {
   await task.complete([{ artifactId: "1", name: "echo", parts }]);
 }
 
-const [home = "", daemonPath = ""] = process.argv.slice(2);
+const { home, daemon: daemonPath, daemonAddr, relay } = JSON.parse(process.argv[2] ?? "") as Setup;
 const node = new Node({
   card: { name: "Theirs", skills: [{ id: "echo", description: "Says it again" }] },
-  home,
-  daemonPath,
+  ...{ home, daemonPath, ...(daemonAddr && { daemonAddr }), ...(relay && { relay }) },
 });
 node.onTask(work);
 const handles = new Map<string, TaskHandle>();
@@ -39,12 +38,14 @@ const calls: Calls = {
   async listPeers() {
     return (await node.listPeers()).map(({ peerId }) => peerId);
   },
-  async sendTask(peerId, parts) {
-    const handle = await node.sendTask({ role: "user", parts }, { peerId });
+  discover: (skill) => node.discover(skill),
+  async sendTask(target, parts) {
+    const handle = await node.sendTask({ role: "user", parts }, target);
     handles.set(handle.taskId, handle);
     return handle.taskId;
   },
   wait: (taskId) => handleOf(taskId).wait(),
+  stream: () => Promise.reject(new Error("This SDK has no streams")),
   cancel: (taskId) => handleOf(taskId).cancel(),
   stop: () => node.stop(),
 };
