@@ -2,8 +2,11 @@ import type { Config } from "../core/config.ts";
 import { CodedError } from "../core/errors.ts";
 import type { P2pHostOptions } from "../p2p/mod.ts";
 
-/** How listen addresses of WebTransport end. */
-const WEBTRANSPORT = "/quic-v1/webtransport";
+/** Transports for browsers and programs of others: how their listen addresses end, and what switches them on. */
+const FOR_OTHERS = [
+  { name: "WebTransport", suffix: "/quic-v1/webtransport", setting: "enableWebtransport" },
+  { name: "WebRTC-direct", suffix: "/webrtc-direct", setting: "enableWebrtcDirect" },
+] as const;
 
 /** The part of a host's options that says how it is reached. */
 export type ReachOptions = Pick<
@@ -18,13 +21,13 @@ export type ReachOptions = Pick<
   | "portMapping"
   | "quic"
   | "webTransport"
+  | "webRtcDirect"
   | "limits"
 >;
 
 /** How `config` wants the host to listen and to be reached. @throws CodedError `invalid_argument` for what cannot work. */
 export function toReachOptions(config: Config): ReachOptions {
-  refuseUnavailable(config);
-  const { enableQuic: quic, enableWebtransport: webTransport } = config;
+  const { enableQuic: quic, enableWebtransport: webTransport, enableWebrtcDirect: webRtcDirect } = config;
   return {
     listen: listenAddressesOf(config),
     bootstrapPeers: config.bootstrapPeers,
@@ -33,6 +36,7 @@ export function toReachOptions(config: Config): ReachOptions {
     portMapping: config.enablePortMapping && config.network.proxy === undefined,
     quic,
     webTransport,
+    webRtcDirect,
     announce: config.network.announceAddrs,
     access: { allow: config.network.allow, deny: config.network.deny },
     proxy: config.network.proxy,
@@ -40,31 +44,30 @@ export function toReachOptions(config: Config): ReachOptions {
   };
 }
 
-/** WebTransport listens beside QUIC, on a free port, unless the configuration says where. */
-function listenAddressesOf({ listenAddrs, enableQuic, enableWebtransport }: Config): string[] {
-  const told = listenAddrs.filter((address) => address.includes(WEBTRANSPORT));
-  if (told.length > 0 && !enableWebtransport) {
-    throw new CodedError(
-      "invalid_argument",
-      `Could not listen on ${told[0]}: WebTransport is off; set enable_webtransport or leave the address out`,
-    );
-  }
-  const others = listenAddrs.filter((address) => !told.includes(address));
-  const beside = others.flatMap((address) => {
-    const host = /^(\/ip[46]\/[^/]+)\/udp\/\d+\/quic-v1\/noise$/.exec(address)?.[1];
-    return host === undefined ? [] : [`${host}/udp/0${WEBTRANSPORT}`];
-  });
+/** Transports for others listen beside QUIC, on a free port, unless the configuration says where. */
+function listenAddressesOf(config: Config): string[] {
+  const { listenAddrs, enableQuic } = config;
+  const hosts = listenAddrs.flatMap((address) =>
+    /^(\/ip[46]\/[^/]+)\/udp\/\d+\/quic-v1\/noise$/.exec(address)?.[1] ?? []
+  );
+  const isForOthers = (address: string) => FOR_OTHERS.some(({ suffix }) => address.includes(suffix));
   return [
-    ...others.filter((address) => enableQuic || !address.includes("/quic-v1")),
-    ...enableWebtransport && told.length === 0 ? [...new Set(beside)] : told,
+    ...listenAddrs.filter((address) =>
+      !isForOthers(address) && (enableQuic || !address.includes("/quic-v1"))
+    ),
+    ...FOR_OTHERS.flatMap((transport) => {
+      const told = listenAddrs.filter((address) => address.includes(transport.suffix));
+      if (!config[transport.setting]) return refuse(told, transport);
+      return told.length > 0 ? told : [...new Set(hosts)].map((host) => `${host}/udp/0${transport.suffix}`);
+    }),
   ];
 }
 
-function refuseUnavailable(config: Config): void {
-  if (!config.enableWebrtcDirect) return;
+function refuse(told: readonly string[], { name, setting }: typeof FOR_OTHERS[number]): string[] {
+  if (told.length === 0) return [];
+  const switchName = setting.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   throw new CodedError(
     "invalid_argument",
-    "enable_webrtc_direct cannot be used: this version has no such transport; leave it out and use WebTransport, " +
-      "QUIC, TCP or WebSocket",
+    `Could not listen on ${told[0]}: ${name} is off; set ${switchName} or leave the address out`,
   );
 }

@@ -13,6 +13,7 @@ import {
   CODE_TCP,
   CODE_TLS,
   CODE_UDP,
+  CODE_WEBRTC_DIRECT,
   CODE_WEBTRANSPORT,
   CODE_WS,
   CODE_WSS,
@@ -21,7 +22,7 @@ import {
 } from "@multiformats/multiaddr";
 
 /** How the bytes of an address travel on their first hop. */
-export type TransportName = "tcp" | "ws" | "quic" | "webtransport";
+export type TransportName = "tcp" | "ws" | "quic" | "webtransport" | "webrtc-direct";
 
 /** What an address says about the way to its peer. */
 export interface AddressKind {
@@ -49,6 +50,7 @@ const FORMS: readonly (readonly [TransportName, readonly number[]])[] = [
   ["ws", [CODE_TCP, CODE_TLS, CODE_SNI, CODE_WS]],
   ["quic", [CODE_UDP, CODE_QUIC_V1, CODE_NOISE]],
   ["webtransport", [CODE_UDP, CODE_QUIC_V1, CODE_WEBTRANSPORT]],
+  ["webrtc-direct", [CODE_UDP, CODE_WEBRTC_DIRECT]],
 ];
 
 /** What `address` says about the way to its peer; undefined when this program has no transport for it. */

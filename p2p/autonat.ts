@@ -27,7 +27,7 @@ export function dialBack(candidates: () => readonly Multiaddr[]): (components: C
   };
 }
 
-/** Over QUIC the answer would come from the socket that was asked, which every NAT lets in; few speak WebTransport. */
+/** Over QUIC the answer would come from the socket that was asked, which every NAT lets in; few speak WebTransport or WebRTC. */
 function isWorthAsking(address: Multiaddr): boolean {
   const kind = kindOf(address);
   return kind !== undefined && kind.relayId === undefined &&

@@ -183,11 +183,11 @@ export class Dialer {
 }
 
 /** A handshake over QUIC takes the fewest round trips. */
-const TRANSPORT_ORDER = ["quic", "tcp", "ws", "webtransport"];
+const TRANSPORT_ORDER = ["quic", "tcp", "ws", "webtransport", "webrtc-direct"];
 
 /** What is likely to answer comes first: strangers' loopback and private networks are seldom ours. */
 function rankOf(address: Multiaddr): number {
-  const { transport = "webtransport", host = "" } = kindOf(address) ?? {};
+  const { transport = "webrtc-direct", host = "" } = kindOf(address) ?? {};
   const near = isLoopbackHost(host) ? 20 : isPrivateIp(host) === true && !isOnOwnNetwork(host) ? 10 : 0;
   return near + TRANSPORT_ORDER.indexOf(transport);
 }

@@ -72,6 +72,8 @@ export interface P2pHostOptions {
   quic?: boolean;
   /** Whether libp2p's WebTransport is spoken; never with a proxy. Default false. */
   webTransport?: boolean;
+  /** Whether libp2p's WebRTC-direct is spoken; never with a proxy. Default false. */
+  webRtcDirect?: boolean;
   /** Who may connect and be dialed. Default everybody. */
   access?: GaterOptions;
   /** `http://`, `https://` or `socks5://[user:password@]host:port`: TCP peers are dialed through it, and nothing beside it. */
@@ -152,6 +154,7 @@ export async function openP2pHost(deps: P2pHostDeps, options: P2pHostOptions): P
     limits,
     quic: options.quic ?? true,
     webTransport: options.webTransport ?? false,
+    webRtcDirect: options.webRtcDirect ?? false,
     gater: new Gater(options.access),
     proxy: options.proxy === undefined ? undefined : parseProxy(options.proxy),
     dht: options.dht && { ...options.dht, mode: dhtModeOf(options.dht, options.listen) },

@@ -67,6 +67,8 @@ export interface Libp2pNodeOptions {
   quic?: boolean;
   /** Whether libp2p's WebTransport is spoken; never with a proxy. Default false. */
   webTransport?: boolean;
+  /** Whether libp2p's WebRTC-direct is spoken; never with a proxy. Default false. */
+  webRtcDirect?: boolean;
   /** Who may connect and be dialed. Default everybody. */
   gater?: Gater;
   /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
@@ -105,14 +107,14 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   const { gater = new Gater() } = options;
   const captured: { internals?: Internals; reservations?: ReservationStore } = {};
   const privateKey = await generateKeyPairFromSeed("Ed25519", options.seed);
-  const dht = options.dht && (await import("./dht_services.ts")).createDhtServices(options.dht);
+  const { dht, ...loaded } = await loadWanted(options);
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
     nodeInfo: { userAgent: options.agentVersion },
     logger: options.logger,
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
-    transports: createTransports(options, (reservations) => captured.reservations = reservations),
+    transports: createTransports({ ...options, ...loaded }, (book) => captured.reservations = book),
     connectionGater: gater.toConnectionGater(),
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(YAMUX)],
@@ -142,8 +144,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     privateKey,
     listen: (address) => listen(internals, address),
     dial: async (address, options) => {
-      const peerId = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value ?? "";
-      if (!gater.permits(peerId, address)) throw new Error("this node's configuration does not allow it");
+      assertPermitted(gater, address);
       // libp2p's own queue tries one address after the other; it is needed where a name stands for several addresses.
       return await (kindOf(address) === undefined
         ? libp2p.dial(address, options)
@@ -176,6 +177,19 @@ function speakAhead({ upgrader, events, peerStore }: Internals): void {
   });
 }
 
+/** What is loaded only when the options ask for it. */
+async function loadWanted({ dht, webRtcDirect }: Libp2pNodeOptions) {
+  return {
+    dht: dht && (await import("./dht_services.ts")).createDhtServices(dht),
+    webRtcDirect: webRtcDirect ? (await import("./webrtc/webrtc_transport.ts")).webRtcDirect : undefined,
+  };
+}
+
+function assertPermitted(gater: Gater, address: Multiaddr): void {
+  const peerId = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value ?? "";
+  if (!gater.permits(peerId, address)) throw new Error("this node's configuration does not allow it");
+}
+
 function connectionOptions(limits: P2pLimits) {
   return {
     maxConnections: limits.maxConnections,
@@ -195,7 +209,8 @@ async function listen({ transportManager, addressManager }: Internals, address: 
   }
   if (kindOf(parsed) === undefined) {
     const known =
-      "/tcp/<port>, /tcp/<port>/ws, /udp/<port>/quic-v1/noise and /udp/<port>/quic-v1/webtransport";
+      "/tcp/<port>, /tcp/<port>/ws, /udp/<port>/quic-v1/noise, /udp/<port>/quic-v1/webtransport and " +
+      "/udp/<port>/webrtc-direct";
     const message = `${couldNotListen(address)} no transport listens there; known are ${known}`;
     throw new CodedError("invalid_argument", message);
   }

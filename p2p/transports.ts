@@ -8,6 +8,7 @@ import { WebSocket as WsWebSocket } from "ws";
 import { isRelayed, kindOf } from "./address_kind.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
 import { quic } from "./quic/quic_transport.ts";
+import type { webRtcDirect } from "./webrtc/webrtc_transport.ts";
 import { webTransport } from "./webtransport/webtransport_transport.ts";
 
 /** What decides on the transports. */
@@ -18,6 +19,8 @@ export interface TransportOptions {
   quic?: boolean;
   /** Whether libp2p's WebTransport is spoken; never with a proxy. Default false. */
   webTransport?: boolean;
+  /** libp2p's WebRTC-direct, when it is spoken; never with a proxy. It is loaded only when it is wanted. */
+  webRtcDirect?: typeof webRtcDirect | undefined;
   /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
   proxy?: Proxy | undefined;
 }
@@ -39,9 +42,10 @@ type Components =
 
 /** The transports of a node. `onReservations` is given the book of its relays when libp2p makes it. */
 export function createTransports(
-  { seed, quic: speaksQuic = true, webTransport: speaksWebTransport = false, proxy }: TransportOptions,
+  options: TransportOptions,
   onReservations: (store: ReservationStore) => void,
 ): TransportFactory[] {
+  const { seed, quic: speaksQuic = true, webTransport: speaksWebTransport = false, proxy } = options;
   return [
     (components) => {
       const transport = tcp()(components);
@@ -51,6 +55,7 @@ export function createTransports(
     ...proxy === undefined ? [dialingWebSockets] : [],
     ...proxy === undefined && speaksQuic ? [quic(seed)] : [],
     ...proxy === undefined && speaksWebTransport ? [webTransport(seed)] : [],
+    ...proxy === undefined && options.webRtcDirect ? [options.webRtcDirect(seed)] : [],
     (components) => {
       const transport = circuitRelayTransport()(components);
       onReservations(adapt(transport as unknown as CircuitRelayTransport));

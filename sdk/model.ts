@@ -322,7 +322,7 @@ export interface PeerInfo {
   readonly connection: "unknown" | "direct" | "relay";
   /** When the oldest of its connections was made. */
   readonly connectedAt?: Date;
-  /** On the first hop: `tcp`, `ws`, `quic` or `webtransport`. */
+  /** On the first hop: `tcp`, `ws`, `quic`, `webtransport` or `webrtc-direct`. */
   readonly transport?: string;
   /** The relay that carries the bytes. */
   readonly relayId?: string;

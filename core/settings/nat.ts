@@ -16,7 +16,10 @@ export const REACH_SETTINGS = {
     false,
     "speak libp2p's WebTransport too (/udp/<port>/quic-v1/webtransport), as browsers do",
   ),
-  enableWebrtcDirect: flag(false, "refused when set: see docs/transports.md"),
+  enableWebrtcDirect: flag(
+    false,
+    "speak libp2p's WebRTC-direct too (/udp/<port>/webrtc-direct), as browsers do",
+  ),
 };
 
 /** `[network]`: bounds and exceptions of the connections to other nodes. */

@@ -1,37 +1,17 @@
-import { p256 } from "@noble/curves/nist.js";
-import { hkdfSync } from "node:crypto";
-import { sha256 } from "multiformats/hashes/sha2";
 import { concat } from "../concat.ts";
-import { ascii, bitString, der, fromHex, SEQUENCE, toPem } from "../der.ts";
+import { ascii, der } from "../der.ts";
+import { createP256Certificate, type P256Certificate } from "../p256_certificate.ts";
 
 /** A certificate is presented for so long. */
 const PERIOD_MS = 12 * 24 * 3_600_000;
 /** And is valid for so much longer at both ends, for clocks that go wrong: together less than the 14 days of browsers. */
 const SLACK_MS = 23 * 3_600_000;
-/** Bytes from which a key is made, enough that none is likelier than another. */
-const KEY_SEED_BYTES = 48;
-
-/** DER of the parts that never change (RFC 5280, RFC 5480). */
-const VERSION_3 = fromHex("a003020102");
-const ECDSA_SHA256 = fromHex("300a06082a8648ce3d040302");
-const EC_P256 = fromHex("301306072a8648ce3d020106082a8648ce3d030107");
-const COMMON_NAME = fromHex("0603550403");
-const SUBJECT_ALT_NAME = fromHex("0603551d11");
-const VERSION_1_KEY = fromHex("020101");
-const VERSION_0 = fromHex("020100");
-
-/** What a WebTransport listener proves itself with, in PEM, and the multihash by which it is known. */
-export interface WebTransportCertificate {
-  key: string;
-  cert: string;
-  hash: Uint8Array;
-}
 
 /** The certificates around a moment. */
 export interface WebTransportCertificates {
   /** Which period it is; grows by one with each change. */
   period: number;
-  current: WebTransportCertificate;
+  current: P256Certificate;
   /** Hashes that addresses carry: of the current and the next certificate. */
   announced: Uint8Array[];
   /** Hashes that the listener vouches for in the handshake: the announced ones and the one before. */
@@ -58,43 +38,13 @@ export function periodAt(nowMs: number): number {
   return Math.floor(nowMs / PERIOD_MS);
 }
 
-async function createCertificate(seed: Uint8Array, period: number): Promise<WebTransportCertificate> {
-  const info = `agentanycast webtransport certificate ${period}`;
-  const keySeed = new Uint8Array(hkdfSync("sha256", seed, new Uint8Array(), info, KEY_SEED_BYTES));
-  const secretKey = p256.utils.randomSecretKey(keySeed);
-  const publicKey = bitString(p256.getPublicKey(secretKey, false));
-  const body = toBeSigned(publicKey, period);
-  // RFC 6979: the same each time.
-  const signature = p256.sign(body, secretKey, { format: "der", lowS: false });
-  const certificate = der(SEQUENCE, body, ECDSA_SHA256, bitString(signature));
-  const inner = der(SEQUENCE, VERSION_1_KEY, der(0x04, secretKey), der(0xa1, publicKey));
-  return {
-    key: toPem("PRIVATE KEY", der(SEQUENCE, VERSION_0, EC_P256, der(0x04, inner))),
-    cert: toPem("CERTIFICATE", certificate),
-    hash: (await sha256.digest(certificate)).bytes,
-  };
-}
-
-function toBeSigned(publicKey: Uint8Array, period: number): Uint8Array {
-  const utf8 = ascii("agentanycast");
-  const name = der(SEQUENCE, der(0x31, der(SEQUENCE, COMMON_NAME, der(0x0c, utf8))));
-  const validity = der(
-    SEQUENCE,
-    time(period * PERIOD_MS - SLACK_MS),
-    time((period + 1) * PERIOD_MS + SLACK_MS),
-  );
-  const altName = der(SEQUENCE, SUBJECT_ALT_NAME, der(0x04, der(SEQUENCE, der(0x82, utf8))));
-  return der(
-    SEQUENCE,
-    VERSION_3,
-    serial(period),
-    ECDSA_SHA256,
-    name,
-    validity,
-    name,
-    der(SEQUENCE, EC_P256, publicKey),
-    der(0xa3, der(SEQUENCE, altName)),
-  );
+function createCertificate(seed: Uint8Array, period: number): Promise<P256Certificate> {
+  return createP256Certificate(seed, {
+    info: `agentanycast webtransport certificate ${period}`,
+    serial: serial(period),
+    notBefore: time(period * PERIOD_MS - SLACK_MS),
+    notAfter: time((period + 1) * PERIOD_MS + SLACK_MS),
+  });
 }
 
 /** Positive, and another one for each period. */

@@ -85,23 +85,26 @@ Deno.test("a task goes to the agent of the other daemon and its result comes bac
   ]);
 });
 
-Deno.test("a task and its result pass over WebTransport", async () => {
-  const listen = "/ip4/127.0.0.1/udp/0/quic-v1/webtransport";
-  await using net = await startTestPair({ listen, "enable-webtransport": "true" });
-  const { a, b } = net;
-  const incoming = firstIncoming(b);
-  const taskId = await sendTask(a, b, "over HTTP/3");
-  const [part] = (await incoming).task?.messages[0]?.parts ?? [];
-  assert.equal(part?.content.case === "textPart" && part.content.value.text, "over HTTP/3");
-  await b.rpc.unary(rpcs.completeTask, { taskId, artifacts: [], message: textMessage("done") });
-  const updates = await Array.fromAsync(a.rpc.stream(rpcs.subscribeTaskUpdates, { taskId }));
-  assert.equal(updates.at(-1)?.status, TaskStatus.COMPLETED);
-  const { peers } = await a.rpc.unary(rpcs.listPeers, {});
-  assert.deepEqual(peers.map(({ peerId, transport }) => [peerId, transport]), [[
-    b.daemon.peerId,
-    "webtransport",
-  ]]);
-});
+for (
+  const [transport, suffix, setting] of [
+    ["webtransport", "quic-v1/webtransport", "enable-webtransport"],
+    ["webrtc-direct", "webrtc-direct", "enable-webrtc-direct"],
+  ] as const
+) {
+  Deno.test(`a task and its result pass over ${transport}`, async () => {
+    await using net = await startTestPair({ listen: `/ip4/127.0.0.1/udp/0/${suffix}`, [setting]: "true" });
+    const { a, b } = net;
+    const incoming = firstIncoming(b);
+    const taskId = await sendTask(a, b, "as browsers do");
+    const [part] = (await incoming).task?.messages[0]?.parts ?? [];
+    assert.equal(part?.content.case === "textPart" && part.content.value.text, "as browsers do");
+    await b.rpc.unary(rpcs.completeTask, { taskId, artifacts: [], message: textMessage("done") });
+    const updates = await Array.fromAsync(a.rpc.stream(rpcs.subscribeTaskUpdates, { taskId }));
+    assert.equal(updates.at(-1)?.status, TaskStatus.COMPLETED);
+    const { peers } = await a.rpc.unary(rpcs.listPeers, {});
+    assert.deepEqual(peers.map((peer) => [peer.peerId, peer.transport]), [[b.daemon.peerId, transport]]);
+  });
+}
 
 Deno.test("a failed task tells its sender why, also one that was never taken up", async () => {
   await using net = await startTestPair();

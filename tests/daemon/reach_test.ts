@@ -27,9 +27,17 @@ Deno.test("toReachOptions() listens over WebTransport beside QUIC when it is on,
   assert.throws(() => toReachOptions(configOf(told)), /WebTransport is off; set enable_webtransport/);
 });
 
-Deno.test("toReachOptions() refuses transports that this version does not have", () => {
-  assert.throws(
-    () => toReachOptions(configOf({ "enable-webrtc-direct": "true" })),
-    /cannot be used: .*no such transport/,
-  );
+Deno.test("toReachOptions() listens over WebRTC-direct beside QUIC when it is on, or where it is told", () => {
+  const on = { "enable-webrtc-direct": "true", "enable-webtransport": "true" };
+  const beside = toReachOptions(configOf({ ...on, "listen": "/ip6/::1/udp/4001/quic-v1/noise" }));
+  assert.deepEqual(beside.listen, [
+    "/ip6/::1/udp/4001/quic-v1/noise",
+    "/ip6/::1/udp/0/quic-v1/webtransport",
+    "/ip6/::1/udp/0/webrtc-direct",
+  ]);
+  assert.equal(beside.webRtcDirect, true);
+  const told = { "listen": "/ip4/0.0.0.0/tcp/0,/ip4/127.0.0.1/udp/443/webrtc-direct" };
+  const alone = toReachOptions(configOf({ "enable-webrtc-direct": "true", ...told }));
+  assert.deepEqual(alone.listen, told.listen.split(","));
+  assert.throws(() => toReachOptions(configOf(told)), /WebRTC-direct is off; set enable_webrtc_direct/);
 });
