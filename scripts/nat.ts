@@ -18,7 +18,7 @@ const USAGE = `Sends tasks between real daemons behind NATs of each kind and sho
 Usage: deno task nat [--transports LIST] [--pairs A:B,…] [--tries N] [--delay MS] [--loss PERCENT] [--json]
 
   --transports LIST    only these of ${TRANSPORT_SETS.join(", ")}: what nodes may use. Default: all of them
-  --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: all without port-mapping
+  --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: those without the last two
   --tries N            how often, with new daemons each time. Default 1
   --direct-timeout MS  how long to wait for a direct connection. Default 8000
   --delay MS           what each packet between two hosts takes, in user space. Default 0
@@ -148,7 +148,7 @@ function count(option: "tries" | "direct-timeout" | "delay" | "jitter" | "loss")
 }
 
 function toPairs(text: string | undefined): (readonly [NatKind, NatKind])[] {
-  const kinds = NAT_KINDS.filter((kind) => kind !== "port-mapping");
+  const kinds = NAT_KINDS.filter((kind) => kind !== "port-mapping" && kind !== "miniupnpd");
   if (text === undefined) return kinds.flatMap((from) => kinds.map((to) => [from, to] as const));
   return text.split(",").map((pair) => {
     const [from = "", to = ""] = pair.split(":");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { RunningProgram } from "../support/program.ts";
+import { startMiniupnpd } from "./miniupnpd.ts";
 import { ImpairedNetwork, type Impairment } from "./impaired_network.ts";
 
 /** How a host of the laboratory is connected to the network that all share. */
@@ -11,6 +12,7 @@ export const NAT_KINDS = [
   "firewall",
   "udp-blocked",
   "port-mapping",
+  "miniupnpd",
 ] as const;
 
 /** One of {@link NAT_KINDS}. */
@@ -23,6 +25,8 @@ export interface LabHost {
   readonly address: string;
   /** The command that runs `command` on it. */
   command(command: readonly string[]): string[];
+  /** The address of its router on the shared network; its own when it has none. */
+  readonly outside: string;
   /** Cuts it off from everything, or joins it again. */
   setLink(state: "up" | "down"): Promise<void>;
   /** Has what is between it and the shared network drop all of UDP, or end that. */
@@ -38,7 +42,7 @@ export interface Lab extends AsyncDisposable {
 }
 
 /** What each kind of router does, in nftables. `wan` leads to the shared network, `lan` to the host at 192.168.7.2. */
-const RULES: Readonly<Record<NatKind, string>> = {
+const RULES: Readonly<Record<Exclude<NatKind, "miniupnpd">, string>> = {
   "open": "",
   // Every packet for the router is the host's, and the host keeps its ports.
   "full-cone": `
@@ -73,7 +77,7 @@ const RULES: Readonly<Record<NatKind, string>> = {
       }
       chain after { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
     }`,
-  // Port-restricted, and the host may have it forward ports (NAT-PMP).
+  // Port-restricted, and the host may have it forward ports: a NAT-PMP server of ours, or a daemon of real routers.
   "port-mapping": `
     table ip lab {
       chain before { type nat hook prerouting priority dstnat; }
@@ -159,9 +163,10 @@ export async function startLab({ impairment }: { impairment?: Impairment | undef
         await attach(names.router, { port, wan, address: outside, impaired });
         await addRouter(kind, names, inside);
         if (kind === "port-mapping") owned.use(await serveNatPmp(names.router, outside));
+        if (kind === "miniupnpd") owned.use(await startMiniupnpd(names.router, run));
       }
       return {
-        kind,
+        ...{ kind, outside },
         address: kind === "open" ? outside : inside,
         command: (command) => ["ip", "netns", "exec", names.host, ...command],
         setLink: (state) => ip(`-n ${names.host} link set wan ${state}`),
@@ -227,7 +232,10 @@ async function addRouter(
   await ip(`-n ${names.host} link set wan up`);
   await ip(`-n ${names.host} route add default via ${gateway}`);
   await run(["ip", "netns", "exec", names.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
-  await run(["ip", "netns", "exec", names.router, "nft", "-f", "-"], RULES[kind]);
+  await run(
+    ["ip", "netns", "exec", names.router, "nft", "-f", "-"],
+    RULES[kind === "miniupnpd" ? "port-mapping" : kind],
+  );
   if (kind !== "firewall") return;
   // It answers for its host's address on the shared network.
   await run([
