@@ -5,6 +5,7 @@ import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Identity, isPeerId, toDidKey } from "../identity/mod.ts";
 import { type KvOperation, type KvStore, ownCardKey, peerCardKey, peerCardPrefix } from "../kv/mod.ts";
+import type { CardReach } from "./card_reach.ts";
 import { RateLimiter } from "./policy/rate_limiter.ts";
 import { decodeCard, encodeCard, encodeSignedCard } from "./convert/card.ts";
 
@@ -30,7 +31,7 @@ export interface CardBookDeps {
 const CHANGES_OF_A_CARD = { rps: 0.5, burst: 20 };
 
 /** What a node knows of its agent that the agent need not say. */
-export interface CardAdditions {
+export interface CardAdditions extends Partial<CardReach> {
   /** Empty for none. */
   readonly didWeb: string;
   readonly didDns: string;
@@ -109,7 +110,14 @@ export class CardBook {
 
   /** Signs the own card again, with what the node adds to it now. @throws CodedError `invalid_argument` when it is too large. */
   async refreshOwn(): Promise<void> {
-    if (this.#own !== undefined) this.#own = await this.#sign(this.#own.set);
+    while (this.#own !== undefined) {
+      const { set } = this.#own;
+      const signed = await this.#sign(set);
+      // It may have been replaced meanwhile.
+      if (this.#own.set !== set) continue;
+      this.#own = signed;
+      return;
+    }
   }
 
   /**
@@ -182,6 +190,8 @@ export class CardBook {
         didWeb: added.didWeb || set.didWeb,
         didDns: added.didDns || set.didDns,
         verifiableCredentials: [...new Set([...set.verifiableCredentials, ...added.credentials])],
+        supportedTransports: added.supportedTransports ?? set.supportedTransports,
+        relayAddresses: added.relayAddresses ?? set.relayAddresses,
       },
       signedAtMs: nowMs,
     };

@@ -11,6 +11,7 @@ import { openP2pHost, type P2pHandlers, type P2pHost, type PeerConnection } from
 import { AgentNetwork, type AgentNetworkDeps } from "./agent_network.ts";
 import { type Anycast, dhtOptions, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
+import { OwnReach } from "./card_reach.ts";
 import { CardBook } from "./cards.ts";
 import { encodeEnvelope } from "./convert/envelope.ts";
 import { makeHome } from "../core/home.ts";
@@ -55,7 +56,8 @@ export async function openDaemonCore(
   { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
 ): Promise<DaemonCore> {
   const reach = toReachOptions(config);
-  const own = await openOwn(config, { logger, stack, onOwnCard: () => anycast?.cardChanged() });
+  const ownReach = new OwnReach();
+  const own = await openOwn(config, { logger, stack, ownReach, onOwnCard: () => anycast?.cardChanged() });
   const { identity, kv, cards, metrics: { meter, tracer } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
@@ -74,7 +76,7 @@ export async function openDaemonCore(
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
   const relayReturn = stack.use(new RelayReturn());
   const onPeer = (peer: PeerConnection) => notePeer(peer, { meter, relayReturn, anycast });
-  const hostDeps = { seed: identity.seed, reach, wire, addresses, logger, onPeer };
+  const hostDeps = { seed: identity.seed, reach, wire, addresses, logger, onPeer, ownReach };
   const host = stack.use(await openHost(config, hostDeps));
   await addresses.restore(host);
   stack.use(wire);
@@ -103,6 +105,7 @@ export async function openDaemonCore(
   await engine.start();
   relayReturn.serve(engine);
   wire.serve(host, traceReceived(engine, tracer));
+  stack.use(ownReach).serve({ host, cards, wire, logger });
   stack.use(anycast).start();
   await stack.use(remote).start();
   const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
@@ -126,7 +129,12 @@ function notePeer(
 /** What a node has before it meets others. */
 async function openOwn(
   config: Config,
-  { logger, stack, onOwnCard }: { logger: Logger; stack: AsyncDisposableStack; onOwnCard: () => void },
+  { logger, stack, onOwnCard, ownReach }: {
+    logger: Logger;
+    stack: AsyncDisposableStack;
+    onOwnCard: () => void;
+    ownReach: OwnReach;
+  },
 ): Promise<Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "metrics">> {
   await makeHome(config.home, logger);
   const identity = await openIdentity(config.keyPath);
@@ -134,19 +142,27 @@ async function openOwn(
   const metrics = { ...await openNodeMetrics(config.metrics), tracer };
   const kv = measureCommits(stack.use(await openDenoKvStore({ directory: config.storePath })), metrics.meter);
   const trust = stack.use(openTrust(config, { identity }));
-  const cards = await CardBook.open({ kv, identity, logger, additions: trust.cardAdditions, onOwnCard });
+  const additions = async () => ({ ...await trust.cardAdditions(), ...ownReach.now() });
+  const cards = await CardBook.open({
+    ...{ kv, identity, logger, additions },
+    onOwnCard() {
+      onOwnCard();
+      ownReach.changed();
+    },
+  });
   return { identity, kv, cards, trust, metrics };
 }
 
 function openHost(
   config: Config,
-  { seed, reach, wire, addresses, logger, onPeer }: {
+  { seed, reach, wire, addresses, logger, onPeer, ownReach }: {
     seed: Uint8Array;
     reach: ReachOptions;
     wire: PeerWire;
     addresses: PeerAddresses;
     logger: Logger;
     onPeer: (peer: PeerConnection) => void;
+    ownReach: OwnReach;
   },
 ): Promise<P2pHost> {
   const onPeerAddresses = addresses.note.bind(addresses);
@@ -156,7 +172,12 @@ function openHost(
   };
   return openP2pHost({
     seed,
-    handlers: { ...wire.handlers, onPeerConnected, onPeerAddresses },
+    handlers: {
+      ...wire.handlers,
+      onPeerConnected,
+      onPeerAddresses,
+      onOwnAddresses: () => ownReach.changed(),
+    },
     logger: logger.child({ room: "p2p" }),
   }, {
     ...reach,

@@ -70,6 +70,15 @@ export function kindOf(address: Multiaddr): AddressKind | undefined {
   return id === undefined || !wellFormed ? undefined : { ...direct, relayId: id };
 }
 
+/** The transports of those of `addresses` that are direct, each once, as agent cards name them. */
+export function transportsOf(addresses: readonly string[]): string[] {
+  const kinds = addresses.flatMap((address) => kindOf(multiaddr(address)) ?? [])
+    .filter(({ relayId }) => relayId === undefined)
+    // `quic-v1` alone is libp2p's standard QUIC.
+    .map(({ transport }) => transport === "quic" ? "quic-v1/noise" : transport);
+  return [...new Set(kinds)];
+}
+
 /** Whether the bytes of a connection to `address` pass through a relay. libp2p knows it only for transports of its own. */
 export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT);

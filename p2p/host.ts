@@ -29,7 +29,10 @@ import { RelayServer } from "./relay_server/relay_server.ts";
 import { type PeerConnection, type PeerEvents, PeerTable } from "./peers.ts";
 
 /** What the owner of a host does with what happens on it; whatever these throw is logged. */
-export interface P2pHandlers extends FrameHandlers, PeerEvents {}
+export interface P2pHandlers extends FrameHandlers, PeerEvents {
+  /** Where this node is reached may have changed. */
+  onOwnAddresses?(): void;
+}
 
 /** Pauses before a relay is dialed again at which this node had a place: nobody reaches it meanwhile. */
 const RELAY_DELAYS = { minMs: 250, maxMs: 3_000 };
@@ -259,6 +262,7 @@ class Libp2pHost implements P2pHost {
       logger,
     });
     this.#reach = new Reach(this.#reachDeps(handlers), reach);
+    libp2p.addEventListener("self:peer:update", () => handlers.onOwnAddresses?.());
   }
 
   #reachDeps(handlers: P2pHandlers): ReachDeps {

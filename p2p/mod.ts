@@ -25,6 +25,7 @@ export {
   type P2pHostOptions,
   type Reachability,
 } from "./host.ts";
+export { transportsOf } from "./address_kind.ts";
 export type { Dht, Provider } from "./dht.ts";
 export { toDialOrder } from "./dial_order.ts";
 export type { DhtOptions } from "./dht_services.ts";

@@ -18,6 +18,8 @@ import { type ArrivedEnvelope, type OpenedEnvelope, Sealing, type SealingMode } 
 
 /** How long a peer may take to answer with its card, in milliseconds. */
 const CARD_TIMEOUT_MS = 5000;
+/** In every address that leads through a relay. */
+const CIRCUIT = "/p2p-circuit/";
 
 export interface PeerWireDeps {
   cards: CardBook;
@@ -248,11 +250,22 @@ export class PeerWire implements AsyncDisposable {
     }
   }
 
+  /** Where a peer says that relays lead to it is tried when it cannot be reached otherwise. */
+  #rememberRelays(peerId: string, relayAddresses: readonly string[]): void {
+    // A card may not have us dial whatever it likes: through a relay only the peer itself is reached.
+    const relayed = relayAddresses.filter((address) => address.includes(CIRCUIT));
+    if (relayed.length === 0) return;
+    this.#served.promise.then(({ host }) => host.remember(peerId, relayed)).catch((error) => {
+      this.#logger.debug("The relays of a card are not remembered", { peer: peerId, error });
+    });
+  }
+
   /** Takes a card that is not empty; a bad one is logged and left. */
   async #take(peerId: string, frame: Uint8Array): Promise<void> {
     if (frame.length === 0) return;
     try {
-      const { name, skills } = await this.#cards.take(peerId, frame);
+      const { name, skills, relayAddresses } = await this.#cards.take(peerId, frame);
+      this.#rememberRelays(peerId, relayAddresses);
       this.#logger.debug("Card received", { peer: peerId, name, skills: skills.map((skill) => skill.id) });
     } catch (error) {
       this.#logger.warn("Card refused", { peer: peerId, error });

@@ -92,6 +92,9 @@ Deno.test({
     const first = await sender.sendTask("first", { peerId });
     await first.wait({ timeoutMs: 20_000 });
     assert.equal(await pathTo(sender, peerId), "relay");
+    const { supportedTransports, relayAddresses } = await sender.getCard(peerId);
+    const circuit = `${relay.address}/p2p-circuit/p2p/${peerId}`;
+    assert.deepEqual([supportedTransports, relayAddresses], [["tcp"], [circuit]]);
     const hash = receivedHash(sender, peerId);
     const handles = await Promise.all(
       Array.from({ length: 100 }, (_, i) => sender.sendTask(`task ${i}`, { peerId })),

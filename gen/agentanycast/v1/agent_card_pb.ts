@@ -170,14 +170,14 @@ export type P2PExtension = Message<"agentanycast.v1.P2PExtension"> & {
   peerId: string;
 
   /**
-   * Transports the node listens on, such as `tcp` or `quic-v1`.
+   * Transports the node listens on, such as `tcp` or `quic-v1/noise`; its daemon fills them in.
    *
    * @generated from field: repeated string supported_transports = 2;
    */
   supportedTransports: string[];
 
   /**
-   * Multiaddrs of the relays it holds reservations on.
+   * Multiaddrs that lead to it through the relays at which it has a place; its daemon fills them in.
    *
    * @generated from field: repeated string relay_addresses = 3;
    */
