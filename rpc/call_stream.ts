@@ -1,12 +1,9 @@
-import {
-  create,
-  type DescMethod,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
+import type {
+  DescMethod,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
 } from "@bufbuild/protobuf";
 import { clearTimeout, setTimeout } from "node:timers";
 import { CodedError } from "../core/errors.ts";
@@ -16,6 +13,7 @@ import {
   CallsRequestSchema,
   CallsResponseSchema,
 } from "../gen/agentanycast/v1/call_service_pb.ts";
+import { decodeMessage, encodeMessage } from "./codecs.ts";
 import { ConnectionLostError } from "./http2_connection.ts";
 import type { RpcCallOptions } from "./rpc_client.ts";
 import type { Duplex, DuplexEvents, OpenDuplex } from "./rpc_duplex.ts";
@@ -183,10 +181,7 @@ export class CallStream implements Disposable {
   /** Takes up a call; undefined when the receiver has been told its end already. */
   #add(method: DescMethod, { request, options, receiver, lane }: NewCall): Call | undefined {
     const { signal, timeoutMs, headers } = options;
-    const message = toBinary(
-      method.input,
-      create(method.input, request as MessageInitShape<typeof method.input>),
-    );
+    const message = encodeMessage(method.input, request as MessageInitShape<typeof method.input>);
     const refusal = this.#refusal(message, signal);
     if (refusal !== undefined) {
       receiver.end(refusal);
@@ -280,7 +275,7 @@ export class CallStream implements Disposable {
     if (!this.#opened) this.#openStream();
     while (this.#hasRoom && this.#duplex !== undefined && this.#outbox.length > 0) {
       const frames = takeBatch(this.#outbox);
-      this.#hasRoom = this.#duplex.send(toBinary(CallsRequestSchema, create(CallsRequestSchema, { frames })));
+      this.#hasRoom = this.#duplex.send(encodeMessage(CallsRequestSchema, { frames }));
     }
   }
 
@@ -303,7 +298,7 @@ export class CallStream implements Disposable {
 
   #receive(bytes: Uint8Array): void {
     this.#heard = true;
-    for (const { callId, message, end, status, error } of fromBinary(CallsResponseSchema, bytes).frames) {
+    for (const { callId, message, end, status, error } of decodeMessage(CallsResponseSchema, bytes).frames) {
       const call = this.#calls.get(callId);
       if (call === undefined) continue; // cancelled while this was on its way
       if (message !== undefined) call.receiver.message(message);
@@ -374,7 +369,7 @@ function takeBatch(outbox: RequestFrame[]): RequestFrame[] {
 function readAnswer<M extends DescMethod>(method: M, bytes: Uint8Array): MessageShape<M["output"]> {
   const output: M["output"] = method.output;
   try {
-    return fromBinary(output, bytes);
+    return decodeMessage(output, bytes);
   } catch (cause) {
     throw new CodedError("internal", `The ${method.output.name} cannot be read`, { cause });
   }

@@ -1,7 +1,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Buffer } from "node:buffer";
 import { CodedError } from "../core/errors.ts";
-import type { RpcMethodDefinition } from "../core/rpc.ts";
+import type { RpcMethodDefinition } from "./method_definition.ts";
 import type { RpcContext, RpcMethod, RpcService } from "./rpc_service.ts";
 
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus`. */

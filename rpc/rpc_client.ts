@@ -1,18 +1,19 @@
-import {
-  create,
-  type DescMethodBiDiStreaming,
-  type DescMethodClientStreaming,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
+import type {
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
 } from "@bufbuild/protobuf";
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
 import { CodedError } from "../core/errors.ts";
-import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES, toRpcMethodDefinition } from "../core/rpc.ts";
+import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES } from "../core/rpc.ts";
 import { parseRpcAddress } from "../core/rpc_address.ts";
+import { encodeMessage } from "./codecs.ts";
 import { ConnectionLostError, type ConnectionOptions, Http2Connection } from "./http2_connection.ts";
+import { toRpcMethodDefinition } from "./method_definition.ts";
 import { uploadTo } from "./rpc_upload.ts";
 
 /** How one call is made. */
@@ -105,8 +106,8 @@ function sendAll<M extends Method>(method: M, requests: AsyncIterable<MessageIni
 }
 
 function encode<M extends Method>(method: M, request: MessageInitShape<M["input"]>): Uint8Array {
-  const message = create(method.input, request) as MessageShape<M["input"]>;
-  return toRpcMethodDefinition<M>(method).requestSerialize(message);
+  const input: M["input"] = method.input;
+  return encodeMessage(input, request);
 }
 
 async function firstOf<T>(messages: AsyncGenerator<T>): Promise<T> {

@@ -20,15 +20,9 @@
  *   long must give `context.signal` to it: `return()` cannot interrupt an `await`.
  * - The next item of a stream is asked for when the peer has room for it.
  */
-import {
-  create,
-  type DescMethod,
-  type DescService,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import type { DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { CodedError, errorMessage } from "../core/errors.ts";
-import { type RpcMethodDefinition, toRpcMethodDefinition } from "../core/rpc.ts";
+import { type RpcMethodDefinition, toRpcMethodDefinition } from "./method_definition.ts";
 import { checkShape, type ShapeLimits } from "./shape.ts";
 
 /** What a handler knows about its call besides the request. */
@@ -109,14 +103,13 @@ function toRpcMethod(
   limits: ShapeLimits | undefined,
 ): RpcMethod {
   const definition = toRpcMethodDefinition(method) as RpcMethodDefinition<unknown, unknown>;
-  const toMessage = (init: unknown) => create(method.output, init as MessageInitShape<typeof method.output>);
   const answer = (request: unknown, context: RpcContext) =>
     definition.requestStream
       ? handler(mapItems(request as AsyncIterable<unknown>, readable), context)
       : handler(readable(request), context);
   const handle: RpcMethod["handle"] = definition.responseStream
-    ? (request, context) => mapItems(answer(request, context) as AsyncIterable<unknown>, toMessage)
-    : async (request, context) => toMessage(await answer(request, context));
+    ? answer
+    : async (request, context) => await answer(request, context);
   const requestDeserialize = (bytes: Uint8Array): unknown => {
     try {
       if (limits !== undefined) checkShape(method.input, bytes, limits);

@@ -1,12 +1,8 @@
-import {
-  type DescField,
-  type DescMessage,
-  fromBinary,
-  type MessageShape,
-  ScalarType,
-} from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { CodedError, errorMessage } from "../core/errors.ts";
+import { WireReader } from "../core/wire_reader.ts";
+import { decodeMessage } from "./codecs.ts";
 
 /** What decoding may cost; see {@link checkShape}. */
 export interface ShapeLimits {
@@ -47,7 +43,7 @@ export function decodeWithin<D extends DescMessage>(
   limits: ShapeLimits,
 ): MessageShape<D> {
   checkShape(schema, bytes, limits);
-  return orMalformed(schema, () => fromBinary(schema, bytes));
+  return orMalformed(schema, () => decodeMessage(schema, bytes));
 }
 
 /**
@@ -67,14 +63,14 @@ export function checkShape(schema: DescMessage, bytes: Uint8Array, limits: Shape
 /** One walk over a message; it keeps a stack of its own. */
 class ShapeWalk {
   readonly #name: string;
-  readonly #reader: BinaryReader;
+  readonly #reader: WireReader;
   readonly #limits: ShapeLimits;
   readonly #levels: Level[];
   #count = 0;
 
   constructor(schema: DescMessage, bytes: Uint8Array, limits: ShapeLimits) {
     this.#name = schema.name;
-    this.#reader = new BinaryReader(bytes);
+    this.#reader = new WireReader(bytes);
     this.#limits = limits;
     this.#levels = [{ holder: schema, depth: 1, end: bytes.length, met: [] }];
   }
@@ -89,14 +85,16 @@ class ShapeWalk {
   #readField(level: Level): void {
     this.#countOne();
     const reader = this.#reader;
-    const [number, wireType] = reader.tag();
+    const tag = reader.uint32();
+    const number = tag >>> 3;
+    const wireType: WireType = tag & 7;
     const content = contentOf(level.holder, number);
     const isSized = wireType === WireType.LengthDelimited;
     if (content?.holder !== undefined && isSized) {
       if (!content.repeated) meetOnce(level, number);
       this.#enter(content.holder, level);
     } else if (content === undefined ? wireType !== WireType.StartGroup : wireType === content.wireType) {
-      reader.skip(wireType);
+      reader.skip(tag);
     } else if (content?.repeated && isSized) {
       this.#readPacked(content.wireType);
     } else {
@@ -122,7 +120,7 @@ class ShapeWalk {
     const end = this.#reader.uint32() + this.#reader.pos;
     while (this.#reader.pos < end) {
       this.#countOne();
-      this.#reader.skip(wireType);
+      this.#reader.skip(1 << 3 | wireType);
     }
     if (this.#reader.pos > end) throw new Error("a packed value ends beyond its list");
   }
@@ -142,8 +140,24 @@ function meetOnce({ met }: Level, number: number): void {
   met.push(number);
 }
 
+/** What is known of the fields of a holder, by their numbers. */
+const CONTENTS = new WeakMap<Holder, Map<number, Content>>();
+
 /** What field `number` of `holder` holds; undefined when it is unknown. */
 function contentOf(holder: Holder, number: number): Content | undefined {
+  let contents = CONTENTS.get(holder);
+  if (contents === undefined) {
+    const numbers = holder.kind === "field" ? [1, 2] : holder.fields.map((field) => field.number);
+    contents = new Map(numbers.flatMap((one) => {
+      const content = findContent(holder, one);
+      return content === undefined ? [] : [[one, content] as const];
+    }));
+    CONTENTS.set(holder, contents);
+  }
+  return contents.get(number);
+}
+
+function findContent(holder: Holder, number: number): Content | undefined {
   if (holder.kind === "field" && number === 1) return contentOfType({ scalar: holder.mapKey }, false);
   if (holder.kind === "field") return number === 2 ? contentOfType(holder, false) : undefined;
   const field = holder.fields.find((one) => one.number === number);

@@ -4,8 +4,11 @@
  *
  * @module
  */
+import type { DescFile } from "@bufbuild/protobuf";
 import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import manifest from "../deno.json" with { type: "json" };
+import { generateCodecs } from "./gen_codecs.ts";
 
 /** Files below a folder: their paths relative to it, with `/`, and their text. */
 export type Tree = ReadonlyMap<string, string>;
@@ -65,6 +68,18 @@ async function buf(...args: string[]): Promise<boolean> {
   return success;
 }
 
+/** The descriptors in generated modules; only our own messages get codecs. */
+async function readFiles(dir: string, paths: readonly string[]): Promise<DescFile[]> {
+  const files: DescFile[] = [];
+  for (const path of paths.filter((one) => one.startsWith("agentanycast/"))) {
+    const module: Record<string, unknown> = await import(pathToFileURL(join(dir, path)).href);
+    for (const [name, value] of Object.entries(module)) {
+      if (name.startsWith("file_")) files.push(value as DescFile);
+    }
+  }
+  return files;
+}
+
 async function main(check: boolean): Promise<number> {
   const out = await Deno.makeTempDir({ prefix: "agentanycast-gen-" });
   try {
@@ -75,7 +90,10 @@ async function main(check: boolean): Promise<number> {
     };
     if (!await buf("lint")) return 1;
     if (!await buf("generate", "--template", JSON.stringify(template))) return 1;
-    const wanted = await readTree(out);
+    const wanted = new Map(await readTree(out));
+    for (const [path, code] of generateCodecs(await readFiles(out, [...wanted.keys()]))) {
+      wanted.set(path, code);
+    }
     const changed = changedPaths(wanted, await readTree(join(ROOT, "gen")));
     if (!check) await writePaths(join(ROOT, "gen"), wanted, changed);
     for (const path of changed) console.log(`${check ? "differs" : "updated"}: gen/${path}`);

@@ -1,9 +1,10 @@
 import { NO_TRACE } from "../../core/tracer.ts";
-import { create, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Envelope, EnvelopeBody } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
+import { encodeMessage } from "../../rpc/codecs.ts";
 import { checkShape, decodeWithin, type ShapeLimits } from "../../rpc/shape.ts";
 import { fromArtifact, fromMessage, fromStatus, toArtifact, toMessage, toStatus } from "./task.ts";
 import { fromTimestamp, toTimestamp } from "./time.ts";
@@ -26,10 +27,9 @@ export type DecodedEnvelope =
 export function encodeEnvelope({ envelopeId, timestampMs, trace, body }: Envelope): Uint8Array {
   const { traceParent, traceState } = trace;
   const timestamp = toTimestamp(timestampMs);
-  const bytes = toBinary(
-    pb.A2AEnvelopeSchema,
-    create(pb.A2AEnvelopeSchema, { envelopeId, timestamp, traceParent, traceState, ...toPayload(body) }),
-  );
+  const { type, payload } = toPayload(body);
+  const wire = { envelopeId, timestamp, traceParent, traceState, type, payload };
+  const bytes = encodeMessage(pb.A2AEnvelopeSchema, wire);
   if (bytes.length > MAX_FRAME_BYTES) {
     throw new CodedError(
       "resource_exhausted",
@@ -42,20 +42,17 @@ export function encodeEnvelope({ envelopeId, timestampMs, trace, body }: Envelop
 
 /** The bytes of a sealed envelope. */
 export function encodeSealed(envelopeId: string, sealed: Uint8Array): Uint8Array {
-  return toBinary(pb.A2AEnvelopeSchema, create(pb.A2AEnvelopeSchema, { envelopeId, sealed }));
+  return encodeMessage(pb.A2AEnvelopeSchema, { envelopeId, sealed });
 }
 
 /** The acknowledgement of an envelope, for peers that speak 1.0. */
 export function encodeAck(acknowledgedEnvelopeId: string): Uint8Array {
-  return toBinary(
-    pb.A2AEnvelopeSchema,
-    create(pb.A2AEnvelopeSchema, {
-      envelopeId: crypto.randomUUID(),
-      timestamp: toTimestamp(Date.now()),
-      type: pb.EnvelopeType.ACK,
-      payload: { case: "ack", value: create(pb.AckPayloadSchema, { acknowledgedEnvelopeId }) },
-    }),
-  );
+  return encodeMessage(pb.A2AEnvelopeSchema, {
+    envelopeId: crypto.randomUUID(),
+    timestamp: toTimestamp(Date.now()),
+    type: pb.EnvelopeType.ACK,
+    payload: { case: "ack", value: { acknowledgedEnvelopeId } },
+  });
 }
 
 /** The report that a task is refused, for peers that speak 1.0. */
@@ -125,41 +122,38 @@ export function fromEnvelopeType(type: pb.EnvelopeType): EnvelopeBody["type"] | 
   return TYPE_FROM_WIRE.get(type);
 }
 
-function toPayload(body: EnvelopeBody): { type: pb.EnvelopeType; payload: pb.A2AEnvelope["payload"] } {
+type PayloadInit = NonNullable<MessageInitShape<typeof pb.A2AEnvelopeSchema>["payload"]>;
+
+function toPayload(body: EnvelopeBody): { type: pb.EnvelopeType; payload: PayloadInit } {
   const message = "message" in body && body.message !== undefined ? toMessage(body.message) : undefined;
-  const wrap = (payload: pb.A2AEnvelope["payload"]) => ({ type: TYPE_TO_WIRE[body.type], payload });
+  const wrap = (payload: PayloadInit) => ({ type: TYPE_TO_WIRE[body.type], payload });
   const { taskId } = body;
   switch (body.type) {
     case "send_task": {
       const { contextId, targetSkillId, metadata, deadlineMs } = body;
       const deadline = deadlineMs === 0 ? {} : { deadline: toTimestamp(deadlineMs) };
       const init = { taskId, contextId, targetSkillId, metadata: { ...metadata }, message, ...deadline };
-      return wrap({ case: "sendTask", value: create(pb.SendTaskPayloadSchema, init) });
+      return wrap({ case: "sendTask", value: init });
     }
     case "status_update": {
       const init = { taskId, status: toStatus(body.status), message };
-      return wrap({ case: "taskStatusUpdate", value: create(pb.TaskStatusUpdatePayloadSchema, init) });
+      return wrap({ case: "taskStatusUpdate", value: init });
     }
     case "complete": {
       const artifacts = body.artifacts.map(toArtifact);
-      const value = create(pb.TaskCompletePayloadSchema, { taskId, artifacts, message });
-      return wrap({ case: "taskComplete", value });
+      return wrap({ case: "taskComplete", value: { taskId, artifacts, message } });
     }
     case "fail": {
-      const value = create(pb.TaskFailPayloadSchema, { taskId, errorMessage: body.errorMessage, message });
-      return wrap({ case: "taskFail", value });
+      return wrap({ case: "taskFail", value: { taskId, errorMessage: body.errorMessage, message } });
     }
     case "cancel": {
       const { reason } = body;
       // 1.0 knows no other end of a call-off, so that the usual one is not spelled out.
       const status = body.status === "canceled" ? pb.TaskStatus.UNSPECIFIED : toStatus(body.status);
-      return wrap({
-        case: "taskCancel",
-        value: create(pb.TaskCancelPayloadSchema, { taskId, status, reason }),
-      });
+      return wrap({ case: "taskCancel", value: { taskId, status, reason } });
     }
     case "get_task":
-      return wrap({ case: "getTask", value: create(pb.GetTaskPayloadSchema, { taskId }) });
+      return wrap({ case: "getTask", value: { taskId } });
     case "get_task_response":
       return wrap({ case: "getTaskResponse", value: toTaskResponse(body) });
     default:
@@ -167,11 +161,13 @@ function toPayload(body: EnvelopeBody): { type: pb.EnvelopeType; payload: pb.A2A
   }
 }
 
-function toTaskResponse(body: EnvelopeBody & { type: "get_task_response" }): pb.GetTaskResponsePayload {
+function toTaskResponse(
+  body: EnvelopeBody & { type: "get_task_response" },
+): MessageInitShape<typeof pb.GetTaskResponsePayloadSchema> {
   const { taskId, task } = body;
-  if (task === undefined) return create(pb.GetTaskResponsePayloadSchema, { taskId });
+  if (task === undefined) return { taskId };
   const { errorMessage } = task;
-  return create(pb.GetTaskResponsePayloadSchema, {
+  return {
     taskId,
     task: {
       taskId,
@@ -180,7 +176,7 @@ function toTaskResponse(body: EnvelopeBody & { type: "get_task_response" }): pb.
       messages: task.messages.map(toMessage),
       artifacts: task.artifacts.map(toArtifact),
     },
-  });
+  };
 }
 
 function fromTaskResponse({ taskId, task }: pb.GetTaskResponsePayload): EnvelopeBody {

@@ -1,4 +1,4 @@
-import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type {
   Annotations,
   Artifact,
@@ -58,14 +58,15 @@ export function fromDirection(direction: pb.TaskDirection): TaskDirection | unde
 
 /** A message as the wire has it. */
 export function toMessage(message: Message): pb.Message {
-  return create(pb.MessageSchema, {
+  return {
+    $typeName: "agentanycast.v1.Message",
     messageId: message.messageId,
     role: message.role === "user" ? pb.MessageRole.USER : pb.MessageRole.AGENT,
     parts: message.parts.map(toPart),
     createdAt: toTimestamp(message.createdAtMs),
     ...toAnnotations(message),
     referenceTaskIds: [...message.referenceTaskIds ?? []],
-  });
+  };
 }
 
 /** A message from the wire; `role` stands in when it has none. */
@@ -88,13 +89,14 @@ export function fromMessage(message: pb.Message, role: Message["role"]): Message
 export function toArtifact(artifact: Artifact): pb.Artifact {
   const { artifactId, name, description = "", parts } = artifact;
   const annotations = toAnnotations(artifact);
-  return create(pb.ArtifactSchema, {
+  return {
+    $typeName: "agentanycast.v1.Artifact",
     artifactId,
     name,
     description,
     parts: parts.map(toPart),
     ...annotations,
-  });
+  };
 }
 
 /** An artifact from the wire. */
@@ -125,25 +127,38 @@ function toPart(part: Part): pb.Part {
     if (typeof value === "string") metadata[key] = value;
     else structured = { ...structured, [key]: value as JsonObject[string] };
   }
-  return create(pb.PartSchema, {
+  return {
+    $typeName: "agentanycast.v1.Part",
     mediaType,
     metadata,
     filename,
     ...(structured && { structuredMetadata: structured }),
     content: toContent(part.content),
-  });
+  };
 }
 
-function toContent(content: PartContent): NonNullable<MessageInitShape<typeof pb.PartSchema>["content"]> {
+function toContent(content: PartContent): pb.Part["content"] {
   switch (content.kind) {
     case "text":
-      return { case: "textPart", value: { text: content.text } };
+      return { case: "textPart", value: { $typeName: "agentanycast.v1.TextPart", text: content.text } };
     case "data":
-      return { case: "dataPart", value: { data: content.data as NonNullable<pb.DataPart["data"]> } };
+      return {
+        case: "dataPart",
+        value: {
+          $typeName: "agentanycast.v1.DataPart",
+          data: content.data as NonNullable<pb.DataPart["data"]>,
+        },
+      };
     case "url":
-      return { case: "urlPart", value: { url: content.url, filename: content.filename } };
+      return {
+        case: "urlPart",
+        value: { $typeName: "agentanycast.v1.UrlPart", url: content.url, filename: content.filename },
+      };
     case "raw":
-      return { case: "rawPart", value: { data: content.data, filename: content.filename } };
+      return {
+        case: "rawPart",
+        value: { $typeName: "agentanycast.v1.RawPart", data: content.data, filename: content.filename },
+      };
     case "none":
       return { case: undefined };
     default:
@@ -180,7 +195,8 @@ function fromContent(content: pb.Part["content"]): PartContent {
 
 /** A task as the wire has it; `localPeerId` is named as the originator of an outbound one. */
 export function toTask(task: Task, localPeerId: string): pb.Task {
-  return create(pb.TaskSchema, {
+  return {
+    $typeName: "agentanycast.v1.Task",
     taskId: task.taskId,
     contextId: task.contextId,
     status: toStatus(task.status),
@@ -201,7 +217,7 @@ export function toTask(task: Task, localPeerId: string): pb.Task {
     cancelRequested: task.cancelRequested,
     caller: task.caller ?? "",
     statusMessageId: task.statusMessageId ?? "",
-  });
+  };
 }
 
 /** A task from the wire. @throws CodedError `invalid_argument` for one without status or direction. */

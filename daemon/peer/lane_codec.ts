@@ -1,7 +1,8 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Answer } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import * as pb from "../../gen/agentanycast/lane/v1/lane_pb.ts";
+import { encodeMessage } from "../../rpc/codecs.ts";
 import { decodeWithin } from "../../rpc/shape.ts";
 
 /** Longest reason that travels, in UTF-16 units. */
@@ -40,7 +41,7 @@ export type LaneFrame =
 
 /** The bytes of a frame. */
 export function encodeLaneFrame(frame: Exclude<LaneFrame, { kind: "unknown" }>): Uint8Array {
-  return toBinary(pb.LaneFrameSchema, create(pb.LaneFrameSchema, { content: toContent(frame) }));
+  return encodeMessage(pb.LaneFrameSchema, { content: toContent(frame) });
 }
 
 /**
@@ -67,36 +68,36 @@ export function decodeLaneFrame(bytes: Uint8Array, { maxItems }: { maxItems: num
   }
 }
 
-function toContent(frame: Exclude<LaneFrame, { kind: "unknown" }>): pb.LaneFrame["content"] {
+function toContent(
+  frame: Exclude<LaneFrame, { kind: "unknown" }>,
+): NonNullable<MessageInitShape<typeof pb.LaneFrameSchema>["content"]> {
   switch (frame.kind) {
     case "hello":
       return { case: "hello", value: toHello(frame.limits) };
     case "envelopes": {
-      const envelopes = frame.envelopes.map(({ number, bytes }) =>
-        create(pb.NumberedEnvelopeSchema, { number: BigInt(number), envelope: bytes })
-      );
-      return { case: "envelopes", value: create(pb.EnvelopeBatchSchema, { envelopes }) };
+      const envelopes = frame.envelopes.map(({ number, bytes }) => ({
+        number: BigInt(number),
+        envelope: bytes,
+      }));
+      return { case: "envelopes", value: { envelopes } };
     }
     case "answers":
-      return {
-        case: "answers",
-        value: create(pb.AnswerBatchSchema, { answers: frame.answers.map(toAnswer) }),
-      };
+      return { case: "answers", value: { answers: frame.answers.map(toAnswer) } };
     case "ping":
-      return { case: "ping", value: create(pb.PingSchema, { id: frame.id }) };
+      return { case: "ping", value: { id: frame.id } };
     case "pong":
-      return { case: "pong", value: create(pb.PongSchema, { id: frame.id }) };
+      return { case: "pong", value: { id: frame.id } };
     default:
       return frame satisfies never;
   }
 }
 
-function toHello(limits: LaneLimits): pb.Hello {
-  return create(pb.HelloSchema, {
+function toHello(limits: LaneLimits): MessageInitShape<typeof pb.HelloSchema> {
+  return {
     maxUnansweredEnvelopes: limits.maxUnansweredEnvelopes,
     maxUnansweredBytes: BigInt(limits.maxUnansweredBytes),
     maxEnvelopeBytes: BigInt(limits.maxEnvelopeBytes),
-  });
+  };
 }
 
 function fromHello(hello: pb.Hello): LaneLimits {
@@ -117,9 +118,9 @@ const OUTCOMES = {
   busy: pb.Outcome.BUSY,
 } satisfies Record<Answer["outcome"], pb.Outcome>;
 
-function toAnswer({ number, answer }: NumberedAnswer): pb.Answer {
+function toAnswer({ number, answer }: NumberedAnswer): MessageInitShape<typeof pb.AnswerSchema> {
   const reason = answer.outcome === "taken" ? "" : answer.reason.slice(0, MAX_REASON_LENGTH);
-  return create(pb.AnswerSchema, { number: BigInt(number), outcome: OUTCOMES[answer.outcome], reason });
+  return { number: BigInt(number), outcome: OUTCOMES[answer.outcome], reason };
 }
 
 function fromAnswer({ number, outcome, reason }: pb.Answer): NumberedAnswer {

@@ -1,7 +1,7 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { OutboxEntry, OutboxLane, TaskRecord } from "../../a2a/mod.ts";
 import { CodedError } from "../../core/errors.ts";
 import { OutboxRecordSchema, TaskRecordSchema } from "../../gen/agentanycast/store/v1/records_pb.ts";
+import { decodeMessage, encodeMessage } from "../../rpc/codecs.ts";
 import { decodeEnvelope, fromEnvelopeType, toEnvelopeType } from "../convert/envelope.ts";
 import { fromStatus, fromTask, toStatus, toTask } from "../convert/task.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
@@ -9,35 +9,30 @@ import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 /** A record as it lies in the store. */
 export function encodeTaskRecord(record: TaskRecord): Uint8Array {
   const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence, route } = record;
-  return toBinary(
-    TaskRecordSchema,
-    create(TaskRecordSchema, {
-      task: toTask(task, ""),
-      events: events.map(({ generation, status, atMs, messageId }) => ({
-        generation: BigInt(generation),
-        status: toStatus(status),
-        at: toTimestamp(atMs),
-        messageId,
-      })),
-      envelopeIds: [...envelopeIds],
-      awaitsAgent,
-      claimId,
-      sendSequence: BigInt(sendSequence),
-      ...(route && {
-        route: {
-          skillId: route.skillId,
-          tags: { ...route.tags },
-          refusals: route.refusals.map((refusal) => ({ ...refusal })),
-        },
-      }),
-    }),
-  );
+  return encodeMessage(TaskRecordSchema, {
+    task: toTask(task, ""),
+    events: events.map(({ generation, status, atMs, messageId }) => ({
+      generation: BigInt(generation),
+      status: toStatus(status),
+      at: toTimestamp(atMs),
+      messageId,
+    })),
+    envelopeIds: [...envelopeIds],
+    awaitsAgent,
+    claimId,
+    sendSequence: BigInt(sendSequence),
+    route: route && {
+      skillId: route.skillId,
+      tags: { ...route.tags },
+      refusals: route.refusals.map(({ peerId, reason }) => ({ peerId, reason })),
+    },
+  });
 }
 
 /** A record from the store. @throws CodedError `data_loss`. */
 export function decodeTaskRecord(taskId: string, bytes: Uint8Array): TaskRecord {
   try {
-    const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence, route } = fromBinary(
+    const { task, events, envelopeIds, awaitsAgent, claimId, sendSequence, route } = decodeMessage(
       TaskRecordSchema,
       bytes,
     );
@@ -70,17 +65,14 @@ export function decodeTaskRecord(taskId: string, bytes: Uint8Array): TaskRecord 
 
 /** A waiting envelope as it lies in the store. */
 export function encodeOutboxEntry(entry: OutboxEntry): Uint8Array {
-  return toBinary(
-    OutboxRecordSchema,
-    create(OutboxRecordSchema, {
-      taskId: entry.taskId,
-      envelope: entry.bytes,
-      envelopeId: entry.envelopeId,
-      queuedAt: toTimestamp(entry.queuedAtMs),
-      expiresAt: toTimestamp(entry.expiresAtMs),
-      type: toEnvelopeType(entry.type),
-    }),
-  );
+  return encodeMessage(OutboxRecordSchema, {
+    taskId: entry.taskId,
+    envelope: entry.bytes,
+    envelopeId: entry.envelopeId,
+    queuedAt: toTimestamp(entry.queuedAtMs),
+    expiresAt: toTimestamp(entry.expiresAtMs),
+    type: toEnvelopeType(entry.type),
+  });
 }
 
 /** A waiting envelope from the store. @throws CodedError `data_loss`. */
@@ -89,7 +81,7 @@ export function decodeOutboxEntry(
   bytes: Uint8Array,
 ): OutboxEntry {
   try {
-    const record = fromBinary(OutboxRecordSchema, bytes);
+    const record = decodeMessage(OutboxRecordSchema, bytes);
     const type = fromEnvelopeType(record.type) ?? typeOf(record.envelope);
     if (type === undefined) throw new Error("the envelope is of an unknown type");
     return {

@@ -56,8 +56,12 @@ function openCalls(handlers: Handlers, { signal, metadata, log, ...options }: Op
     sendBytes: (bytes: Uint8Array) => requests.push(definition.requestDeserialize(bytes)),
     send: (...frames: Frame[]) =>
       requests.push(create(CallsRequestSchema, { frames }) satisfies CallsRequest),
-    /** The frames of the next message. */
-    next: async (): Promise<CallResponseFrame[]> => (await responses.next()).value?.frames ?? [],
+    /** The frames of the next message, as the client reads them. */
+    next: async (): Promise<CallResponseFrame[]> => {
+      const { done, value } = await responses.next();
+      if (done) return [];
+      return (definition.responseDeserialize(definition.responseSerialize(value)) as CallsResponse).frames;
+    },
   };
 }
 
