@@ -79,7 +79,7 @@ export interface P2pHostOptions {
   webRtcDirect?: boolean;
   /** Who may connect and be dialed. Default everybody. */
   access?: GaterOptions;
-  /** `http://`, `https://` or `socks5://[user:password@]host:port`: TCP peers are dialed through it, and nothing beside it. */
+  /** `http://`, `https://` or `socks5://[user:password@]host:port`: peers are dialed through it over TCP and WebSocket, and nothing beside it. */
   proxy?: string | undefined;
   /** Relays for others within these limits, the defaults for those not given. Default: relays for nobody. */
   relayServer?: Partial<RelayLimits>;

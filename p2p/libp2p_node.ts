@@ -71,7 +71,7 @@ export interface Libp2pNodeOptions {
   webRtcDirect?: boolean;
   /** Who may connect and be dialed. Default everybody. */
   gater?: Gater;
-  /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
+  /** Through which peers are dialed over TCP and WebSocket; nothing is dialed beside it then. Default none. */
   proxy?: Proxy | undefined;
   /** Addresses that peers are told beside those we listen on. Default none. */
   alsoAnnounced?(): readonly Multiaddr[];

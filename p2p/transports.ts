@@ -4,11 +4,11 @@ import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Socket } from "node:net";
-import { WebSocket as WsWebSocket } from "ws";
 import { isRelayed, kindOf } from "./address_kind.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
 import { quic } from "./quic/quic_transport.ts";
 import type { webRtcDirect } from "./webrtc/webrtc_transport.ts";
+import { dialWebSocket } from "./websocket_dial.ts";
 import { webTransport } from "./webtransport/webtransport_transport.ts";
 
 /** What decides on the transports. */
@@ -21,7 +21,7 @@ export interface TransportOptions {
   webTransport?: boolean;
   /** libp2p's WebRTC-direct, when it is spoken; never with a proxy. It is loaded only when it is wanted. */
   webRtcDirect?: typeof webRtcDirect | undefined;
-  /** Through which TCP peers are dialed; nothing is dialed beside it then. Default none. */
+  /** Through which peers are dialed over TCP and WebSocket; nothing is dialed beside it then. Default none. */
   proxy?: Proxy | undefined;
 }
 
@@ -52,7 +52,7 @@ export function createTransports(
       if (proxy !== undefined) dialThrough(proxy, transport as unknown as TcpTransport);
       return transport;
     },
-    ...proxy === undefined ? [dialingWebSockets] : [],
+    dialingWebSockets(proxy),
     ...proxy === undefined && speaksQuic ? [quic(seed)] : [],
     ...proxy === undefined && speaksWebTransport ? [webTransport(seed)] : [],
     ...proxy === undefined && options.webRtcDirect ? [options.webRtcDirect(seed)] : [],
@@ -76,21 +76,18 @@ function dialThrough(proxy: Proxy, transport: TcpTransport): void {
   };
 }
 
-/** WebSockets that dial with the `ws` package: Deno's own answer only after 44 ms. */
-function dialingWebSockets(components: Parameters<ReturnType<typeof webSockets>>[0]) {
-  const transport = webSockets()(components);
-  const dial = transport.dial.bind(transport);
-  transport.dial = (address, options) => {
-    // libp2p takes the global one, at the moment of the dial and no later.
-    const own = globalThis.WebSocket;
-    globalThis.WebSocket = WsWebSocket as unknown as typeof WebSocket;
-    try {
-      return dial(address, options);
-    } finally {
-      globalThis.WebSocket = own;
-    }
+/** The part of libp2p's WebSocket transport that opens a socket. */
+interface WebSocketTransport {
+  _connect(address: Multiaddr, options: { signal: AbortSignal }): Promise<WebSocket>;
+}
+
+function dialingWebSockets(proxy: Proxy | undefined) {
+  return (components: Parameters<ReturnType<typeof webSockets>>[0]) => {
+    const transport = webSockets()(components);
+    (transport as unknown as WebSocketTransport)._connect = async (address, { signal }) =>
+      await dialWebSocket(address, { signal, proxy }) as unknown as WebSocket;
+    return transport;
   };
-  return transport;
 }
 
 type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];

@@ -97,6 +97,18 @@ Deno.test("peers are dialed through a SOCKS5 proxy", async () => {
   assert.ok(await a.host.ping(b.peerId) > 0);
 });
 
+Deno.test("WebSockets are dialed through a proxy", async () => {
+  await using proxy = await startSocksProxy();
+  await using b = await openTestHost({ listen: ["/ip4/127.0.0.1/tcp/0/ws"] });
+  await using a = await openTestHost({ listen: [], proxy: `socks5://127.0.0.1:${proxy.port}` });
+  const peer = await a.host.connect(b.peerId, [b.address]);
+  assert.equal(peer.transport, "ws");
+  await a.host.sendA2aFrame(b.peerId, new Uint8Array(100_000).fill(7));
+  await b.until(() => b.frames.length === 1);
+  assert.equal(b.frames[0]?.frame.length, 100_000);
+  assert.equal(proxy.asked.length, 2);
+});
+
 Deno.test("a proxy that refuses says so in the error", async () => {
   await using proxy = await startHttpProxy();
   await using b = await openTestHost();
