@@ -18,10 +18,19 @@ const TALK_TIMEOUT_MS = 5_000;
 /** Longest time for the dials of one try. */
 const DIAL_TIMEOUT_MS = 4_000;
 /**
- * When dials of a QUIC address begin. The first packets may meet a NAT that has not let the other side's out yet, and QUIC
- * would repeat them only after a second.
+ * When dials of an address begin: after so many milliseconds and round trips. The first packets over QUIC may meet a NAT that
+ * has not let the other side's out yet, and QUIC would repeat them only after a second. What cannot punch waits for it: of
+ * several connections that open at once all but one are given up, and with them what the other side has begun there.
  */
-const QUIC_DIALS_AT_MS = [0, 120, 350];
+const DIALS_AT: Readonly<
+  Record<"quic" | "tcp" | "other", readonly (readonly [ms: number, roundTrips: number])[]>
+> = {
+  quic: [[0, 0], [120, 1.5], [350, 3]],
+  tcp: [[150, 2]],
+  other: [[300, 4]],
+};
+/** Longest round trip that is believed in this. */
+const MAX_ROUND_TRIP_MS = 500;
 /** Pauses between tries; the last one repeats. */
 const PAUSES_MS = [1_000, 4_000, 15_000, 60_000, 300_000];
 /** Tries after {@link HolePuncher.retry} where the other side's turn it is to begin. */
@@ -134,7 +143,7 @@ export class HolePuncher {
     try {
       const { protocols, addresses } = await this.#deps.libp2p.peerStore.get(connection.remotePeer);
       const told = addresses.map((address) => address.multiaddr);
-      if (!protocols.includes(DCUTR_PROTOCOL)) return await this.#dialAll(connection, told);
+      if (!protocols.includes(DCUTR_PROTOCOL)) return await this.#dialAll(connection, told, 0);
       // By the specification the side that was dialed begins.
       if (connection.direction === "outbound" && !outOfTurn) return "the other side begins";
       return await this.#lead(connection);
@@ -165,7 +174,7 @@ export class HolePuncher {
     });
     // The other side dials when it has our last message.
     await clock.sleep(roundTripMs / 2, signal);
-    return await this.#dialAll(connection, toAddresses(theirs));
+    return await this.#dialAll(connection, toAddresses(theirs), roundTripMs);
   }
 
   async #answer(stream: Stream, connection: Connection): Promise<void> {
@@ -173,16 +182,18 @@ export class HolePuncher {
     const peerId = connection.remotePeer.toString();
     try {
       const talk = { timeoutMs: TALK_TIMEOUT_MS, signal };
-      const theirs = await withDeadline(talk, async (deadline) => {
+      const { theirs, roundTripMs } = await withDeadline(talk, async (deadline) => {
         const messages = toMessages(stream, deadline);
         const { addresses } = await messages.read("connect");
+        const startMs = performance.now();
         await messages.write({ type: "connect", addresses: this.#own() });
         await messages.read("sync");
+        const roundTripMs = performance.now() - startMs;
         await stream.close({ signal: deadline });
-        return addresses;
+        return { theirs: addresses, roundTripMs };
       });
       if (!isRelayed(connection.remoteAddr)) return;
-      const reason = await this.#dialAll(connection, toAddresses(theirs));
+      const reason = await this.#dialAll(connection, toAddresses(theirs), roundTripMs);
       if (reason === undefined || this.#deps.hasDirect(peerId)) return;
       const tries = (this.#states.get(peerId)?.tries ?? 0) + 1;
       this.#states.set(peerId, { tries, reason });
@@ -192,8 +203,12 @@ export class HolePuncher {
     }
   }
 
-  /** Dials all at once; resolves at the first connection, or with the reason when there is none. */
-  async #dialAll(connection: Connection, told: readonly Multiaddr[]): Promise<string | undefined> {
+  /** Dials all; resolves at the first connection, or with the reason when there is none. */
+  async #dialAll(
+    connection: Connection,
+    told: readonly Multiaddr[],
+    roundTripMs: number,
+  ): Promise<string | undefined> {
     const peerId = connection.remotePeer.toString();
     const viaLoopback = isLoopbackHost(kindOf(connection.remoteAddr)?.host ?? "");
     const addresses = told.filter((address) => isWorthDialing(address, { viaLoopback })).slice(0, MAX_DIALED)
@@ -202,8 +217,7 @@ export class HolePuncher {
     const won = new AbortController();
     const dialing = { timeoutMs: DIAL_TIMEOUT_MS, signal: AbortSignal.any([this.#deps.signal, won.signal]) };
     const dials = addresses.flatMap((address) => {
-      const times = kindOf(address)?.transport === "quic" ? QUIC_DIALS_AT_MS : [0];
-      return times.map((atMs) =>
+      return dialTimes(address, roundTripMs).map((atMs) =>
         withDeadline(dialing, async (signal) => {
           if (atMs > 0) await this.#deps.clock.sleep(atMs, signal);
           if (this.#deps.hasDirect(peerId)) return;
@@ -228,6 +242,13 @@ export class HolePuncher {
   #own(): Uint8Array[] {
     return this.#deps.ownAddresses().map((address) => address.bytes);
   }
+}
+
+/** When dials of `address` begin, in milliseconds. */
+function dialTimes(address: Multiaddr, roundTripMs: number): number[] {
+  const transport = kindOf(address)?.transport;
+  const kind = transport === "quic" || transport === "tcp" ? transport : "other";
+  return DIALS_AT[kind].map(([ms, roundTrips]) => ms + roundTrips * Math.min(roundTripMs, MAX_ROUND_TRIP_MS));
 }
 
 /** Not what a stranger could have us dial inside our own networks, except where we are ourselves. */
