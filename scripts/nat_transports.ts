@@ -1,7 +1,7 @@
 import type { NatKind } from "../tests/nat/lab.ts";
 
 /** What the nodes of a run of the laboratory may use between each other, besides circuits of their relays. */
-export const TRANSPORT_SETS = ["tcp", "quic", "ws", "webtransport", "all"] as const;
+export const TRANSPORT_SETS = ["tcp", "quic", "ws", "webtransport", "webrtc-direct", "all"] as const;
 
 /** One of {@link TRANSPORT_SETS}. */
 export type TransportSet = (typeof TRANSPORT_SETS)[number];
@@ -17,6 +17,7 @@ interface Setup {
 const TCP = "/ip4/0.0.0.0/tcp/0";
 const QUIC = "/ip4/0.0.0.0/udp/0/quic-v1/noise";
 const WS = "/ip4/0.0.0.0/tcp/0/ws";
+const WEBRTC = "/ip4/0.0.0.0/udp/0/webrtc-direct";
 const WEBTRANSPORT = "/ip4/0.0.0.0/udp/0/quic-v1/webtransport";
 /** Ports of a relay stay the same when it is started again. */
 const RELAY_LISTEN = [
@@ -30,13 +31,22 @@ const SETUPS: Readonly<Record<TransportSet, Setup>> = {
   tcp: { listen: [TCP], flags: ["--enable-quic=false"], relay: OVER_TCP },
   quic: { listen: [QUIC], flags: [], relay: /\/quic-v1\/noise\// },
   ws: { listen: [WS], flags: ["--enable-quic=false"], relay: /\/ws\/p2p\// },
-  // Relays do not speak it: the way to them is TCP, which nobody listens on.
+  // Relays do not speak these two: the way to them is TCP, which nobody listens on.
   webtransport: {
     listen: [WEBTRANSPORT],
     flags: ["--enable-quic=false", "--enable-webtransport"],
     relay: OVER_TCP,
   },
-  all: { listen: [TCP, QUIC, WS, WEBTRANSPORT], flags: ["--enable-webtransport"], relay: OVER_TCP },
+  "webrtc-direct": {
+    listen: [WEBRTC],
+    flags: ["--enable-quic=false", "--enable-webrtc-direct"],
+    relay: OVER_TCP,
+  },
+  all: {
+    listen: [TCP, QUIC, WS, WEBTRANSPORT, WEBRTC],
+    flags: ["--enable-webtransport", "--enable-webrtc-direct"],
+    relay: OVER_TCP,
+  },
 };
 
 /** Arguments of a relay that serves every set. */
