@@ -22,6 +22,7 @@ export const AI_CATALOG_PATH = "/.well-known/ai-catalog.json";
 export const A2A_CARD_TYPE = "application/a2a-agent-card+json";
 /** What an entry with a card of an MCP server is. */
 export const MCP_CARD_TYPE = "application/mcp-server-card+json";
+const SPEC_VERSION = "1.0";
 const CATALOG_TYPE = "application/ai-catalog+json";
 
 /** Something that a catalog offers: where it is (`url`), or the thing itself (`data`). */
@@ -129,7 +130,7 @@ export function toAiCatalog({ entries, host, rest }: AiCatalog): JsonObject {
     seen.add(key);
     return json;
   });
-  return present({ specVersion: "1.0", host, entries: written, ...rest });
+  return present({ specVersion: SPEC_VERSION, host, entries: written, ...rest });
 }
 
 /**
@@ -161,7 +162,11 @@ export function fromAiCatalog(value: unknown): AiCatalog & { readonly rejected: 
   return {
     entries,
     ...(isObject(json.host) && { host: json.host }),
-    ...defined<{ rest?: JsonObject }>({ rest: nonEmpty(others(json, ["specVersion", "entries", "host"])) }),
+    ...defined<{ rest?: JsonObject }>({
+      rest: nonEmpty(
+        others(json, ["entries", "host", ...specVersion === SPEC_VERSION ? ["specVersion"] : []]),
+      ),
+    }),
     rejected,
   };
 }

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue, Skill } from "../model.ts";
 import { fromA2aCard, toA2aCard, versionOfA2aCard } from "./a2a_card.ts";
+import type { A2aVersion } from "./a2a_dialect.ts";
 import type { CompatCard } from "./card_v1.ts";
 import {
   asList,
@@ -17,10 +18,10 @@ import {
 /** `1.0`: records as published (module `integration/a2a`, a card of A2A 1.0). `legacy`: those of the older SDKs. */
 export type OasfDialect = "1.0" | "legacy";
 
-/** A class of the taxonomy of OASF. */
+/** A class of the taxonomy of OASF: by its path, its number, or both. */
 export interface OasfClass {
   /** Its path, such as `natural_language_processing/natural_language_generation/summarization`. */
-  readonly name: string;
+  readonly name?: string;
   /** Its number. */
   readonly id?: number;
 }
@@ -35,8 +36,12 @@ export interface OasfFacts {
   readonly createdAt?: Date;
   /** Default: that of the card, else `1.0.0`. */
   readonly version?: string;
-  /** Version of OASF. Default `1.0.0`. */
+  /** Version of OASF: the record is written in its form, before 1.0 in that of 0.8. Default `1.0.0`. */
   readonly schemaVersion?: string;
+  /** In which form of A2A the card is. Default: that of the dialect, `1.0` or `legacy`. */
+  readonly cardVersion?: A2aVersion;
+  /** What the module that the card is in says besides. Default: what the dialect and the version of OASF want. */
+  readonly module?: JsonObject;
   /** Skills by the taxonomy. Default: the ids of the card's skills, which directories that check the taxonomy refuse. */
   readonly skills?: readonly OasfClass[];
   /** Domains by the taxonomy. */
@@ -49,6 +54,8 @@ const MODULES = {
   "1.0": { name: "integration/a2a", id: 203 },
   legacy: { name: "a2a", id: 3 },
 } as const;
+/** What the module was called by OASF 0.7. */
+const OLD_MODULE = "runtime/a2a";
 const RECORD_KEYS = [
   ...["name", "description", "version", "schema_version", "authors", "created_at"],
   ...["skills", "domains", "modules", "locators"],
@@ -59,35 +66,69 @@ const RECORD_KEYS = [
  */
 export function toOasfRecord(card: CompatCard, facts: OasfFacts = {}): JsonObject {
   const { dialect = "1.0", authors = [], createdAt = new Date(), domains = [], rest = {} } = facts;
-  const isLegacy = dialect === "legacy";
+  const { schemaVersion = "1.0.0", cardVersion = dialect } = facts;
   const { modules, locators, ...more } = rest;
+  const { data, ...module } = facts.module ?? moduleOf(card, { dialect, schemaVersion });
   return present({
     name: card.name,
     description: card.description ?? "",
     version: facts.version ?? card.version ?? "1.0.0",
-    schema_version: facts.schemaVersion ?? "1.0.0",
+    schema_version: schemaVersion,
     authors,
     created_at: createdAt.toISOString(),
     skills: facts.skills ?? card.skills.map(({ id }) => ({ name: id })),
     domains,
     modules: [{
-      ...MODULES[dialect],
-      data: {
-        card_data: toA2aCard(card, { version: isLegacy ? "legacy" : "1.0" }),
-        card_schema_version: isLegacy ? card.protocolVersion ?? "a2a/0.3" : "v1.0.0",
-      },
+      ...module,
+      data: { ...(isObject(data) && data), card_data: toA2aCard(card, { version: cardVersion }) },
     }, ...asList(modules, "modules")],
-    locators: [...locatorsOf(card), ...asList(locators, "locators")],
+    locators: withOwn(asList(locators, "locators"), locatorsOf(card, schemaVersion)),
     ...more,
   });
 }
 
-function locatorsOf({ peerId, didKey }: CompatCard): JsonObject[] {
+/** The module of a card without the card. */
+function moduleOf(
+  card: CompatCard,
+  { dialect, schemaVersion }: { dialect: OasfDialect; schemaVersion: string },
+): JsonObject {
+  if (dialect === "legacy") {
+    return { ...MODULES.legacy, data: { card_schema_version: card.protocolVersion ?? "a2a/0.3" } };
+  }
+  const data = isBeforeOne(schemaVersion) ? { protocol_version: "1.0" } : { card_schema_version: "v1.0.0" };
+  return { ...MODULES[dialect], data };
+}
+
+function isBeforeOne(schemaVersion: string): boolean {
+  return /^v?0\./.test(schemaVersion);
+}
+
+function locatorsOf({ peerId, didKey }: CompatCard, schemaVersion: string): JsonObject[] {
   const urls = [
     ...peerId === undefined ? [] : [`p2p://${peerId}`],
     ...didKey === undefined ? [] : [didKey.startsWith("did:") ? didKey : `did:${didKey}`],
   ];
-  return urls.map((url) => ({ type: "url", urls: [url] }));
+  return urls.map((url) =>
+    isBeforeOne(schemaVersion) ? { type: "unspecified", url } : { type: "url", urls: [url] }
+  );
+}
+
+/** Those of the card first, but for those that say the same as others. */
+function withOwn(others: readonly JsonValue[], own: readonly JsonObject[]): JsonValue[] {
+  const known = urlsIn(others);
+  return [...own.filter((locator) => !urlsIn([locator]).every((url) => known.includes(url))), ...others];
+}
+
+/** Without those of the card when these come first; else all, so that they keep their order. */
+function withoutOwn(locators: readonly JsonValue[], own: readonly JsonObject[]): readonly JsonValue[] {
+  const isOwnFirst = own.every((locator, at) => sorted(locators[at] ?? null) === sorted(locator));
+  return isOwnFirst ? locators.slice(own.length) : locators;
+}
+
+function urlsIn(locators: readonly JsonValue[]): readonly string[] {
+  return locators.filter(isObject).flatMap(({ urls, url }) =>
+    textsOrNothing(urls) ?? textOrNothing(url) ?? []
+  );
 }
 
 /**
@@ -99,36 +140,57 @@ export function fromOasfRecord(value: unknown): { readonly card: CompatCard; rea
   const record = asObject(value, "the OASF record");
   const modules = asList(record.modules, "modules of the OASF record");
   const module = modules.find(isA2aModule);
-  const found = module === undefined ? fromBareRecord(record) : fromA2aCard(cardDataOf(module), {
-    version: versionOfA2aCard(cardDataOf(module)),
-  });
+  const cardVersion = module === undefined ? undefined : versionOfA2aCard(cardDataOf(module));
+  const found = module === undefined || cardVersion === undefined
+    ? fromBareRecord(record)
+    : fromA2aCard(cardDataOf(module), { version: cardVersion });
   const locators = asList(record.locators, "locators of the OASF record");
   const card = { ...addressed(locators), ...found };
-  const own = locatorsOf(card).map((locator) => JSON.stringify(locator));
+  const schemaVersion = textOrNothing(record.schema_version);
+  const dialect = module !== undefined && isLegacyModule(module) ? "legacy" : "1.0";
   const createdAtMs = Date.parse(String(record.created_at));
   const version = textOrNothing(record.version);
   return {
     card,
     facts: defined<OasfFacts>({
-      dialect: isObject(module) && isLegacyModule(module) ? "legacy" : "1.0",
+      dialect,
+      cardVersion: cardVersion === dialect ? undefined : cardVersion,
+      module: module &&
+        otherModule(module, moduleOf(card, { dialect, schemaVersion: schemaVersion ?? "1.0.0" })),
       authors: textsOrNothing(record.authors),
       createdAt: Number.isNaN(createdAtMs) ? undefined : new Date(createdAtMs),
       version: version === (card.version ?? "1.0.0") ? undefined : version,
-      schemaVersion: textOrNothing(record.schema_version),
+      schemaVersion,
       skills: classesOf(record.skills),
       domains: classesOf(record.domains),
       rest: nonEmpty(present({
         ...others(record, RECORD_KEYS),
+        name: record.name === card.name ? undefined : record.name,
+        description: record.description === (card.description ?? "") ? undefined : record.description,
         modules: listed(modules.filter((one) => one !== module)),
-        locators: listed(locators.filter((one) => !own.includes(JSON.stringify(plain(one))))),
+        locators: listed(withoutOwn(locators, locatorsOf(card, schemaVersion ?? "1.0.0"))),
       })),
     }),
   };
 }
 
+/** What a module says beside its card, when that is not what would be written anyhow. */
+function otherModule({ data, ...module }: JsonObject, usual: JsonObject): JsonObject | undefined {
+  const said = { ...module, data: others(isObject(data) ? data : {}, ["card_data"]) };
+  return sorted(said) === sorted(usual) ? undefined : said;
+}
+
+function sorted(json: JsonValue): string {
+  return JSON.stringify(
+    json,
+    (_name, value) => isObject(value) ? Object.fromEntries(Object.entries(value).sort()) : value,
+  );
+}
+
 function isA2aModule(module: JsonValue): module is JsonObject {
   if (!isObject(module) || !isObject(module.data) || !isObject(module.data.card_data)) return false;
-  return Object.values(MODULES).some(({ name, id }) => module.name === name || module.id === id);
+  return Object.values(MODULES).some(({ name, id }) => module.name === name || module.id === id) ||
+    module.name === OLD_MODULE;
 }
 
 function isLegacyModule({ name, id }: JsonObject): boolean {
@@ -145,15 +207,13 @@ function fromBareRecord(record: JsonObject): CompatCard {
     name: asText(record.name, "name of the OASF record"),
     description: textOrNothing(record.description),
     version: textOrNothing(record.version),
-    skills: skills.map(({ name }): Skill => ({ id: name })),
+    skills: skills.map(({ name, id }): Skill => ({ id: name ?? String(id) })),
   });
 }
 
 /** What the locators say of where an agent is. */
 function addressed(locators: readonly JsonValue[]): Partial<CompatCard> {
-  const urls = locators.filter(isObject).flatMap(({ urls, url }) =>
-    textsOrNothing(urls) ?? textOrNothing(url) ?? []
-  );
+  const urls = urlsIn(locators);
   return defined<Partial<CompatCard>>({
     peerId: urls.find((url) => url.startsWith("p2p://"))?.slice("p2p://".length),
     didKey: urls.find((url) => url.startsWith("did:key:")),
@@ -162,16 +222,8 @@ function addressed(locators: readonly JsonValue[]): Partial<CompatCard> {
 
 function classesOf(value: JsonValue | undefined): readonly OasfClass[] | undefined {
   if (value === undefined) return undefined;
-  return asList(value, "classes of the OASF record").filter(isObject).filter(({ name }) =>
-    typeof name === "string"
-  )
-    .map((one) => one as unknown as OasfClass);
-}
-
-/** With its members in the order that they are written in here. */
-function plain(locator: JsonValue): JsonValue {
-  if (!isObject(locator) || Object.keys(locator).length !== 2) return locator;
-  return present({ type: locator.type, urls: locator.urls });
+  const classes = asList(value, "classes of the OASF record").filter(isObject);
+  return classes.filter(({ name, id }) => typeof name === "string" || typeof id === "number") as OasfClass[];
 }
 
 function listed(items: readonly JsonValue[]): readonly JsonValue[] | undefined {

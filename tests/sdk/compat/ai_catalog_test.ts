@@ -69,6 +69,8 @@ Deno.test("fromAiCatalog() refuses what is no catalog, or of a version it does n
   for (const value of [null, {}, { specVersion: "1.0" }, { specVersion: "1.0", entries: {} }]) {
     throws(() => fromAiCatalog(value), { code: "invalid_argument" });
   }
+  const newer = { specVersion: "1.7", entries: [] };
+  deepStrictEqual(toAiCatalog(fromAiCatalog(newer)), newer);
   throws(() => fromAiCatalog({ specVersion: "2.0", entries: [] }), { code: "unimplemented" });
 });
 

@@ -1,5 +1,8 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { fromOasfRecord, toOasfRecord } from "../../../sdk/compat/mod.ts";
+import { Ajv } from "ajv";
+import { fromOasfRecord, toA2aCard, toOasfRecord } from "../../../sdk/compat/mod.ts";
+import { Generator } from "./generated.ts";
+import { OASF_RECORD } from "./oasf_schema.ts";
 import { CARD, sent } from "./samples.ts";
 
 const createdAt = new Date("2026-05-06T07:08:09.000Z");
@@ -64,7 +67,7 @@ Deno.test("fromOasfRecord() reads what others publish: cards of 0.3, modules by 
     version: "v1.0.0",
     skills: [{ id: "a/b" }],
   });
-  deepStrictEqual(bare.facts.rest, { locators: [locators[1]] });
+  deepStrictEqual(bare.facts.rest, { locators });
   // A module that only looks like one of an agent.
   strictEqual(fromOasfRecord({ ...base, modules: [{ name: "integration/a2a", data: {} }] }).card.name, "r");
 });
@@ -72,5 +75,74 @@ Deno.test("fromOasfRecord() reads what others publish: cards of 0.3, modules by 
 Deno.test("fromOasfRecord() refuses what is no record, with invalid_argument", () => {
   for (const value of [null, [], {}, { name: 7 }, { name: "x", modules: {} }, { name: "x", locators: "y" }]) {
     throws(() => fromOasfRecord(value), { code: "invalid_argument" });
+  }
+});
+
+Deno.test("toOasfRecord() writes what OASF demands, for any card, in each of its versions", () => {
+  for (const version of ["1.0.0", "0.8.0"] as const) {
+    const isValid = new Ajv({ allErrors: true, strictRequired: false, strictTypes: false }).compile(
+      OASF_RECORD[version],
+    );
+    for (let seed = 0; seed < 50; seed++) {
+      const card = new Generator(seed).card();
+      const skills = [{ name: "agent_orchestration/task_decomposition", id: 1001 }];
+      const facts = { createdAt, authors: ["A"], skills, schemaVersion: version };
+      const record = sent(toOasfRecord(card, facts));
+      strictEqual(isValid(record), true, `seed ${seed}: ${JSON.stringify(isValid.errors)}`);
+      const read = fromOasfRecord(record);
+      deepStrictEqual(read.card, card, `seed ${seed}`);
+      deepStrictEqual(toOasfRecord(read.card, read.facts), record, `seed ${seed}`);
+    }
+    // The description must be able to say no.
+    strictEqual(isValid({ ...toOasfRecord(CARD, { createdAt, schemaVersion: version }), extra: 1 }), false);
+  }
+});
+
+Deno.test("fromOasfRecord() and toOasfRecord() lose nothing of what others publish", () => {
+  const card = toA2aCard(CARD);
+  const base = {
+    ...{ name: CARD.name, description: "x", version: "9", schema_version: "1.0.0", authors: ["A"] },
+    created_at: "2026-05-06T07:08:09.000Z",
+    domains: [{ id: 101, annotations: { a: "b" } }],
+  };
+  const locators = [{ type: "container_image", urls: ["ghcr.io/x"] }, {
+    type: "url",
+    urls: [`p2p://${CARD.peerId}`, "https://x.example"],
+  }, { type: "url", urls: [CARD.didKey!] }];
+  const records = [
+    {
+      ...base,
+      skills: [{ id: 10101 }],
+      locators,
+      modules: [{ name: "integration/a2a", data: { card_data: card } }],
+    },
+    {
+      ...{ ...base, schema_version: "0.8.0", skills: [], licenses: "MIT", previous_record_cid: "b" },
+      locators: [{ type: "source_code", url: "https://x.example", size: 3 }, {
+        type: "unspecified",
+        url: `p2p://${CARD.peerId}`,
+      }, { type: "unspecified", url: CARD.didKey! }],
+      modules: [
+        {
+          ...{ name: "integration/a2a", id: 203, annotations: { a: "b" } },
+          data: {
+            card_data: card,
+            protocol_version: "0.3.0",
+            capabilities: ["streaming"],
+            transports: ["grpc"],
+          },
+        },
+        { name: "core/llm", id: 102, data: {} },
+      ],
+    },
+    {
+      ...{ ...base, schema_version: "0.7.0", skills: [], locators },
+      modules: [{ name: "runtime/a2a", data: { card_data: toA2aCard(CARD, { version: "0.3" }) } }],
+    },
+  ];
+  for (const record of records) {
+    const { card, facts } = fromOasfRecord(record);
+    deepStrictEqual(card, CARD);
+    deepStrictEqual(toOasfRecord(card, facts), record);
   }
 });

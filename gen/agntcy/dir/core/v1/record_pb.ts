@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file agntcy/dir/core/v1/record.proto.
  */
 export const file_agntcy_dir_core_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hZ250Y3kvZGlyL2NvcmUvdjEvcmVjb3JkLnByb3RvEhJhZ250Y3kuZGlyLmNvcmUudjEiGAoJUmVjb3JkUmVmEgsKA2NpZBgBIAEoCSIvCgZSZWNvcmQSJQoEZGF0YRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiigIKDlJlY29yZFJlZmVycmVyEgwKBHR5cGUYASABKAkSMQoKcmVjb3JkX3JlZhgCIAEoCzIdLmFnbnRjeS5kaXIuY29yZS52MS5SZWNvcmRSZWYSSAoLYW5ub3RhdGlvbnMYAyADKAsyMy5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkUmVmZXJyZXIuQW5ub3RhdGlvbnNFbnRyeRISCgpjcmVhdGVkX2F0GAQgASgJEiUKBGRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0GjIKEEFubm90YXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AWIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("Ch9hZ250Y3kvZGlyL2NvcmUvdjEvcmVjb3JkLnByb3RvEhJhZ250Y3kuZGlyLmNvcmUudjEiGAoJUmVjb3JkUmVmEgsKA2NpZBgBIAEoCSIvCgZSZWNvcmQSJQoEZGF0YRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RiBnByb3RvMw", [file_google_protobuf_struct]);
 
 /**
  * A record by what is in it.
@@ -57,47 +57,4 @@ export type Record = Message<"agntcy.dir.core.v1.Record"> & {
  */
 export const RecordSchema: GenMessage<Record> = /*@__PURE__*/
   messageDesc(file_agntcy_dir_core_v1_record, 1);
-
-/**
- * Something that is told about a record, such as a signature.
- *
- * @generated from message agntcy.dir.core.v1.RecordReferrer
- */
-export type RecordReferrer = Message<"agntcy.dir.core.v1.RecordReferrer"> & {
-  /**
-   * Full name of the message that `data` is the JSON of.
-   *
-   * @generated from field: string type = 1;
-   */
-  type: string;
-
-  /**
-   * @generated from field: agntcy.dir.core.v1.RecordRef record_ref = 2;
-   */
-  recordRef?: RecordRef | undefined;
-
-  /**
-   * @generated from field: map<string, string> annotations = 3;
-   */
-  annotations: { [key: string]: string };
-
-  /**
-   * By RFC 3339.
-   *
-   * @generated from field: string created_at = 4;
-   */
-  createdAt: string;
-
-  /**
-   * @generated from field: google.protobuf.Struct data = 5;
-   */
-  data?: JsonObject | undefined;
-};
-
-/**
- * Describes the message agntcy.dir.core.v1.RecordReferrer.
- * Use `create(RecordReferrerSchema)` to create a new message.
- */
-export const RecordReferrerSchema: GenMessage<RecordReferrer> = /*@__PURE__*/
-  messageDesc(file_agntcy_dir_core_v1_record, 2);
 

@@ -2,108 +2,18 @@
 // @generated from file agntcy/dir/store/v1/store_service.proto (package agntcy.dir.store.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { RecordRef, RecordReferrer, RecordRefSchema, RecordSchema } from "../../core/v1/record_pb.ts";
+import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { RecordRefSchema, RecordSchema } from "../../core/v1/record_pb.ts";
 import { file_agntcy_dir_core_v1_record } from "../../core/v1/record_pb.ts";
 import type { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file agntcy/dir/store/v1/store_service.proto.
  */
 export const file_agntcy_dir_store_v1_store_service: GenFile = /*@__PURE__*/
-  fileDesc("CidhZ250Y3kvZGlyL3N0b3JlL3YxL3N0b3JlX3NlcnZpY2UucHJvdG8SE2FnbnRjeS5kaXIuc3RvcmUudjEifgoTUHVzaFJlZmVycmVyUmVxdWVzdBIxCgpyZWNvcmRfcmVmGAEgASgLMh0uYWdudGN5LmRpci5jb3JlLnYxLlJlY29yZFJlZhI0CghyZWZlcnJlchgCIAEoCzIiLmFnbnRjeS5kaXIuY29yZS52MS5SZWNvcmRSZWZlcnJlciJVChRQdXNoUmVmZXJyZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEhoKDWVycm9yX21lc3NhZ2UYAiABKAlIAIgBAUIQCg5fZXJyb3JfbWVzc2FnZSJ2ChNQdWxsUmVmZXJyZXJSZXF1ZXN0EjEKCnJlY29yZF9yZWYYASABKAsyHS5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkUmVmEhoKDXJlZmVycmVyX3R5cGUYAiABKAlIAIgBAUIQCg5fcmVmZXJyZXJfdHlwZSJMChRQdWxsUmVmZXJyZXJSZXNwb25zZRI0CghyZWZlcnJlchgBIAEoCzIiLmFnbnRjeS5kaXIuY29yZS52MS5SZWNvcmRSZWZlcnJlcjKxAwoMU3RvcmVTZXJ2aWNlEkUKBFB1c2gSGi5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkGh0uYWdudGN5LmRpci5jb3JlLnYxLlJlY29yZFJlZigBMAESRQoEUHVsbBIdLmFnbnRjeS5kaXIuY29yZS52MS5SZWNvcmRSZWYaGi5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkKAEwARJBCgZEZWxldGUSHS5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkUmVmGhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5KAESZwoMUHVzaFJlZmVycmVyEiguYWdudGN5LmRpci5zdG9yZS52MS5QdXNoUmVmZXJyZXJSZXF1ZXN0GikuYWdudGN5LmRpci5zdG9yZS52MS5QdXNoUmVmZXJyZXJSZXNwb25zZSgBMAESZwoMUHVsbFJlZmVycmVyEiguYWdudGN5LmRpci5zdG9yZS52MS5QdWxsUmVmZXJyZXJSZXF1ZXN0GikuYWdudGN5LmRpci5zdG9yZS52MS5QdWxsUmVmZXJyZXJSZXNwb25zZSgBMAFiBnByb3RvMw", [file_agntcy_dir_core_v1_record, file_google_protobuf_empty]);
-
-/**
- * @generated from message agntcy.dir.store.v1.PushReferrerRequest
- */
-export type PushReferrerRequest = Message<"agntcy.dir.store.v1.PushReferrerRequest"> & {
-  /**
-   * @generated from field: agntcy.dir.core.v1.RecordRef record_ref = 1;
-   */
-  recordRef?: RecordRef | undefined;
-
-  /**
-   * @generated from field: agntcy.dir.core.v1.RecordReferrer referrer = 2;
-   */
-  referrer?: RecordReferrer | undefined;
-};
-
-/**
- * Describes the message agntcy.dir.store.v1.PushReferrerRequest.
- * Use `create(PushReferrerRequestSchema)` to create a new message.
- */
-export const PushReferrerRequestSchema: GenMessage<PushReferrerRequest> = /*@__PURE__*/
-  messageDesc(file_agntcy_dir_store_v1_store_service, 0);
-
-/**
- * @generated from message agntcy.dir.store.v1.PushReferrerResponse
- */
-export type PushReferrerResponse = Message<"agntcy.dir.store.v1.PushReferrerResponse"> & {
-  /**
-   * Only told by directories up to 1.0.
-   *
-   * @generated from field: bool success = 1;
-   */
-  success: boolean;
-
-  /**
-   * The same.
-   *
-   * @generated from field: optional string error_message = 2;
-   */
-  errorMessage?: string | undefined;
-};
-
-/**
- * Describes the message agntcy.dir.store.v1.PushReferrerResponse.
- * Use `create(PushReferrerResponseSchema)` to create a new message.
- */
-export const PushReferrerResponseSchema: GenMessage<PushReferrerResponse> = /*@__PURE__*/
-  messageDesc(file_agntcy_dir_store_v1_store_service, 1);
-
-/**
- * @generated from message agntcy.dir.store.v1.PullReferrerRequest
- */
-export type PullReferrerRequest = Message<"agntcy.dir.store.v1.PullReferrerRequest"> & {
-  /**
-   * @generated from field: agntcy.dir.core.v1.RecordRef record_ref = 1;
-   */
-  recordRef?: RecordRef | undefined;
-
-  /**
-   * Default: all types.
-   *
-   * @generated from field: optional string referrer_type = 2;
-   */
-  referrerType?: string | undefined;
-};
-
-/**
- * Describes the message agntcy.dir.store.v1.PullReferrerRequest.
- * Use `create(PullReferrerRequestSchema)` to create a new message.
- */
-export const PullReferrerRequestSchema: GenMessage<PullReferrerRequest> = /*@__PURE__*/
-  messageDesc(file_agntcy_dir_store_v1_store_service, 2);
-
-/**
- * @generated from message agntcy.dir.store.v1.PullReferrerResponse
- */
-export type PullReferrerResponse = Message<"agntcy.dir.store.v1.PullReferrerResponse"> & {
-  /**
-   * @generated from field: agntcy.dir.core.v1.RecordReferrer referrer = 1;
-   */
-  referrer?: RecordReferrer | undefined;
-};
-
-/**
- * Describes the message agntcy.dir.store.v1.PullReferrerResponse.
- * Use `create(PullReferrerResponseSchema)` to create a new message.
- */
-export const PullReferrerResponseSchema: GenMessage<PullReferrerResponse> = /*@__PURE__*/
-  messageDesc(file_agntcy_dir_store_v1_store_service, 3);
+  fileDesc("CidhZ250Y3kvZGlyL3N0b3JlL3YxL3N0b3JlX3NlcnZpY2UucHJvdG8SE2FnbnRjeS5kaXIuc3RvcmUudjEy3wEKDFN0b3JlU2VydmljZRJFCgRQdXNoEhouYWdudGN5LmRpci5jb3JlLnYxLlJlY29yZBodLmFnbnRjeS5kaXIuY29yZS52MS5SZWNvcmRSZWYoATABEkUKBFB1bGwSHS5hZ250Y3kuZGlyLmNvcmUudjEuUmVjb3JkUmVmGhouYWdudGN5LmRpci5jb3JlLnYxLlJlY29yZCgBMAESQQoGRGVsZXRlEh0uYWdudGN5LmRpci5jb3JlLnYxLlJlY29yZFJlZhoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSgBYgZwcm90bzM", [file_agntcy_dir_core_v1_record, file_google_protobuf_empty]);
 
 /**
  * The records that a directory keeps. Each call answers in the order it is asked; the first failure ends it.
@@ -140,26 +50,6 @@ export const StoreService: GenService<{
     methodKind: "client_streaming";
     input: typeof RecordRefSchema;
     output: typeof EmptySchema;
-  },
-  /**
-   * Keeps what is told about records.
-   *
-   * @generated from rpc agntcy.dir.store.v1.StoreService.PushReferrer
-   */
-  pushReferrer: {
-    methodKind: "bidi_streaming";
-    input: typeof PushReferrerRequestSchema;
-    output: typeof PushReferrerResponseSchema;
-  },
-  /**
-   * Gives what is told about records.
-   *
-   * @generated from rpc agntcy.dir.store.v1.StoreService.PullReferrer
-   */
-  pullReferrer: {
-    methodKind: "bidi_streaming";
-    input: typeof PullReferrerRequestSchema;
-    output: typeof PullReferrerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_agntcy_dir_store_v1_store_service, 0);
