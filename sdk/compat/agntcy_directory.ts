@@ -60,7 +60,9 @@ export class AgntcyDirectory implements Disposable {
 
   /** The agents that match, in one list. */
   async search(text: string, options: Omit<DirectoryQuery, "text"> = {}): Promise<DirectoryAgent[]> {
-    return await Array.fromAsync(this.list({ ...options, text }));
+    const found: DirectoryAgent[] = []; // Node 20 has no Array.fromAsync()
+    for await (const agent of this.list({ ...options, text })) found.push(agent);
+    return found;
   }
 
   /** An agent by its id (but in the dialect `legacy`, the CID of its record); undefined when the directory has none. */
