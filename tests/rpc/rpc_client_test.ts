@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import http2 from "node:http2";
+import { CodedError } from "../../core/errors.ts";
 import { installHttp2Guard } from "../../core/http2_guard.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { StoreService } from "../../gen/agntcy/dir/store/v1/store_service_pb.ts";
+import { silentLogger } from "../../core/log.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
+import { createRpcService } from "../../rpc/rpc_service.ts";
+import { startGrpcServer } from "../../rpc/server.ts";
 
 const { getNodeInfo } = NodeService.method;
 
@@ -114,4 +119,46 @@ Deno.test("createRpcClient() throws invalid_argument for what is no address", ()
   ) {
     assert.throws(() => createRpcClient(address), { code: "invalid_argument" }, address);
   }
+});
+
+Deno.test("exchange() gives each answer while the next request is not yet there, and throws what ends it", async () => {
+  const service = createRpcService(StoreService, {
+    async *pull(requests) {
+      for await (const { cid } of requests) {
+        if (cid === "none") throw new CodedError("not_found", "no such record");
+        yield { data: { name: cid } };
+      }
+    },
+  });
+  await using server = await startGrpcServer({ services: [service], logger: silentLogger }, {
+    listen: "127.0.0.1:0",
+  });
+  using client = createRpcClient(server.address);
+  let answered = Promise.withResolvers<void>();
+  const requests = async function* () {
+    for (const cid of ["a", "b", "none"]) {
+      yield { cid };
+      await answered.promise;
+      answered = Promise.withResolvers();
+    }
+  };
+  const names: unknown[] = [];
+  const asking = (async () => {
+    for await (const { data } of client.exchange(StoreService.method.pull, requests())) {
+      names.push(data?.name);
+      answered.resolve();
+    }
+  })();
+  await assert.rejects(asking, { code: "not_found", message: "no such record" });
+  assert.deepEqual(names, ["a", "b"]);
+});
+
+Deno.test("createRpcClient() takes no answer that is longer than maxAnswerBytes", async () => {
+  await using server = await startHttp2((stream) =>
+    respond(stream, frame(0, 5, [10, 3, 10, 1, 120]), { "grpc-status": "0" })
+  );
+  using client = createRpcClient(server.address);
+  const ask = (maxAnswerBytes: number) => client.unary(getNodeInfo, {}, { maxAnswerBytes });
+  assert.equal((await ask(5)).nodeInfo?.peerId, "x");
+  await assert.rejects(ask(4), { code: "resource_exhausted", message: /5 bytes, at most 4/ });
 });
