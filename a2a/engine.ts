@@ -102,6 +102,8 @@ export class Engine implements AsyncDisposable {
   readonly #inbox: Inbox;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
+  /** While it loads what an earlier run left. */
+  #starting: Promise<void> | undefined;
   /** Wakes those who wait for a peer's word on a task. */
   readonly #responses = new Map<string, Set<() => void>>();
 
@@ -166,8 +168,14 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Loads what an earlier run left and goes on with it. */
+  /** Loads what an earlier run left and goes on with it; envelopes that arrive meanwhile wait. */
   async start(): Promise<void> {
+    this.#starting = this.#load();
+    await this.#starting;
+    this.#starting = undefined;
+  }
+
+  async #load(): Promise<void> {
     for await (const record of this.#deps.store.open()) this.#ledger.resume(record);
     this.#ledger.start(await this.#delivery.resume());
     const { signal } = this.#stop;
@@ -331,9 +339,15 @@ export class Engine implements AsyncDisposable {
    * Takes an envelope of another engine and answers what became of it; never throws. It is on disk when it was taken; a busy
    * engine wants to be sent it again.
    */
-  receive(peerId: string, envelope: Envelope): Promise<Answer> {
+  async receive(peerId: string, envelope: Envelope): Promise<Answer> {
     this.#deps.observer?.onReceived(envelope.body.type);
-    return this.#inbox.receive(peerId, envelope);
+    try {
+      // What it leads to must not overtake what an earlier run has left to be sent.
+      if (this.#starting !== undefined) await this.#starting;
+    } catch {
+      return { outcome: "busy", reason: "the engine could not start" };
+    }
+    return await this.#inbox.receive(peerId, envelope);
   }
 
   /** The network is better than it was: what waits for peers is tried now. */

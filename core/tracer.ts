@@ -52,6 +52,7 @@ export async function traced<T>(span: Span, work: (context: TraceContext) => Pro
 export function parseTraceParent(
   traceParent: string,
 ): { readonly traceId: string; readonly spanId: string; readonly sampled: boolean } | undefined {
+  if (traceParent === "") return undefined;
   const match = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/.exec(traceParent);
   const [, traceId = "", spanId = "", flags = ""] = match ?? [];
   if (traceId === "" || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;

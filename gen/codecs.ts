@@ -38,6 +38,7 @@ export const CODECS: ReadonlyMap<string, WireCodec> = new Map<string, WireCodec>
   ["agentanycast.store.v1.OutboxRecord", { write: file2.writeOutboxRecord as WireCodec["write"], read: (reader) => file2.readOutboxRecord(reader) }],
   ["agentanycast.store.v1.CallerTaskRecord", { write: file2.writeCallerTaskRecord as WireCodec["write"], read: (reader) => file2.readCallerTaskRecord(reader) }],
   ["agentanycast.store.v1.WebhookRecord", { write: file2.writeWebhookRecord as WireCodec["write"], read: (reader) => file2.readWebhookRecord(reader) }],
+  ["agentanycast.store.v1.YoungTasksRecord", { write: file2.writeYoungTasksRecord as WireCodec["write"], read: (reader) => file2.readYoungTasksRecord(reader) }],
   ["agentanycast.store.v1.RemovedTaskRecord", { write: file2.writeRemovedTaskRecord as WireCodec["write"], read: (reader) => file2.readRemovedTaskRecord(reader) }],
   ["agentanycast.store.v1.CardRecord", { write: file2.writeCardRecord as WireCodec["write"], read: (reader) => file2.readCardRecord(reader) }],
   ["agentanycast.store.v1.PeerAddressRecord", { write: file2.writePeerAddressRecord as WireCodec["write"], read: (reader) => file2.readPeerAddressRecord(reader) }],

@@ -51,6 +51,7 @@ export function encodeKey(header: Uint8Array, key: Uint8Array): string {
 /** The public key that {@link encodeKey} made `text` of, or undefined for any other text. */
 export function decodeKey(header: Uint8Array, text: string): Uint8Array | undefined {
   if (text.length > 2 * (header.length + PUBLIC_KEY_BYTES)) return undefined; // decoding takes quadratic time
+  if (!/^[1-9A-Za-z]+$/.test(text)) return undefined; // quicker than to fail: callers are asked for by such names as well
   try {
     const key = base58btc.baseDecode(text).slice(header.length);
     return key.length === PUBLIC_KEY_BYTES && encodeKey(header, key) === text ? key : undefined;

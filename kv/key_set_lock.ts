@@ -7,14 +7,19 @@ export class KeySetLock {
 
   /** Runs `work` once all earlier work of any of `keys` has settled, at once if there is none; answers what it answers. */
   async run<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
-    const earlier = keys.flatMap((key) => this.#tails.get(key) ?? []);
-    const result = earlier.length === 0 ? work() : Promise.all(earlier).then(work);
-    const tail = result.then(() => {}, () => {});
-    for (const key of keys) this.#tails.set(key, tail);
+    const earlier: Promise<void>[] = [];
+    for (const key of keys) {
+      const tail = this.#tails.get(key);
+      if (tail !== undefined) earlier.push(tail);
+    }
+    const ended = Promise.withResolvers<void>();
+    for (const key of keys) this.#tails.set(key, ended.promise);
     try {
-      return await result;
+      if (earlier.length > 0) await Promise.all(earlier);
+      return await work();
     } finally {
-      for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      for (const key of keys) if (this.#tails.get(key) === ended.promise) this.#tails.delete(key);
+      ended.resolve();
     }
   }
 }

@@ -57,8 +57,8 @@ function encodeNumber(part: number): string {
   NUMBER_VIEW.setFloat64(0, part);
   const flip = part < 0 ? 0xff : 0;
   let encoded = NUMBER_TAG;
-  for (const [i, byte] of NUMBER_BYTES.entries()) {
-    encoded += String.fromCharCode(byte ^ (i === 0 && flip === 0 ? 0x80 : flip));
+  for (let i = 0; i < NUMBER_BYTES.length; i++) {
+    encoded += String.fromCharCode((NUMBER_BYTES[i] ?? 0) ^ (i === 0 && flip === 0 ? 0x80 : flip));
   }
   return encoded;
 }

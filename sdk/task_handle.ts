@@ -130,12 +130,13 @@ export class DaemonTaskHandle implements TaskHandle {
   async wait(options: WaitOptions = {}): Promise<Task> {
     const controller = new AbortController();
     const { timeoutMs, signal } = options;
-    const expired = new TaskTimeoutError(
-      `Task ${this.taskId} is not finished after ${timeoutMs} ms; it goes on`,
-    );
-    const timer = timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => controller.abort(expired), timeoutMs);
+    let expired: TaskTimeoutError | undefined;
+    const expire = () => {
+      const message = `Task ${this.taskId} is not finished after ${timeoutMs} ms; it goes on`;
+      expired = new TaskTimeoutError(message);
+      controller.abort(expired);
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
@@ -147,7 +148,7 @@ export class DaemonTaskHandle implements TaskHandle {
       if (this.#task.status === "completed") return this.#task;
       throw outcomeError(this.#task);
     } catch (error) {
-      throw controller.signal.reason === expired ? expired : error;
+      throw expired !== undefined && controller.signal.reason === expired ? expired : error;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);

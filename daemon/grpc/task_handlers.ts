@@ -72,16 +72,22 @@ export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
 }
 
 /** What an agent asks about tasks it works on. */
-export function taskServerHandlers({ engine, host, exchange }: NodeServiceDeps) {
+export function taskServerHandlers({ engine, host, cards, exchange }: NodeServiceDeps) {
+  const wireCards = new WeakMap<AgentCard, ReturnType<typeof toCard>>();
+  const toWireCard = (card: AgentCard) => {
+    const known = wireCards.get(card) ?? toCard(card);
+    wireCards.set(card, known);
+    return known;
+  };
   const optional = (message: SendTaskRequest["message"]) => message && fromMessage(message, "agent");
   return {
     subscribeIncomingTasks: async function* ({ exclusive, maxClaims }, { signal }) {
       const options = { exclusive, signal, ...(maxClaims > 0 && { maxClaims }) };
       for await (const { task, claimId, leaseMs } of engine.subscribeIncoming(options)) {
-        const card = await cardAtHand(exchange, task.peerId);
+        const card = await cards.of(task.peerId) ?? await cardAtHand(exchange, task.peerId);
         yield {
           task: toTask(task, host.peerId),
-          ...(card && { senderCard: toCard(card) }),
+          ...(card && { senderCard: toWireCard(card) }),
           ...(claimId !== "" && { claimId, claimLeaseMs: leaseMs }),
         };
       }

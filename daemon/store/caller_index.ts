@@ -1,6 +1,6 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { callerOf, type CallerTask, type Task } from "../../a2a/mod.ts";
 import { CallerTaskRecordSchema } from "../../gen/agentanycast/store/v1/records_pb.ts";
+import { decodeMessage, encodeMessage } from "../../rpc/codecs.ts";
 import { callerTaskKey, callerTaskPrefix, type KvOperation, type KvStore } from "../../kv/mod.ts";
 import { fromStatus, toStatus } from "../convert/task.ts";
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
@@ -9,13 +9,12 @@ import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 export function indexOperations(task: Task): KvOperation[] {
   const caller = callerOf(task);
   if (caller === undefined) return [];
-  const record = create(CallerTaskRecordSchema, {
+  const value = encodeMessage(CallerTaskRecordSchema, {
     updatedAt: toTimestamp(task.updatedAtMs),
     status: toStatus(task.status),
     contextId: task.contextId,
     peerId: task.direction === "outbound" ? task.peerId : "",
   });
-  const value = toBinary(CallerTaskRecordSchema, record);
   return [{ op: "set", key: callerTaskKey(caller, task.taskId), value }];
 }
 
@@ -37,7 +36,7 @@ export async function readCallerTasks(kv: KvStore, caller: string): Promise<Call
 
 function fromEntry(taskId: string, value: Uint8Array): CallerTask | undefined {
   try {
-    const { updatedAt, status, contextId, peerId } = fromBinary(CallerTaskRecordSchema, value);
+    const { updatedAt, status, contextId, peerId } = decodeMessage(CallerTaskRecordSchema, value);
     return { taskId, contextId, status: fromStatus(status), updatedAtMs: fromTimestamp(updatedAt), peerId };
   } catch {
     return undefined; // the task itself is not lost by it

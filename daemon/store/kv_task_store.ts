@@ -22,7 +22,6 @@ import {
   type KvKey,
   type KvOperation,
   type KvStore,
-  openTaskKey,
   openTaskPrefix,
   outboxKey,
   outboxPrefix,
@@ -37,7 +36,8 @@ import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 import { indexOperations, readCallerTasks, unindexOperations } from "./caller_index.ts";
 import { RecordCache } from "./record_cache.ts";
 import { decodeOutboxEntry, decodeTaskRecord, encodeOutboxEntry, encodeTaskRecord } from "./task_codec.ts";
-import { inGroups, toListed } from "./task_listing.ts";
+import { inGroups, newestFirst, toListed } from "./task_listing.ts";
+import { YoungTasks } from "./young_tasks.ts";
 
 const MAX_PAGE_SIZE = 1000;
 /** Tasks looked at for one page; what matches less often comes in several pages, of which some may be empty. */
@@ -57,6 +57,7 @@ export class KvTaskStore implements TaskStore {
   readonly #kv: KvStore;
   readonly #logger: Logger;
   readonly #cache = new RecordCache();
+  readonly #young: YoungTasks;
   /** Whether removed tasks are remembered; undefined: not looked yet. */
   #remembers: boolean | Promise<boolean> | undefined;
   /** The last remembered task looked at. */
@@ -65,6 +66,7 @@ export class KvTaskStore implements TaskStore {
   constructor(deps: { kv: KvStore; logger: Logger }) {
     this.#kv = deps.kv;
     this.#logger = deps.logger;
+    this.#young = new YoungTasks(deps);
   }
 
   cached(taskId: string): StoredTask | undefined {
@@ -101,10 +103,8 @@ export class KvTaskStore implements TaskStore {
     ];
     if (revision === undefined) {
       operations.push({ op: "set", key: taskByTimeKey(createdAtMs, taskId), value: EMPTY });
-      if (!isTerminal(status)) {
-        operations.push({ op: "set", key: openTaskKey(createdAtMs, taskId), value: EMPTY });
-      }
-    } else if (isTerminal(status)) operations.push({ op: "delete", key: openTaskKey(createdAtMs, taskId) });
+      if (!isTerminal(status)) operations.push(...this.#young.creating(record.task));
+    } else if (isTerminal(status)) operations.push(...this.#young.ending(record.task));
     for (const entry of outbox) {
       operations.push({ op: "set", key: keyOf(entry), value: encodeOutboxEntry(entry) });
     }
@@ -113,7 +113,11 @@ export class KvTaskStore implements TaskStore {
       // Of a commit that throws nobody knows whether it was done.
       this.#cache.drop(taskId);
     });
-    if (committed === undefined) return undefined;
+    if (committed === undefined) {
+      if (revision === undefined) this.#young.notCreated(record.task);
+      return undefined;
+    }
+    if (isTerminal(status)) this.#young.ended(record.task);
     return this.#cache.put({ record, revision: committed }, value.length, { isOver: isTerminal(status) });
   }
 
@@ -127,7 +131,10 @@ export class KvTaskStore implements TaskStore {
     let last: KvKey | undefined;
     let looked = 0;
     const keys = this.#keys(prefix, { reverse: true, ...(after && { after }) });
-    for await (const group of inGroups(keys, Math.min(limit, READ_TOGETHER))) {
+    const young = onlyOpen
+      ? this.#young.newest().map((task) => [...prefix, task.createdAtMs, task.taskId])
+      : [];
+    for await (const group of inGroups(newestFirst(young, keys, after), Math.min(limit, READ_TOGETHER))) {
       const records = await Promise.all(group.map((key) => this.#readable(key)));
       for (const [index, record] of records.entries()) {
         if (last !== undefined && (tasks.length === limit || looked === MAX_LOOKED)) {
@@ -146,10 +153,32 @@ export class KvTaskStore implements TaskStore {
   }
 
   async *open(): AsyncIterable<TaskRecord> {
+    const fromMs = await this.#young.readFrom();
+    const seen = new Set<string>();
     for await (const key of this.#keys(openTaskPrefix)) {
       const record = await this.#readable(key);
-      if (record !== undefined && !isTerminal(record.task.status)) yield record;
-      else await this.#kv.commit([{ op: "delete", key }]);
+      if (record !== undefined && !isTerminal(record.task.status)) {
+        if (record.task.createdAtMs >= fromMs) seen.add(record.task.taskId);
+        yield record;
+      } else await this.#kv.commit([{ op: "delete", key }]);
+    }
+    const young: Task[] = [];
+    for await (const { task, ...record } of this.#createdFrom(fromMs)) {
+      if (isTerminal(task.status) || seen.has(task.taskId)) continue;
+      young.push(task);
+      yield { task, ...record };
+    }
+    await this.#young.begin(young, { fromMs });
+  }
+
+  /** The records of all tasks created from `fromMs` on, oldest first. */
+  async *#createdFrom(fromMs: number): AsyncIterable<TaskRecord> {
+    if (fromMs === Infinity) return;
+    const keys = this.#keys(taskByTimePrefix, { after: taskByTimeKey(fromMs, "") });
+    for await (const group of inGroups(keys, READ_TOGETHER)) {
+      for (const record of await Promise.all(group.map((key) => this.#readable(key)))) {
+        if (record !== undefined) yield record;
+      }
     }
   }
 

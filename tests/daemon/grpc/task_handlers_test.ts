@@ -5,9 +5,16 @@ import type { NodeServiceDeps } from "../../../daemon/grpc/node_service_deps.ts"
 import type { SubscribeIncomingTasksRequest } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 import { EngineNet, receiveFrom, sendTaskBody } from "../../support/engine_net.ts";
 
+const NO_CARDS = { of: () => Promise.resolve(undefined) };
+
 /** What a subscriber gets of received tasks when cards are looked for by `cardOf`. */
 function subscribe(engine: Engine, cardOf: NodeServiceDeps["exchange"]["cardOf"]) {
-  const deps = { engine, host: { peerId: "b" }, exchange: { cardOf } } as unknown as NodeServiceDeps;
+  const deps = {
+    engine,
+    host: { peerId: "b" },
+    cards: NO_CARDS,
+    exchange: { cardOf },
+  } as unknown as NodeServiceDeps;
   const stop = new AbortController();
   const context = { signal: stop.signal, metadata: new Map<string, string>(), peer: "unix" };
   const request = { exclusive: false, maxClaims: 0 } as SubscribeIncomingTasksRequest;

@@ -168,6 +168,21 @@ export function readWebhookRecord(r: WireReader, m: pb.WebhookRecord = { $typeNa
   return m;
 }
 
+export function writeYoungTasksRecord(w: WireWriter, m: MessageInitShape<typeof pb.YoungTasksRecordSchema>): void {
+  if (m.from !== undefined) { const at = w.begin(10); writeTimestamp(w, m.from); w.end(at); }
+}
+
+export function readYoungTasksRecord(r: WireReader, m: pb.YoungTasksRecord = { $typeName: "agentanycast.store.v1.YoungTasksRecord" }): pb.YoungTasksRecord {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: { const outer = r.enter(); m.from = readTimestamp(r, m.from); r.leave(outer); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
 export function writeRemovedTaskRecord(w: WireWriter, m: MessageInitShape<typeof pb.RemovedTaskRecordSchema>): void {
   if (m.expiresAt !== undefined) { const at = w.begin(10); writeTimestamp(w, m.expiresAt); w.end(at); }
 }

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/store/v1/records.proto.
  */
 export const file_agentanycast_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIvUBCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAxI1CgVyb3V0ZRgHIAEoCzImLmFnZW50YW55Y2FzdC5zdG9yZS52MS5UYXNrUm91dGVSZWNvcmQizQEKD1Rhc2tSb3V0ZVJlY29yZBIQCghza2lsbF9pZBgBIAEoCRI+CgR0YWdzGAIgAygLMjAuYWdlbnRhbnljYXN0LnN0b3JlLnYxLlRhc2tSb3V0ZVJlY29yZC5UYWdzRW50cnkSOwoIcmVmdXNhbHMYAyADKAsyKS5hZ2VudGFueWNhc3Quc3RvcmUudjEuUm91dGVSZWZ1c2FsUmVjb3JkGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjUKElJvdXRlUmVmdXNhbFJlY29yZBIPCgdwZWVyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUilAEKEENhbGxlclRhc2tSZWNvcmQSLgoKdXBkYXRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEgoKY29udGV4dF9pZBgDIAEoCRIPCgdwZWVyX2lkGAQgASgJItYBCg1XZWJob29rUmVjb3JkEgsKA3VybBgBIAEoCRINCgV0b2tlbhgCIAEoCRITCgthdXRoX3NjaGVtZRgDIAEoCRIYChBhdXRoX2NyZWRlbnRpYWxzGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSDgoGY2FsbGVyGAYgASgJEhcKD3RvbGRfZ2VuZXJhdGlvbhgHIAEoAxITCgtkZWFkX3JlYXNvbhgIIAEoCRIrCgdkZWFkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJDChFSZW1vdmVkVGFza1JlY29yZBIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnCgpDYXJkUmVjb3JkEigKBGNhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJTChFQZWVyQWRkcmVzc1JlY29yZBIRCglhZGRyZXNzZXMYASADKAkSKwoHc2Vlbl9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifAoQUmVtb3RlVGFza1JlY29yZBILCgN1cmwYASABKAkSFgoOcmVtb3RlX3Rhc2tfaWQYAiABKAkSEgoKY29udGV4dF9pZBgDIAEoCRITCgttZXNzYWdlX2lkcxgEIAMoCRIaChJzZW5kaW5nX21lc3NhZ2VfaWQYBSABKAliBnByb3RvMw", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
+  fileDesc("CiNhZ2VudGFueWNhc3Qvc3RvcmUvdjEvcmVjb3Jkcy5wcm90bxIVYWdlbnRhbnljYXN0LnN0b3JlLnYxIvUBCgpUYXNrUmVjb3JkEiMKBHRhc2sYASABKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxI2CgZldmVudHMYAiADKAsyJi5hZ2VudGFueWNhc3Quc3RvcmUudjEuVGFza0V2ZW50UmVjb3JkEhQKDGVudmVsb3BlX2lkcxgDIAMoCRIUCgxhd2FpdHNfYWdlbnQYBCABKAgSEAoIY2xhaW1faWQYBSABKAkSFQoNc2VuZF9zZXF1ZW5jZRgGIAEoAxI1CgVyb3V0ZRgHIAEoCzImLmFnZW50YW55Y2FzdC5zdG9yZS52MS5UYXNrUm91dGVSZWNvcmQizQEKD1Rhc2tSb3V0ZVJlY29yZBIQCghza2lsbF9pZBgBIAEoCRI+CgR0YWdzGAIgAygLMjAuYWdlbnRhbnljYXN0LnN0b3JlLnYxLlRhc2tSb3V0ZVJlY29yZC5UYWdzRW50cnkSOwoIcmVmdXNhbHMYAyADKAsyKS5hZ2VudGFueWNhc3Quc3RvcmUudjEuUm91dGVSZWZ1c2FsUmVjb3JkGisKCVRhZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjUKElJvdXRlUmVmdXNhbFJlY29yZBIPCgdwZWVyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKOAQoPVGFza0V2ZW50UmVjb3JkEhIKCmdlbmVyYXRpb24YASABKAMSKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBCABKAki0gEKDE91dGJveFJlY29yZBIPCgd0YXNrX2lkGAEgASgJEhAKCGVudmVsb3BlGAIgASgMEhMKC2VudmVsb3BlX2lkGAMgASgJEi0KCXF1ZXVlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoEdHlwZRgGIAEoDjIdLmFnZW50YW55Y2FzdC52MS5FbnZlbG9wZVR5cGUilAEKEENhbGxlclRhc2tSZWNvcmQSLgoKdXBkYXRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoGc3RhdHVzGAIgASgOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEgoKY29udGV4dF9pZBgDIAEoCRIPCgdwZWVyX2lkGAQgASgJItYBCg1XZWJob29rUmVjb3JkEgsKA3VybBgBIAEoCRINCgV0b2tlbhgCIAEoCRITCgthdXRoX3NjaGVtZRgDIAEoCRIYChBhdXRoX2NyZWRlbnRpYWxzGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSDgoGY2FsbGVyGAYgASgJEhcKD3RvbGRfZ2VuZXJhdGlvbhgHIAEoAxITCgtkZWFkX3JlYXNvbhgIIAEoCRIrCgdkZWFkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI8ChBZb3VuZ1Rhc2tzUmVjb3JkEigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkMKEVJlbW92ZWRUYXNrUmVjb3JkEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImcKCkNhcmRSZWNvcmQSKAoEY2FyZBgBIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQSLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlMKEVBlZXJBZGRyZXNzUmVjb3JkEhEKCWFkZHJlc3NlcxgBIAMoCRIrCgdzZWVuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ8ChBSZW1vdGVUYXNrUmVjb3JkEgsKA3VybBgBIAEoCRIWCg5yZW1vdGVfdGFza19pZBgCIAEoCRISCgpjb250ZXh0X2lkGAMgASgJEhMKC21lc3NhZ2VfaWRzGAQgAygJEhoKEnNlbmRpbmdfbWVzc2FnZV9pZBgFIAEoCWIGcHJvdG8z", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_google_protobuf_timestamp]);
 
 /**
  * A task, sent or received.
@@ -340,6 +340,27 @@ export const WebhookRecordSchema: GenMessage<WebhookRecord> = /*@__PURE__*/
   messageDesc(file_agentanycast_store_v1_records, 6);
 
 /**
+ * Which tasks are on the index of unfinished tasks.
+ *
+ * @generated from message agentanycast.store.v1.YoungTasksRecord
+ */
+export type YoungTasksRecord = Message<"agentanycast.store.v1.YoungTasksRecord"> & {
+  /**
+   * Those created from then on may be missing on it.
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message agentanycast.store.v1.YoungTasksRecord.
+ * Use `create(YoungTasksRecordSchema)` to create a new message.
+ */
+export const YoungTasksRecordSchema: GenMessage<YoungTasksRecord> = /*@__PURE__*/
+  messageDesc(file_agentanycast_store_v1_records, 7);
+
+/**
  * A received task whose record was removed, so that a late repetition is not taken for a new one.
  *
  * @generated from message agentanycast.store.v1.RemovedTaskRecord
@@ -358,7 +379,7 @@ export type RemovedTaskRecord = Message<"agentanycast.store.v1.RemovedTaskRecord
  * Use `create(RemovedTaskRecordSchema)` to create a new message.
  */
 export const RemovedTaskRecordSchema: GenMessage<RemovedTaskRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 7);
+  messageDesc(file_agentanycast_store_v1_records, 8);
 
 /**
  * The last card received from a peer.
@@ -384,7 +405,7 @@ export type CardRecord = Message<"agentanycast.store.v1.CardRecord"> & {
  * Use `create(CardRecordSchema)` to create a new message.
  */
 export const CardRecordSchema: GenMessage<CardRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 8);
+  messageDesc(file_agentanycast_store_v1_records, 9);
 
 /**
  * Where a peer was reached, to find it again after a restart.
@@ -412,7 +433,7 @@ export type PeerAddressRecord = Message<"agentanycast.store.v1.PeerAddressRecord
  * Use `create(PeerAddressRecordSchema)` to create a new message.
  */
 export const PeerAddressRecordSchema: GenMessage<PeerAddressRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 9);
+  messageDesc(file_agentanycast_store_v1_records, 10);
 
 /**
  * A task that was given to an agent behind a URL.
@@ -459,5 +480,5 @@ export type RemoteTaskRecord = Message<"agentanycast.store.v1.RemoteTaskRecord">
  * Use `create(RemoteTaskRecordSchema)` to create a new message.
  */
 export const RemoteTaskRecordSchema: GenMessage<RemoteTaskRecord> = /*@__PURE__*/
-  messageDesc(file_agentanycast_store_v1_records, 10);
+  messageDesc(file_agentanycast_store_v1_records, 11);
 
