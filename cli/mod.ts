@@ -15,6 +15,7 @@ import { daemonFlags, toConfig } from "./settings.ts";
 import type { ProgramName } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
+export { EXIT_CODE_OF } from "./exit_codes.ts";
 export { type StandardStreams, systemStreams } from "./output.ts";
 export type { ProgramName } from "./verb.ts";
 

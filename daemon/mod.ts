@@ -6,3 +6,4 @@ export { type Daemon, type EmbeddedNode, startDaemon, startEmbeddedNode } from "
 export { backUpHome, type BackupResult, restoreHome } from "./backup.ts";
 export { openTrust, type Trust } from "./trust/mod.ts";
 export { type AclRequest, basicParty, judge, type Party, wantedBy } from "./policy/mod.ts";
+export { httpStatusOf, jsonRpcCodeOf } from "./a2a_api/a2a_error.ts";

@@ -1,5 +1,5 @@
 /**
- * Everything a change must pass: format, lint, types, generated code, the package, tests. Each step runs even when an earlier one
+ * Everything a change must pass: format, lint, types, generated code, links, the package, tests. Each step runs even when an earlier one
  * failed, and each failed step counts as one failure in the closing line. `--fast` leaves out the tests; other arguments
  * go to them.
  *
@@ -16,6 +16,7 @@ const STEPS: Readonly<Record<string, readonly string[]>> = {
   check: ["check", "--quiet", "."],
   gen: ["run", "-A", "scripts/gen.ts", "--check"],
   reference: ["run", "-A", "scripts/reference.ts", "--check"],
+  links: ["run", "-A", "scripts/links.ts"],
   package: ["run", "-A", "scripts/check_package.ts"],
 };
 

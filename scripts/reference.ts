@@ -1,6 +1,6 @@
 /**
- * Writes `docs/reference/` from the code: every verb with its help, every setting with its names and default. With `--check`
- * nothing is written: the exit code is 1 when what is there is not what the code says.
+ * Writes `docs/reference/` from the code: every verb with its help, every setting with its names and default, every export of
+ * the SDK, every error code; and `llms.txt` from the index of `docs/`. With `--check` nothing is written: the exit code is 1 when what is there is not what the code says.
  *
  * @module
  */
@@ -10,10 +10,14 @@ import { DAEMON_SETTINGS } from "../core/config.ts";
 import { shownValue } from "../core/config_file.ts";
 import { type NamedSetting, namedSettings, type SettingsTable } from "../core/resolve_settings.ts";
 import { defaultOf } from "../core/setting.ts";
-import { RELAY_SETTINGS } from "../core/settings/relay.ts";
+import { RELAY_ENV_PREFIX, RELAY_SETTINGS } from "../core/settings/relay.ts";
 import { changedPaths, readTree, type Tree, writePaths } from "./gen.ts";
+import { errorsPage } from "./reference/errors_page.ts";
+import { llmsText } from "./reference/llms_text.ts";
+import { sdkPage } from "./reference/sdk_page.ts";
 
-const FOLDER = join(import.meta.dirname ?? ".", "..", "docs", "reference");
+const ROOT = join(import.meta.dirname ?? ".", "..");
+const FOLDER = join(ROOT, "docs", "reference");
 const NOTE = "<!-- Made from the code by `deno task reference`. -->";
 
 /** What the program prints when it is called with `argv`. */
@@ -68,12 +72,16 @@ ${tables(DAEMON_SETTINGS, { home: "~/.agentanycast", userHome: "~" })}
 # Relay
 
 Its home is \`~/.agentanycast/relay\`.
-${tables(RELAY_SETTINGS, { home: "~/.agentanycast/relay", userHome: "~" })}
+${tables(RELAY_SETTINGS, { home: "~/.agentanycast/relay", userHome: "~" }, RELAY_ENV_PREFIX)}
 `;
 }
 
-function tables(table: SettingsTable, paths: { home: string; userHome: string }): string {
-  const settings = namedSettings(table);
+function tables(
+  table: SettingsTable,
+  paths: { home: string; userHome: string },
+  envPrefix?: string,
+): string {
+  const settings = namedSettings(table, envPrefix);
   const sections = [...new Set(settings.map(({ section }) => section))];
   return sections.map((section) => {
     const rows = settings.filter((one) => one.section === section).map((one) => row(one, paths));
@@ -107,12 +115,26 @@ function code(text: string): string {
 }
 
 if (import.meta.main) {
-  const wanted: Tree = new Map([["cli.md", await cliPage()], ["configuration.md", configurationPage()]]);
-  const changed = changedPaths(wanted, await readTree(FOLDER));
-  if (!Deno.args.includes("--check")) await writePaths(FOLDER, wanted, changed);
-  const state = changed.length === 0 ? "up to date" : changed.join(", ");
-  console.log(`docs/reference: ${state}`);
-  if (Deno.args.includes("--check") && changed.length > 0) {
+  const pages: Tree = new Map([
+    ["cli.md", await cliPage()],
+    ["configuration.md", configurationPage()],
+    ["errors.md", errorsPage(NOTE)],
+    ["sdk.md", await sdkPage(NOTE)],
+  ]);
+  const roots: Tree = new Map([["llms.txt", await llmsText()]]);
+  const there: Tree = new Map([[
+    "llms.txt",
+    await Deno.readTextFile(join(ROOT, "llms.txt")).catch(() => ""),
+  ]]);
+  const changed = [
+    { folder: FOLDER, wanted: pages, paths: changedPaths(pages, await readTree(FOLDER)) },
+    { folder: ROOT, wanted: roots, paths: changedPaths(roots, there) },
+  ];
+  const paths = changed.flatMap(({ paths }) => paths);
+  const isCheck = Deno.args.includes("--check");
+  if (!isCheck) { for (const { folder, wanted, paths } of changed) await writePaths(folder, wanted, paths); }
+  console.log(`docs/reference, llms.txt: ${paths.length === 0 ? "up to date" : paths.join(", ")}`);
+  if (isCheck && paths.length > 0) {
     console.log("Run `deno task reference` and commit what it writes.");
     Deno.exit(1);
   }
