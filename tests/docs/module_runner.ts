@@ -5,7 +5,7 @@ import { TextLineStream } from "./text_line_stream.ts";
 const FOLDER = import.meta.dirname ?? ".";
 const CONFIG = join(FOLDER, "..", "..", "deno.json");
 /** Longest time of a module. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 90_000;
 
 /** What a module has printed and how it ended. */
 export interface ModuleOutcome {

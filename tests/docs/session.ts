@@ -11,7 +11,7 @@ import { Terminal } from "./terminal.ts";
 import { Bindings, type Command, difference, readCommands } from "./transcript.ts";
 
 /** How long what a command goes on to print may take. */
-const OUTPUT_TIMEOUT_MS = 20_000;
+const OUTPUT_TIMEOUT_MS = 60_000;
 
 /** What became of the blocks of a session. */
 export interface SessionReport {

@@ -1,7 +1,7 @@
 import { TextLineStream } from "./text_line_stream.ts";
 
 /** Longest time of a block's commands, in seconds. */
-const PATIENCE_S = 60;
+const PATIENCE_S = 90;
 /** Between the outputs of two commands. */
 const MARK = "\u001e";
 
