@@ -107,7 +107,7 @@ function parse(datagram: Uint8Array): BindingMessage | undefined {
 export function encodeRequest(transaction: Uint8Array, ufrag: string): Uint8Array {
   return seal(KINDS.request, transaction, ufrag, [
     attribute(USERNAME, ascii(`${ufrag}:${ufrag}`)),
-    attribute(ICE_CONTROLLING, new Uint8Array(8)),
+    attribute(ICE_CONTROLLING, crypto.getRandomValues(new Uint8Array(8))),
     attribute(USE_CANDIDATE, new Uint8Array()),
     attribute(PRIORITY, u32(HOST_PRIORITY)),
   ]);
