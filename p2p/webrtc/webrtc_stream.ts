@@ -78,6 +78,8 @@ export class WebRtcStream extends AbstractStream implements ChannelEvents {
 
   onClosed(): void {
     clearTimeout(this.#timer);
+    // Nothing more will be said.
+    this.#ends.acknowledged = true;
     if (this.status !== "open") return;
     // A peer that has said all and wants to hear no more may close without waiting for our end; what it said stays readable.
     if (this.#ends.received) this.onRemoteCloseRead();
