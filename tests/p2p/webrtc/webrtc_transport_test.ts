@@ -49,18 +49,21 @@ Deno.test("an address of WebRTC-direct stays good over a restart, and for the no
 Deno.test("a channel over WebRTC-direct tells its end from having been given up", async () => {
   const ends: string[] = [];
   let changed = () => {};
+  const note = (end: string) => {
+    ends.push(end);
+    changed();
+  };
   await using b = await openTestHost({
     ...WEBRTC,
     channelProtocols: [PROTOCOL],
     handlers: {
       onChannel: async (channel) => {
         try {
-          for await (const frame of channel.frames()) ends.push(`frame ${frame[0]}`);
-          ends.push("end");
+          for await (const frame of channel.frames()) note(`frame ${frame[0]}`);
+          note("end");
         } catch {
-          ends.push("reset");
+          note("reset");
         }
-        changed();
       },
     },
   });
