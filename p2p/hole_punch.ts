@@ -35,6 +35,7 @@ const MAX_ROUND_TRIP_MS = 500;
 const PAUSES_MS = [1_000, 4_000, 15_000, 60_000, 300_000];
 /** Tries after {@link HolePuncher.retry} where the other side's turn it is to begin. */
 const OUT_OF_TURN_TRIES = 3;
+const NO_ADDRESS = "the peer has no address that could be reached from here; NATs are passed over QUIC alone";
 /** Addresses of the other side that are dialed: it must not be able to aim us at many strangers. */
 const MAX_DIALED = 8;
 const MAX_MESSAGE_BYTES = 4_096;
@@ -213,7 +214,7 @@ export class HolePuncher {
     const viaLoopback = isLoopbackHost(kindOf(connection.remoteAddr)?.host ?? "");
     const addresses = told.filter((address) => isWorthDialing(address, { viaLoopback })).slice(0, MAX_DIALED)
       .map((address) => toPeerAddress(address.toString(), peerId));
-    if (addresses.length === 0) return "the peer has no address that could be reached from here";
+    if (addresses.length === 0) return NO_ADDRESS;
     const won = new AbortController();
     const dialing = { timeoutMs: DIAL_TIMEOUT_MS, signal: AbortSignal.any([this.#deps.signal, won.signal]) };
     const dials = addresses.flatMap((address) => {

@@ -11,7 +11,7 @@ import { labObstacle, NAT_KINDS, type NatKind, removeLabs } from "../tests/nat/l
 import { type Cell, runMatrix } from "./nat_matrix.ts";
 import { describeCell, summarize, toTable } from "./nat_report.ts";
 import { TRANSPORT_SETS } from "./nat_transports.ts";
-import { hasTcpdump, runCapture, runOutage, runUdpOutage } from "./nat_trials.ts";
+import { hasTcpdump, runCapture, runCut, runOutage } from "./nat_trials.ts";
 
 const USAGE = `Sends tasks between real daemons behind NATs of each kind and shows which way they took.
 
@@ -27,8 +27,8 @@ Usage: deno task nat [--transports LIST] [--pairs A:B,…] [--tries N] [--delay 
   --outage             instead: kill the only relay for 30 s in the middle of tasks and a stream
   --tasks N            tasks of --outage. Default 1000
   --stream-mib N       length of the stream of --outage. Default 100
-  --udp-outage         instead: cut UDP off below a direct connection in the middle of tasks
-  --outage-ms MS       how long the relay, or UDP, is away. Default 30000
+  --cut WHAT           instead: swallow udp, or everything, below a direct connection in the middle of tasks
+  --outage-ms MS       how long the relay, or what is cut, is away. Default 30000
   --capture            instead: look for the text of a task in a packet capture on the relay (needs tcpdump)
   --keep FOLDER        leave the daemons' homes and logs there
   --json               progress goes to standard error, the result to the last line of standard output
@@ -48,7 +48,7 @@ const { values } = parseArgs({
     "outage": { type: "boolean", default: false },
     "tasks": { type: "string", default: "1000" },
     "stream-mib": { type: "string", default: "100" },
-    "udp-outage": { type: "boolean", default: false },
+    "cut": { type: "string" },
     "outage-ms": { type: "string", default: "30000" },
     "capture": { type: "boolean", default: false },
     "json": { type: "boolean", default: false },
@@ -63,9 +63,13 @@ if (values.help) {
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => void removeLabs().finally(() => Deno.exit(130)));
 }
-Deno.exit(
-  await (values.outage ? outage() : values["udp-outage"] ? udpOutage() : values.capture ? capture() : main()),
-);
+Deno.exit(await run());
+
+function run(): Promise<number> {
+  if (values.outage) return outage();
+  if (values.capture) return capture();
+  return values.cut === undefined ? main() : cut(values.cut);
+}
 
 async function outage(): Promise<number> {
   const obstacle = await labObstacle();
@@ -80,10 +84,13 @@ async function outage(): Promise<number> {
   return result.lost === 0 && result.streamWhole ? 0 : 1;
 }
 
-async function udpOutage(): Promise<number> {
+async function cut(what: string): Promise<number> {
   const obstacle = await labObstacle();
   if (obstacle !== undefined) return skip(obstacle);
-  const result = await runUdpOutage({ outageMs: Number(values["outage-ms"]) });
+  const result = await runCut({
+    what: oneOf(["udp", "everything"], what, "--cut"),
+    outageMs: Number(values["outage-ms"]),
+  });
   console.log(JSON.stringify({ ...result, skipped: 0 }));
   return result.lost === 0 && result.directAgainMs !== undefined ? 0 : 1;
 }

@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 const IN_FLIGHT = 16;
 /** Longest time for a task, outage included. */
 const TASK_TIMEOUT_MS = 180_000;
-/** Pause between tasks of {@link runUdpOutage}, and between looks at a connection. */
+/** Pause between tasks of {@link runCut}, and between looks at a connection. */
 const PAUSE_MS = 100;
 /** How long a change of the connection is waited for. */
 const PATH_TIMEOUT_MS = 60_000;
@@ -122,18 +122,23 @@ async function readStream(
   return { whole: intact && read === streamMib * MIB, endedAtMs: performance.now() };
 }
 
-/** What became of tasks while UDP was cut off below a direct connection. Times are milliseconds. */
-export interface UdpOutageResult {
+/** What became of tasks while packets were swallowed below a direct connection. Times are milliseconds. */
+export interface CutResult {
   tasks: number;
   lost: number;
-  /** Longest time between two tasks that came back, the change to the relay. */
+  /** Longest time between two tasks that came back: with UDP cut off, the change to the relay. */
   longestGapMs: number;
   /** From the end of the outage until the connection was direct again; undefined when it was not within 60 s. */
   directAgainMs: number | undefined;
 }
 
-/** Sends tasks one after the other between port-restricted NATs while UDP is cut off for `outageMs` at the sender. */
-export async function runUdpOutage({ outageMs }: { outageMs: number }): Promise<UdpOutageResult> {
+/**
+ * Sends tasks one after the other between port-restricted NATs while the sender's packets are swallowed for `outageMs`: those
+ * of UDP, or all of them, so that both sides hold half-open connections.
+ */
+export async function runCut(
+  { outageMs, what }: { outageMs: number; what: "udp" | "everything" },
+): Promise<CutResult> {
   await using lab = await startLab();
   await using dir = await tempDir();
   await using bench = await Bench.start(lab, dir.path, { count: 1 });
@@ -155,6 +160,9 @@ export async function runUdpOutage({ outageMs }: { outageMs: number }): Promise<
       await systemClock.sleep(PAUSE_MS);
     }
   })();
+  const untilBack = async (known: number) => {
+    while (backAtMs.length === known) await systemClock.sleep(PAUSE_MS);
+  };
   const untilPath = async (path: "direct" | "relay", timeoutMs: number) => {
     const startMs = performance.now();
     while (performance.now() - startMs < timeoutMs) {
@@ -168,9 +176,12 @@ export async function runUdpOutage({ outageMs }: { outageMs: number }): Promise<
     if (await untilPath("direct", PATH_TIMEOUT_MS) === undefined) {
       throw new Error("the NATs were not punched");
     }
-    await host.setUdp("blocked");
-    await Promise.all([systemClock.sleep(outageMs), untilPath("relay", PATH_TIMEOUT_MS)]);
-    await host.setUdp("open");
+    await (what === "udp" ? host.setUdp("blocked") : host.setWire("cut"));
+    const moved = what === "udp" ? untilPath("relay", PATH_TIMEOUT_MS) : undefined;
+    await Promise.all([systemClock.sleep(outageMs), moved]);
+    await (what === "udp" ? host.setUdp("open") : host.setWire("join"));
+    // What was direct before may not have been missed yet.
+    await untilBack(backAtMs.length);
     const directAgainMs = await untilPath("direct", PATH_TIMEOUT_MS);
     ended = true;
     await working;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { labObstacle } from "./lab.ts";
 import { runMatrix } from "../../scripts/nat_matrix.ts";
-import { runUdpOutage } from "../../scripts/nat_trials.ts";
+import { runCut } from "../../scripts/nat_trials.ts";
 
 const obstacle = await labObstacle();
 if (obstacle !== undefined) console.log(`note: the NAT laboratory is skipped: ${obstacle}`);
@@ -39,7 +39,7 @@ Deno.test({
   name: "tasks move to the relay when UDP is cut off, and back soon after it is there again; none is lost",
   ignore: obstacle !== undefined,
   fn: async () => {
-    const { lost, directAgainMs } = await runUdpOutage({ outageMs: 0 });
+    const { lost, directAgainMs } = await runCut({ what: "udp", outageMs: 0 });
     assert.equal(lost, 0);
     assert.notEqual(directAgainMs, undefined);
   },
