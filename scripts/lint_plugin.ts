@@ -56,7 +56,6 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@modelcontextprotocol/*": ["mcp", "relay"],
   "zod": ["mcp", "relay"],
   "ajv": ["sdk"],
-  "canonicalize": ["identity"],
   "tweetnacl": ["identity"],
   "@dnsquery/dns-packet": ["http"],
   "ipaddr.js": ["http", "p2p"],

@@ -63,7 +63,8 @@ Deno.test("canonicalJson() writes numbers as the table of RFC 8785, appendix B",
 Deno.test("canonicalJson() refuses what JSON cannot hold", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
-  for (const bad of [NaN, Infinity, "\ud800", { "\udead": 1 }, undefined, cycle]) {
+  const deep = JSON.parse("[".repeat(50_000) + "]".repeat(50_000));
+  for (const bad of [NaN, Infinity, "\ud800", { "\udead": 1 }, undefined, cycle, deep]) {
     throws(() => canonicalJson(bad as never), { code: "invalid_argument" });
   }
 });
