@@ -208,7 +208,7 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
   });
   closeSync(log);
   child.unref();
-  (child.stdin as Socket | null)?.unref();
+  (child.stdin as Partial<Socket> | null)?.unref?.(); // on Bun it keeps no process alive, and cannot be told so
   let ended: string | undefined;
   const exited = new Promise<string>((resolve) => {
     const end = (why: string) => {

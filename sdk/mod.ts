@@ -10,7 +10,7 @@
  * await node.start();
  * console.log("I am", node.peerId);
  *
- * const handle = await node.sendTask("Hello!", { peerId: "12D3KooW…" });
+ * const handle = await node.sendTask("Hello!", { peerId: "12D3KooW…", targetSkill: "echo" });
  * const task = await handle.wait({ timeoutMs: 30_000 });
  * for (const artifact of task.artifacts) console.log(artifact.parts);
  * await node.serveForever();

@@ -56,7 +56,8 @@ interface Asked {
 class Worker {
   readonly #child: ChildProcess;
   readonly #asked = new Map<string, Asked>();
-  readonly #ended = Promise.withResolvers<void>();
+  #tellEnd = (): void => {};
+  readonly #ended = new Promise<void>((resolve) => this.#tellEnd = resolve);
   #failure: Error | undefined;
 
   constructor({ command, args = [], cwd, env = {}, onStderr }: ProcessAgentOptions) {
@@ -116,7 +117,7 @@ class Worker {
     if (this.hasEnded) return;
     this.#child.stdin?.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), END_MS);
-    await this.#ended.promise;
+    await this.#ended;
     clearTimeout(timer);
   }
 
@@ -137,7 +138,7 @@ class Worker {
   #end(failure: Error): void {
     this.#failure ??= failure;
     for (const { wake } of this.#asked.values()) wake();
-    this.#ended.resolve();
+    this.#tellEnd();
   }
 }
 

@@ -17,8 +17,8 @@ export function strandsAgent(create: (sessionId: string) => StrandsAgentLike): A
     const session = sessions.get(sessionId) ?? { agent: create(sessionId), turn: Promise.resolve() };
     sessions.set(sessionId, session);
     const before = session.turn;
-    const { promise, resolve: done } = Promise.withResolvers<void>();
-    session.turn = promise;
+    let done = (): void => {};
+    session.turn = new Promise((resolve) => done = resolve);
     await before;
     try {
       const events = session.agent.stream(text, { cancelSignal: signal });
