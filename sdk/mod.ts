@@ -1,6 +1,6 @@
 /**
- * AgentAnycast for programs: send tasks to other agents and handle the tasks they send, peer to peer. Runs on Deno and on
- * Node 20 or newer.
+ * AgentAnycast for programs: send tasks to other agents and handle the tasks they send, peer to peer. Runs on Deno,
+ * on Node.js 20.11 or later and on Bun.
  *
  * ```ts
  * import { Node } from "@agentanycast/sdk";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { join } from "node:path";
 import { Node } from "../../sdk/mod.ts";
-import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { denoDir, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const EXAMPLES = join(import.meta.dirname ?? ".", "..", "..", "examples");
@@ -23,12 +23,6 @@ async function daemonOn(home: string): Promise<{ pid: number; address: string }>
       await node.stop();
     }
   }
-}
-
-/** Where Deno keeps its cache, which otherwise follows HOME. */
-async function denoDir(): Promise<string> {
-  const { stdout } = await runProgram([Deno.execPath(), "info", "--json"]);
-  return JSON.parse(stdout).denoDir;
 }
 
 function isAlive(pid: number): boolean {

@@ -1,20 +1,21 @@
-// The SDK under Node.js: programs of their own that start the real daemon, on loopback alone.
+// The SDK under Node.js and Bun: programs of their own that start the real daemon, on loopback alone.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DaemonScript } from "../support/daemon_script.ts";
-import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { findRuntimes } from "../support/npm_install.ts";
+import { denoDir, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { startReleaseSite } from "../support/release_site.ts";
-import { bundleForNode, findSystemNode } from "../support/system_node.ts";
+import { bundleForNode } from "../support/system_node.ts";
 import { type TempDir, tempDir } from "../support/temp_dir.ts";
 
-const node = await findSystemNode(20);
-if ("missing" in node) console.warn(`Skipping the tests of the SDK under Node.js: ${node.missing}`);
+const runtimes = await findRuntimes();
+for (const { name, missing } of runtimes) {
+  if (missing !== undefined) console.warn(`Skipping the tests of the SDK under ${name}: ${missing}`);
+}
 const folder = await Deno.makeTempDir({ prefix: "agentanycast_test_" });
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-const program = "missing" in node
-  ? ""
-  : await bundleForNode(join(import.meta.dirname ?? ".", "node_program.ts"), folder);
+const program = await bundleForNode(join(import.meta.dirname ?? ".", "node_program.ts"), folder);
 
 /** A home and the daemon that a program there starts. */
 interface Home extends AsyncDisposable {
@@ -42,67 +43,69 @@ async function makeHome(): Promise<Home> {
   };
 }
 
-function nodeTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, ignore: "missing" in node, fn });
-}
+for (const { name, command, missing } of runtimes) {
+  const test = (name: string, fn: () => Promise<void>) =>
+    Deno.test({ name, ignore: missing !== undefined, fn });
 
-nodeTest("Node exchanges tasks and ends with its daemon when both programs run under Node.js", async () => {
-  await using ours = await makeHome();
-  await using theirs = await makeHome();
-  await using agent = new RunningProgram(["node", program, "agent"], theirs.env);
-  const address = await agent.value("ADDRESS");
-  const sent = await runProgram(["node", program, "sender", address], { env: ours.env });
-  assert.equal(sent.code, 0, sent.stderr);
-  await ours.daemon.untilGone();
-  const { card, ...outcome } = JSON.parse(sent.stdout);
-  assert.deepEqual([card.name, card.skills[0].id], ["The agent", "echo"]);
-  assert.deepEqual(outcome, {
-    peerId: address.split("/p2p/")[1],
-    said: [{ text: "Sent by The sender" }],
-    artifacts: [{ artifactId: "1", name: "echo", parts: ["Grüße", { n: 1 }, [0, 255]] }],
-    asked: "TaskInputRequiredError: Which one?",
-    failed: "TaskFailedError: no paper",
-    rejected: "TaskRejectedError: not my job",
-    canceled: "TaskCanceledError",
-    nobody: "submitted",
+  test(`Node exchanges tasks and ends with its daemon when both programs run under ${name}`, async () => {
+    await using ours = await makeHome();
+    await using theirs = await makeHome();
+    await using agent = new RunningProgram([command, program, "agent"], theirs.env);
+    const address = await agent.value("ADDRESS");
+    const sent = await runProgram([command, program, "sender", address], { env: ours.env });
+    assert.equal(sent.code, 0, sent.stderr);
+    await ours.daemon.untilGone();
+    const { card, ...outcome } = JSON.parse(sent.stdout);
+    assert.deepEqual([card.name, card.skills[0].id], ["The agent", "echo"]);
+    assert.deepEqual(outcome, {
+      peerId: address.split("/p2p/")[1],
+      said: [{ text: "Sent by The sender" }],
+      artifacts: [{ artifactId: "1", name: "echo", parts: ["Grüße", { n: 1 }, [0, 255]] }],
+      asked: "TaskInputRequiredError: Which one?",
+      failed: "TaskFailedError: no paper",
+      rejected: "TaskRejectedError: not my job",
+      canceled: "TaskCanceledError",
+      nobody: "submitted",
+    });
+    assert.match(await agent.value("ABORTED"), /^[\w-]+$/);
+    const { code, stderr } = await agent.stop("SIGTERM");
+    assert.equal(code, 0, stderr);
+    assert.equal(agent.lines.at(-1), "SERVED=true");
+    await theirs.daemon.untilGone();
+    assert.equal(existsSync(theirs.socket), false);
+    assert.deepEqual([sent.stderr, stderr], ["", ""]);
   });
-  assert.match(await agent.value("ABORTED"), /^[\w-]+$/);
-  const { code, stderr } = await agent.stop("SIGTERM");
-  assert.equal(code, 0, stderr);
-  assert.equal(agent.lines.at(-1), "SERVED=true");
-  await theirs.daemon.untilGone();
-  assert.equal(existsSync(theirs.socket), false);
-  assert.deepEqual([sent.stderr, stderr], ["", ""]);
-});
 
-nodeTest("Node ends its daemon when the program under Node.js exits without stop()", async () => {
-  await using home = await makeHome();
-  const { code, stderr } = await runProgram(["node", program, "leaver"], { env: home.env });
-  assert.equal(code, 7, stderr);
-  await home.daemon.untilGone();
-  assert.equal(existsSync(home.socket), false);
-});
+  test(`Node ends its daemon when the program under ${name} exits without stop()`, async () => {
+    await using home = await makeHome();
+    const { code, stderr } = await runProgram([command, program, "leaver"], { env: home.env });
+    assert.equal(code, 7, stderr);
+    await home.daemon.untilGone();
+    assert.equal(existsSync(home.socket), false);
+  });
 
-nodeTest("Node under Node.js downloads the daemon when there is none, checks it and runs it", async () => {
-  await using home = await makeHome();
-  await using site = await startReleaseSite(await Deno.readFile(home.daemon.path));
-  const env = {
-    ...home.env,
-    AGENTANYCAST_BINARY: "",
-    AGENTANYCAST_RELEASE_URL: site.release.url,
-    XDG_CACHE_HOME: site.release.folder,
-  };
-  const refused = await runProgram(["node", program, "leaver"], { env });
-  assert.match(refused.stderr, /DaemonDownloadError: Cannot trust the release/); // it is not by the official key
-  const trusting = { ...env, AGENTANYCAST_RELEASE_KEY: site.release.publicKey };
-  const { code, stderr } = await runProgram(["node", program, "leaver"], { env: trusting });
-  assert.equal(code, 7, stderr);
-  await home.daemon.untilGone();
-});
+  test(`Node under ${name} downloads the daemon when there is none, checks it and runs it`, async () => {
+    await using home = await makeHome();
+    await using site = await startReleaseSite(await Deno.readFile(home.daemon.path));
+    const env = {
+      ...home.env,
+      AGENTANYCAST_BINARY: "",
+      AGENTANYCAST_RELEASE_URL: site.release.url,
+      XDG_CACHE_HOME: site.release.folder,
+      DENO_DIR: await denoDir(), // the daemon's own cache, which would follow
+    };
+    const refused = await runProgram([command, program, "leaver"], { env });
+    assert.match(refused.stderr, /DaemonDownloadError: Cannot trust the release/); // it is not by the official key
+    const trusting = { ...env, AGENTANYCAST_RELEASE_KEY: site.release.publicKey };
+    const { code, stderr } = await runProgram([command, program, "leaver"], { env: trusting });
+    assert.equal(code, 7, stderr);
+    await home.daemon.untilGone();
+  });
 
-nodeTest("Node under Node.js says that an embedded one needs Deno", async () => {
-  await using home = await makeHome();
-  const { code, stdout, stderr } = await runProgram(["node", program, "embedded"], { env: home.env });
-  assert.equal(code, 0, stderr);
-  assert.match(stdout, /^DaemonStartError: .* runs on Deno only: leave out `mode`/);
-});
+  test(`Node under ${name} says that an embedded one needs Deno`, async () => {
+    await using home = await makeHome();
+    const { code, stdout, stderr } = await runProgram([command, program, "embedded"], { env: home.env });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^DaemonStartError: .* runs on Deno only: leave out `mode`/);
+  });
+}

@@ -19,6 +19,12 @@ export function loopbackEnv(home: string): Record<string, string> {
   };
 }
 
+/** Where Deno keeps its cache, which otherwise follows HOME and XDG_CACHE_HOME. */
+export async function denoDir(): Promise<string> {
+  const { stdout } = await runProgram([Deno.execPath(), "info", "--json"]);
+  return JSON.parse(stdout).denoDir;
+}
+
 /** Builds the one-file executable into `folder`; answers its path. */
 export async function buildExecutable(folder: string): Promise<string> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
