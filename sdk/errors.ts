@@ -35,7 +35,8 @@ export class DaemonNotFoundError extends DaemonError {
 
 /**
  * The daemon's program could not be downloaded: `unavailable` (no network), `not_found` (no such release), `data_loss` (its
- * signature or checksum is wrong, and it was not run), `unimplemented` (not released for this platform).
+ * signature or checksum is wrong, and it was not run), `unimplemented` (not released for this platform), `failed_precondition` (no
+ * key that it could be checked by, or no folder to keep it in), `resource_exhausted` (a full disk).
  */
 export class DaemonDownloadError extends DaemonError {
   static {

@@ -51,7 +51,7 @@ export interface NodeOptions {
   download?: boolean;
   /** Folder of the release, for mirrors; `{version}` stands for the version. Default `AGENTANYCAST_RELEASE_URL` or the official one. */
   releaseUrl?: string;
-  /** Ed25519 key in base64 of who signs the release. Default `AGENTANYCAST_RELEASE_KEY` or the official one. */
+  /** Ed25519 key in base64 of who signs the release. Default `AGENTANYCAST_RELEASE_KEY` or the official one, which there is none of before the first release. */
   releaseKey?: string;
   /** Passed on to a daemon that is started. */
   transport?: string;

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createReadStream, existsSync } from "node:fs";
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { CHECKSUMS_FILE, SIGNATURE_FILE } from "../../core/release_signature.ts";
-import { errorMessage } from "../../core/errors.ts";
 import { DaemonDownloadError, type DaemonError } from "../errors.ts";
 import type { DaemonRelease } from "./daemon_release.ts";
-import { fetchFile, type FetchOptions, fetchText } from "./fetch_file.ts";
+import { fetchFile, type FetchOptions, fetchText, notKept } from "./fetch_file.ts";
 import { withFileLock } from "./file_lock.ts";
 import { checksumOf } from "./signed_checksums.ts";
 
@@ -21,6 +21,7 @@ const TRIES = 3;
  */
 export async function downloadDaemon(release: DaemonRelease, options: FetchOptions): Promise<string> {
   const program = join(release.folder, release.file);
+  await refuseShared(release.folder);
   if (await isGenuine(program, release)) return program;
   try {
     await mkdir(release.folder, { recursive: true, mode: 0o700 });
@@ -32,6 +33,16 @@ export async function downloadDaemon(release: DaemonRelease, options: FetchOptio
     options.signal.throwIfAborted();
     throw explain(error, release);
   }
+}
+
+/** Others could put another program there between its check and its start. */
+async function refuseShared(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined); // not there yet
+  if (process.platform === "win32" || found === undefined || (found.mode & 0o022) === 0) return;
+  throw new DaemonDownloadError(
+    "failed_precondition",
+    `Cannot use the programs in ${folder}: others may write there. Make it this user's alone (\`chmod 700\`), or remove it`,
+  );
 }
 
 /** Whether the program is there and is what the checksums beside it say, as signed. */
@@ -52,17 +63,19 @@ async function download(program: string, release: DaemonRelease, options: FetchO
   const signature = await fetchText(release.url + SIGNATURE_FILE, options);
   const expected = checksumOf(release.file, { ...release, checksums, signature });
   const part = `${program}.part`;
-  await fetchWhole(release.url + release.file, part, options);
-  if (await sha256Of(part) !== expected) {
+  const url = release.url + release.file;
+  let sum = await sha256Of(part); // whole already, when the process died then
+  for (let tries = 0; sum !== expected && tries < 2; tries++) {
     // The beginning may be of another file, left by an earlier try.
-    await rm(part, { force: true });
-    await fetchWhole(release.url + release.file, part, options);
+    if (tries > 0) await rm(part, { force: true });
+    await fetchWhole(url, part, options);
+    sum = await sha256Of(part);
   }
-  if (await sha256Of(part) !== expected) {
+  if (sum !== expected) {
     await rm(part, { force: true });
     throw new DaemonDownloadError(
       "data_loss",
-      `Cannot use ${release.url}${release.file}: its SHA-256 is not the signed one. Nothing of it was run or kept`,
+      `Cannot use ${url}: its SHA-256 is not the signed one. Nothing of it was run or kept`,
     );
   }
   await chmod(part, 0o700);
@@ -84,21 +97,22 @@ async function fetchWhole(url: string, part: string, options: FetchOptions): Pro
   }
 }
 
-async function sha256Of(path: string): Promise<string> {
+/** Undefined without a file. */
+async function sha256Of(path: string): Promise<string | undefined> {
+  if (!existsSync(path)) return undefined;
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return hash.digest("hex");
 }
 
 function explain(error: unknown, { url, file, folder }: DaemonRelease): DaemonError {
-  const known = error instanceof DaemonDownloadError;
-  if (known && error.code !== "unavailable" && error.code !== "not_found") return error;
-  if (known && error.message.includes("daemonPath")) return error;
+  if (!(error instanceof DaemonDownloadError)) return notKept(folder, error);
+  if (error.code !== "unavailable" && error.code !== "not_found") return error;
+  if (error.message.includes("daemonPath")) return error;
   return new DaemonDownloadError(
-    known ? error.code : "failed_precondition",
-    `No agentanycast program on this machine, and ${url}${file} could not be downloaded to ${folder}: ${
-      errorMessage(error)
-    }. Without a network: put the program on PATH, or set daemonPath or AGENTANYCAST_BINARY to it, or daemonAddr to ` +
+    error.code,
+    `No agentanycast program on this machine, and ${url}${file} could not be downloaded to ${folder}: ${error.message}. ` +
+      "Without a network: put the program on PATH, or set daemonPath or AGENTANYCAST_BINARY to it, or daemonAddr to " +
       "a running daemon. Behind a mirror: set releaseUrl or AGENTANYCAST_RELEASE_URL",
     { cause: error },
   );

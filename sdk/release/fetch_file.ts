@@ -53,16 +53,16 @@ export async function fetchFile(
     let receivedBytes = resumes ? before : 0;
     const length = response.headers.get("content-length");
     const totalBytes = length === null ? undefined : receivedBytes + Number(length);
-    const file = await open(path, resumes ? "a" : "w", 0o600);
+    const file = await onDisk(path, () => open(path, resumes ? "a" : "w", 0o600));
     try {
       for await (const chunk of bodyOf(response)) {
         refresh();
         receivedBytes += chunk.length;
         if (receivedBytes > MAX_PROGRAM_BYTES) throw tooLarge(url, MAX_PROGRAM_BYTES);
-        await file.writeFile(chunk);
+        await onDisk(path, () => file.writeFile(chunk));
         onProgress?.({ receivedBytes, totalBytes });
       }
-      await file.sync();
+      await onDisk(path, () => file.sync());
     } finally {
       await file.close();
     }
@@ -98,11 +98,40 @@ async function read(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DaemonDownloadError) throw error;
-    const reason = errorMessage(stall.signal.aborted ? stall.signal.reason : error);
+    const reason = reasonOf(stall.signal.aborted ? stall.signal.reason : error);
     throw new DaemonDownloadError("unavailable", `Cannot download ${url}: ${reason}`, { cause: error });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What went wrong, and what was behind it: Node.js says no more than `fetch failed` itself. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return cause instanceof Error
+    ? `${errorMessage(error)}: ${cause.message || cause.name}`
+    : errorMessage(error);
+}
+
+/** Does `work` on the disk, whose failures have nothing to do with the network. */
+async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw notKept(path, error);
+  }
+}
+
+/** Why nothing can be kept at `path`: `resource_exhausted` for a full disk, else `failed_precondition`. */
+export function notKept(path: string, error: unknown): DaemonDownloadError {
+  const isFull = ["ENOSPC", "EDQUOT"].includes(String((error as { code?: unknown }).code));
+  return new DaemonDownloadError(
+    isFull ? "resource_exhausted" : "failed_precondition",
+    `Cannot keep the downloaded agentanycast at ${path}: ${errorMessage(error)}. ${
+      isFull ? "Free some space there" : "Let this user write there"
+    }, or set XDG_CACHE_HOME to another folder`,
+    { cause: error },
+  );
 }
 
 function refused(url: string, status: number): DaemonDownloadError {

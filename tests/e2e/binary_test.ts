@@ -5,10 +5,14 @@ import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { type IncomingTask, Node } from "../../sdk/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { buildExecutable, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { startReleaseSite } from "../support/release_site.ts";
+import { bundleForNode, findSystemNode } from "../support/system_node.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const FOLDER = join(import.meta.dirname ?? ".", "..", "..", "dist", "e2e");
 const program = await buildExecutable(FOLDER);
+const node = await findSystemNode(20);
+if ("missing" in node) console.warn(`Skipping the download of the executable by Node.js: ${node.missing}`);
 const cache = { AGENTANYCAST_CACHE_DIR: join(FOLDER, "cache") };
 
 /** Environment of a daemon on `home`, found by nobody else's daemon. */
@@ -226,4 +230,32 @@ Deno.test("the executable backs a home up while its daemon runs, and restores it
   assert.equal((await daemon.stop("SIGTERM")).code, 0);
   await using again = start("daemon", restored);
   assert.equal((await ready(again)).peerId, peerId);
+});
+
+Deno.test({
+  name: "Nodes under Node.js download the executable of a release once, and exchange tasks with it",
+  ignore: "missing" in node,
+  fn: async () => {
+    await using dir = await tempDir();
+    const user = await bundleForNode(
+      join(import.meta.dirname ?? ".", "..", "sdk", "node_program.ts"),
+      dir.path,
+    );
+    await using site = await startReleaseSite(await Deno.readFile(program));
+    const env = (home: string) => ({
+      ...envOf(join(dir.path, home)),
+      AGENTANYCAST_BINARY: "",
+      AGENTANYCAST_RELEASE_URL: site.release.url,
+      AGENTANYCAST_RELEASE_KEY: site.release.publicKey,
+      XDG_CACHE_HOME: dir.path,
+    });
+    await using agent = new RunningProgram(["node", user, "agent"], env("agent"));
+    const address = await agent.value("ADDRESS");
+    const sent = await runProgram(["node", user, "sender", address], { env: env("sender") });
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.equal(JSON.parse(sent.stdout).artifacts[0].parts[0], "Grüße");
+    const { code, stderr } = await agent.stop("SIGTERM");
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.deepEqual(site.requests, ["SHA256SUMS", "SHA256SUMS.sig", site.release.file]);
+  },
 });

@@ -7,6 +7,7 @@ import { daemonRelease } from "../../sdk/release/daemon_release.ts";
 import { DaemonScript } from "../support/daemon_script.ts";
 import { findRuntimes, installFromTarball, type NpmInstall } from "../support/npm_install.ts";
 import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
+import { OTHER_KEY } from "../support/release_site.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { checkTypes } from "../support/typescript_check.ts";
 
@@ -103,7 +104,7 @@ Deno.test({
     const folder = packageOf(install);
     const packed = JSON.parse(await Deno.readTextFile(join(folder, "package.json")));
     assert.deepEqual([packed.name, packed.version], [manifest.name, manifest.version]);
-    assert.equal(packed.version, daemonRelease({ env: {} }).version);
+    assert.equal(packed.version, daemonRelease({ env: {}, releaseKey: OTHER_KEY }).version);
     for (const name of [".", "./adapters", "./compat"]) assert.ok(packed.exports[name], name);
     const imports: Record<string, string> = manifest.imports;
     for (const [name, range] of Object.entries(packed.dependencies)) {
@@ -136,15 +137,20 @@ Deno.test({
   name: "The package's sources use nothing that Node.js 20 does not have",
   ignore: noNode,
   fn: async () => {
-    const isOfDeno = (path: string) => !path.endsWith(".js") || path.includes("/gen/");
     const inside = packageOf(install);
-    const sources = (await filesIn(inside)).filter((path) => !isOfDeno(path))
-      .map((path) => path.replace(inside, ROOT).replace(/\.js$/, ".ts"));
+    const files = await filesIn(inside);
+    const toSource = (js: string) => js.replace(inside, ROOT).replace(/\.js$/, ".ts");
+    const programs = files.filter((path) => path.endsWith(".js") && !path.includes("/gen/"));
+    const [sources, stubs] = [true, false].map((whole) =>
+      programs.filter((path) => files.includes(`${path}.map`) === whole).map(toSource)
+    );
     const globals = await install.program("deno.d.ts", "declare const Deno: any; type BlobPart = any;");
-    const found = checkTypes([...sources, globals], {
+    const stub = await install.program("stub.d.ts", "declare const stub: any; export = stub;");
+    const found = checkTypes([...sources ?? [], globals], {
       lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.es2024.string.d.ts"],
       moduleResolution: "bundler",
       packages: install.folder,
+      replaced: new Map(stubs?.map((path) => [path, stub])),
     });
     assert.equal(found, "");
   },

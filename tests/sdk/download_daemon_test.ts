@@ -1,15 +1,17 @@
 // The daemon's program from a release, served on loopback: whole, cut short, tampered with and missing.
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { RELEASE_KEY } from "../../core/release_signature.ts";
 import { VERSION } from "../../core/version.ts";
+import { assetName, TARGETS } from "../../scripts/compile/targets.ts";
 import { type DaemonRelease, daemonRelease } from "../../sdk/release/daemon_release.ts";
 import { downloadDaemon } from "../../sdk/release/download_daemon.ts";
-import type { DownloadProgress } from "../../sdk/release/fetch_file.ts";
+import { type DownloadProgress, fetchFile } from "../../sdk/release/fetch_file.ts";
 import { withFileLock } from "../../sdk/release/file_lock.ts";
-import { type ReleaseSite, startReleaseSite } from "../support/release_site.ts";
+import { FILE, OTHER_KEY, type ReleaseSite, startReleaseSite } from "../support/release_site.ts";
+import { tempDir } from "../support/temp_dir.ts";
 
-const FILE = daemonRelease({ env: {} }).file;
 const PROGRAM = new TextEncoder().encode(`#!/bin/sh\n# ${"x".repeat(300_000)}\nexit 3\n`);
 const forever = new AbortController().signal;
 
@@ -79,7 +81,7 @@ Deno.test("downloadDaemon() asks for no program when the checksums are not signe
       files.set("SHA256SUMS.sig", new TextEncoder().encode("AAAA"));
       return {};
     },
-    () => ({ publicKey: daemonRelease({ env: {} }).publicKey }),
+    () => ({ publicKey: OTHER_KEY }),
     () => ({ version: "99.0.0" }), // an older release in place of a newer one
   ];
   for (const make of spoil) {
@@ -127,34 +129,118 @@ Deno.test("downloadDaemon() throws the reason of its signal", async () => {
   await assert.rejects(downloadDaemon(site.release, { signal: AbortSignal.abort(reason) }), reason);
 });
 
-Deno.test("withFileLock() takes over the lock of a process that has died, and waits for one that lives", async () => {
-  const folder = await Deno.makeTempDir();
-  const path = join(folder, "lock");
-  const dead = new Deno.Command("true").spawn();
-  await dead.status;
-  await writeFile(path, String(dead.pid));
+Deno.test("downloadDaemon() asks for no byte again of a program that came whole before the process died", async () => {
+  await using site = await startReleaseSite(PROGRAM);
+  await mkdir(site.release.folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(site.release.folder, `${FILE}.part`), PROGRAM);
+  const program = await downloadDaemon(site.release, { signal: forever });
+  assert.deepEqual(new Uint8Array(await readFile(program)), PROGRAM);
+  assert.deepEqual(site.requests, ["SHA256SUMS", "SHA256SUMS.sig"]);
+});
+
+Deno.test("downloadDaemon() says that there is nobody, and why", async () => {
+  const site = await startReleaseSite(PROGRAM);
+  await using folder = await tempDir();
+  const release = { ...site.release, folder: join(folder.path, "cache") };
+  await site[Symbol.asyncDispose]();
+  const error = await downloadDaemon(release, { signal: forever }).catch((error) => error);
+  assert.equal(error.code, "unavailable");
+  assert.match(
+    error.message,
+    /^No agentanycast program on this machine.*refused.*Without a network: put the program/,
+  );
+});
+
+const onLinux = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, ignore: Deno.build.os !== "linux", fn });
+
+onLinux("downloadDaemon() tells a full disk and a folder that it may not use", async () => {
+  await using site = await startReleaseSite(PROGRAM);
+  const { folder } = site.release;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const part = join(folder, "part");
+  await symlink("/dev/full", part);
+  const full = await fetchFile(site.release.url + FILE, part, { signal: forever }).catch((error) => error);
+  assert.equal(full.code, "resource_exhausted");
+  assert.match(
+    full.message,
+    /^Cannot keep the downloaded agentanycast at .*ENOSPC.*Free some space.*XDG_CACHE_HOME/s,
+  );
+  const elsewhere = { ...site.release, folder: join("/proc", "agentanycast") };
+  const refused = await downloadDaemon(elsewhere, { signal: forever }).catch((error) => error);
+  assert.equal(refused.code, "failed_precondition");
+  assert.match(refused.message, /^Cannot keep the downloaded agentanycast at \/proc\/agentanycast: /);
+  await chmod(folder, 0o770);
+  const shared = await downloadDaemon(site.release, { signal: forever }).catch((error) => error);
+  assert.equal(shared.code, "failed_precondition");
+  assert.match(shared.message, /others may write there.*chmod 700/);
+});
+
+Deno.test("withFileLock() takes over a lock that nobody touches, and waits for one that is held", async () => {
+  await using folder = await tempDir();
+  const path = join(folder.path, "lock");
+  await writeFile(path, ""); // by a process that died before it wrote anything
+  await utimes(path, new Date(0), new Date(0));
   assert.equal(await withFileLock(path, () => Promise.resolve("done"), { signal: forever }), "done");
-  await writeFile(path, String(Deno.pid));
+  await writeFile(path, "another one");
   const reason = new Error("enough");
   const waiting = withFileLock(path, () => Promise.resolve(), { signal: AbortSignal.abort(reason) });
   await assert.rejects(waiting, reason);
-  assert.deepEqual(await readdir(folder), ["lock"]);
-  await Deno.remove(folder, { recursive: true });
+  assert.deepEqual(await readdir(folder.path), ["lock"]);
 });
 
-Deno.test("daemonRelease() names the files of every platform, and takes mirrors from options and environment", () => {
-  const nameOf = (platform: string, arch: string) => daemonRelease({ platform, arch, env: {} }).file;
-  assert.equal(nameOf("linux", "x64"), "agentanycast-linux-x64");
-  assert.equal(nameOf("darwin", "arm64"), "agentanycast-macos-arm64");
-  assert.equal(nameOf("win32", "x64"), "agentanycast-windows-x64.exe");
-  assert.throws(() => nameOf("freebsd", "x64"), { code: "unimplemented", message: /daemonPath/ });
-  const env = { AGENTANYCAST_RELEASE_URL: "https://mirror.example/{version}", AGENTANYCAST_RELEASE_KEY: "k" };
+Deno.test("withFileLock() leaves a lock alone that another one has taken over", async () => {
+  await using folder = await tempDir();
+  const path = join(folder.path, "lock");
+  await withFileLock(path, () => writeFile(path, "another one"), { signal: forever });
+  assert.equal(await readFile(path, "utf8"), "another one");
+});
+
+Deno.test("daemonRelease() names the files that scripts/compile.ts makes, for every platform", () => {
+  const platforms: Record<string, string> = { linux: "linux", macos: "darwin", windows: "win32" };
+  for (const target of TARGETS) {
+    const [os = "", arch = ""] = target.name.split("-");
+    const { file, version } = daemonRelease({
+      ...{ platform: platforms[os] ?? os, arch, exists: () => true },
+      ...{ env: {}, releaseKey: OTHER_KEY },
+    });
+    assert.deepEqual([file, version], [assetName("agentanycast", target), VERSION]);
+  }
+});
+
+Deno.test("daemonRelease() says so on systems that are not released for", () => {
+  const releaseFor = (platform: string, arch: string, exists: boolean) => () =>
+    daemonRelease({ platform, arch, exists: () => exists, env: {}, releaseKey: OTHER_KEY });
+  for (const [platform, arch] of [["freebsd", "x64"], ["linux", "ia32"]] as const) {
+    assert.throws(releaseFor(platform, arch, true), { code: "unimplemented", message: /daemonPath/ });
+  }
+  assert.throws(releaseFor("linux", "x64", false), {
+    code: "unimplemented",
+    message: /GNU C library.*Alpine/,
+  });
+});
+
+Deno.test("daemonRelease() takes mirrors and keys from options and environment", () => {
+  const key = OTHER_KEY.replace(/^./, "A");
+  const env = { AGENTANYCAST_RELEASE_URL: "https://mirror.example/{version}", AGENTANYCAST_RELEASE_KEY: key };
   const release = daemonRelease({ env });
-  assert.deepEqual([release.url, release.publicKey], [`https://mirror.example/${VERSION}/`, "k"]);
-  assert.equal(daemonRelease({ env, releaseUrl: "http://a/b/", releaseKey: "o" }).url, "http://a/b/");
+  assert.deepEqual([release.url, release.publicKey], [`https://mirror.example/${VERSION}/`, key]);
+  const named = daemonRelease({ env, releaseUrl: "http://a/b/", releaseKey: OTHER_KEY });
+  assert.deepEqual([named.url, named.publicKey], ["http://a/b/", OTHER_KEY]);
   assert.throws(() => daemonRelease({ env, releaseUrl: "file:///x" }), { code: "invalid_argument" });
+  assert.throws(() => daemonRelease({ env, releaseKey: "k" }), { code: "invalid_argument" });
   assert.equal(
-    daemonRelease({ env: { XDG_CACHE_HOME: "/c" } }).folder,
+    daemonRelease({ env: { ...env, XDG_CACHE_HOME: "/c" } }).folder,
     `/c/agentanycast/releases/${VERSION}`,
   );
+});
+
+Deno.test("daemonRelease() without a key says that there is no release yet, and what to do", () => {
+  assert.equal(RELEASE_KEY, undefined); // until a maintainer pins the key of the first release
+  for (const releaseUrl of [undefined, "https://mirror.example/"]) {
+    assert.throws(() => daemonRelease({ env: {}, releaseUrl }), {
+      code: "failed_precondition",
+      message: /no release of \S+ has been published.*no key.*daemonPath.*releaseUrl and releaseKey/,
+    });
+  }
 });

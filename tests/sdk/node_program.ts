@@ -3,7 +3,7 @@ import process from "node:process";
 import { type AgentAnycastError, type IncomingTask, type MessageInput, Node } from "../../sdk/mod.ts";
 
 /** The exit code of a program that does not end by itself, and when that is certain. */
-const HANGING = { exitCode: 124, afterMs: 30_000 };
+const HANGING = { exitCode: 124, afterMs: 60_000 };
 /** A peer that is nowhere. */
 const NOBODY = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 

@@ -2,10 +2,13 @@ import { generateKeyPairSync } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { VERSION } from "../../core/version.ts";
-import { signRelease } from "../../scripts/sign_release.ts";
+import { publicKeyOf, signRelease } from "../../scripts/sign_release.ts";
 import { type DaemonRelease, daemonRelease } from "../../sdk/release/daemon_release.ts";
 
-const FILE = daemonRelease({ env: {} }).file;
+/** A key that signs nothing. */
+export const OTHER_KEY = publicKeyOf(newKey());
+/** Name of the program for this machine. */
+export const FILE = daemonRelease({ env: {}, releaseKey: OTHER_KEY }).file;
 
 /** A signed release on loopback, and an empty cache for it. */
 export interface ReleaseSite extends AsyncDisposable {
@@ -23,10 +26,12 @@ export async function startReleaseSite(
   { ranges = true } = {},
 ): Promise<ReleaseSite> {
   const folder = await Deno.makeTempDir({ prefix: "release" });
-  const { privateKey } = generateKeyPairSync("ed25519");
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", program));
+  await writeFile(join(folder, FILE), program);
   await writeFile(join(folder, "SHA256SUMS"), `${digest.toHex()}  ${FILE}\n`);
-  const publicKey = await signRelease(privateKey.export({ format: "pem", type: "pkcs8" }).toString(), folder);
+  const pem = newKey();
+  const publicKey = publicKeyOf(pem);
+  await signRelease(pem, folder, { trusted: publicKey });
   const files = new Map<string, Uint8Array>([[FILE, program]]);
   for (const name of ["SHA256SUMS", "SHA256SUMS.sig"]) files.set(name, await readFile(join(folder, name)));
   const [requests, cuts]: [string[], number[]] = [[], []];
@@ -65,4 +70,9 @@ function cutShort(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.close(); // before the length that was told
     },
   });
+}
+
+/** A new Ed25519 key as PEM. */
+export function newKey(): string {
+  return generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString();
 }

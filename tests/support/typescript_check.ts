@@ -8,13 +8,18 @@ export interface TypeCheck {
   readonly moduleResolution: "nodenext" | "bundler";
   /** Where packages are, for programs that are not beside them. */
   readonly packages?: string;
+  /** By file: what stands there in place of it. */
+  readonly replaced?: ReadonlyMap<string, string>;
 }
 
 /** Declarations of the language and of Node.js, which all checks share. */
 const parsed = new Map<string, ts.SourceFile | undefined>();
 
-/** What strict TypeScript says about `files` and all declarations they use, line by line; empty when it is content. */
-export function checkTypes(files: readonly string[], { lib, moduleResolution, packages }: TypeCheck): string {
+/** What strict TypeScript says about `files` and the declarations of the SDK they use, line by line; empty when it is content. */
+export function checkTypes(
+  files: readonly string[],
+  { lib, moduleResolution, packages, replaced }: TypeCheck,
+): string {
   const isNext = moduleResolution === "nodenext";
   const options: ts.CompilerOptions = {
     strict: true,
@@ -40,16 +45,32 @@ export function checkTypes(files: readonly string[], { lib, moduleResolution, pa
     return found;
   };
   if (packages !== undefined) {
+    const cache = ts.createModuleResolutionCache(packages, (name) => name, options);
     host.resolveModuleNameLiterals = (literals, file, _, options, source) =>
       literals.map((literal) => {
         const from = literal.text.startsWith(".") ? file : join(packages, "program.ts");
         const mode = ts.getModeForUsageLocation(source, literal, options);
-        return ts.resolveModuleName(literal.text, from, options, host, undefined, undefined, mode);
+        const found = ts.resolveModuleName(literal.text, from, options, host, cache, undefined, mode);
+        const other = replaced?.get(found.resolvedModule?.resolvedFileName ?? "");
+        return other === undefined
+          ? found
+          : { resolvedModule: { resolvedFileName: other, extension: ".d.ts" } };
       });
   }
   host.getCurrentDirectory = () => packages ?? dirname(files[0] ?? "");
   const program = ts.createProgram({ rootNames: files, options, host });
-  return ts.formatDiagnostics(ts.getPreEmitDiagnostics(program), {
+  // What others declare is checked where they make it.
+  const ours = program.getSourceFiles().filter(({ fileName }) =>
+    !/\/typescript\/|\/node_modules\/(?!@agentanycast\/)/.test(fileName)
+  );
+  const found = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...ours.flatMap((
+      file,
+    ) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]),
+  ];
+  return ts.formatDiagnostics(found, {
     getCurrentDirectory: host.getCurrentDirectory,
     getCanonicalFileName: (name) => name,
     getNewLine: () => "\n",
