@@ -1,6 +1,7 @@
 import { startAgentAnycast } from "./agentanycast.ts";
 import { startBridge } from "./bridge.ts";
 import type { ContenderEntry } from "./contender.ts";
+import { startEmbeddedPair } from "./embedded_pair.ts";
 import { startEngine } from "./engine.ts";
 import { startHttpA2a } from "./http_a2a.ts";
 import { missingNats, startNats } from "./nats.ts";
@@ -38,5 +39,15 @@ export function roundTripContenders(command: readonly string[]): readonly Conten
     { name: "bridge-remote", start: () => startBridge(command, "remote") },
     { name: "nats", start: startNats, missing: missingNats },
     { name: "tcp", start: startRawTcp },
+  ];
+}
+
+/** An embedded node beside what it stands in for. */
+export function embeddedContenders(command: readonly string[]): readonly ContenderEntry[] {
+  return [
+    { name: "embedded", start: startEmbeddedPair },
+    { name: "managed", start: () => startAgentAnycast({ command }) },
+    { name: "http-a2a", start: startHttpA2a },
+    { name: "nats", start: startNats, missing: missingNats },
   ];
 }

@@ -234,7 +234,7 @@ function detached<T>(value: T): T;
 function detached(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => detached(item));
-  if (value instanceof Uint8Array) return value.slice();
+  if (value instanceof Uint8Array) return new Uint8Array(value); // slice() of a Buffer would be no copy
   const copy: Record<string, unknown> = Object.create(Object.getPrototypeOf(value));
   for (const [key, item] of Object.entries(value)) copy[key] = detached(item);
   return copy;

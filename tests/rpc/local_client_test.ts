@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { CodedError } from "../../core/errors.ts";
 import { createLogger } from "../../core/log.ts";
 import {
@@ -45,7 +46,7 @@ Deno.test("createLocalClient() shares no object between caller and handler", asy
       return kept;
     },
   });
-  const data = Uint8Array.of(1);
+  const data = Buffer.of(1);
   const metadata = { a: "1" };
   const message = { parts: [{ content: { case: "rawPart" as const, value: { data } } }] };
   const { task } = await client.unary(sendTask, { message, metadata });
