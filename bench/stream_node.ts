@@ -1,4 +1,5 @@
 // deno-lint-ignore-file agentanycast/boundaries -- what is measured here is what lies behind the daemon's front door
+import { systemClock } from "../core/clock.ts";
 import { join } from "node:path";
 import { type ArtifactStreams, Engine } from "../a2a/mod.ts";
 import { silentLogger as logger } from "../core/log.ts";
@@ -27,7 +28,8 @@ export async function openStreamNode(home: string): Promise<StreamNode> {
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
     meter: silentMeter,
-    folder: join(home, "artifacts"),
+    spool: join(home, "artifacts"),
+    clock: systemClock,
     store,
     host: () => host,
     engine: () => engine,

@@ -24,3 +24,16 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/** Calls `work` after `delayMs`, unless what it returns is disposed before. */
+export function startTimer(clock: Clock, delayMs: number, work: () => void): Disposable {
+  if (clock === systemClock) { // without the cost of a promise
+    const timer = setTimeout(work, delayMs);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+  const over = new AbortController();
+  clock.sleep(delayMs, over.signal).then(work, () => {
+    // Disposed: there is nothing to do any more.
+  });
+  return { [Symbol.dispose]: () => over.abort() };
+}

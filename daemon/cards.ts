@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { AgentCard } from "../a2a/mod.ts";
-import { systemClock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Identity, isPeerId, toDidKey } from "../identity/mod.ts";
@@ -25,6 +25,8 @@ export interface CardBookDeps {
   additions?: () => Promise<CardAdditions>;
   /** The own card is another one. */
   onOwnCard?: () => void;
+  /** Default the wall clock. */
+  clock?: Clock;
 }
 
 /** How often a peer may change its card. */
@@ -53,7 +55,7 @@ export class CardBook {
   readonly #cached = new Map<string, Uint8Array>();
   #cachedBytes = 0;
   /** How often peers change their cards: each change is written. */
-  readonly #changes = new RateLimiter(systemClock);
+  readonly #changes: RateLimiter;
   /** Peers with a card in the store, the one seen last at the end. */
   readonly #stored = new Set<string>();
   /** The card read last: with every task of a peer it is asked for again. */
@@ -62,6 +64,7 @@ export class CardBook {
 
   private constructor(deps: CardBookDeps) {
     this.#deps = deps;
+    this.#changes = new RateLimiter(deps.clock ?? systemClock);
   }
 
   /** A card book with the own card of an earlier run, if there is one. */

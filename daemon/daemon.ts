@@ -8,6 +8,7 @@ import type { HttpServer } from "../http/mod.ts";
 import { startAnpServer } from "./start_anp.ts";
 import { type BridgeAddresses, startBridge } from "./start_bridge.ts";
 import { type DaemonCore, openDaemonCore } from "./daemon_core.ts";
+import type { NodeParts } from "./node_parts.ts";
 import { createCallService } from "../rpc/call_service.ts";
 import { createNodeServices } from "./grpc/node_service.ts";
 import type { RpcService } from "../rpc/rpc_service.ts";
@@ -51,6 +52,8 @@ export interface DaemonDeps {
   logLevel?: LogLevelControl;
   /** The configuration as it is now, to reload it. Default: as it was. Throws `invalid_argument`. */
   loadConfig?: () => Config;
+  /** What the node is made of. Default: sockets, files and the wall clock. */
+  parts?: NodeParts;
 }
 
 /**
@@ -107,7 +110,7 @@ async function begin(
   deps: DaemonDeps & { stack: AsyncDisposableStack; requestStop: () => void },
 ): Promise<Begun> {
   const core = await openDaemonCore(config, deps);
-  const startedAtMs = Date.now();
+  const startedAtMs = core.clock.now();
   await startMetrics(core, { stack: deps.stack, startedAtMs });
   const reload = async () => await reloadCore(core, (deps.loadConfig ?? (() => config))());
   const services = createNodeServices({

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type ArtifactStreams, Engine, type EngineOptions } from "../a2a/mod.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/log.ts";
 import type { NodeMeter } from "../core/node_metrics.ts";
@@ -23,8 +24,9 @@ import {
   toEngineObserver,
   traceReceived,
 } from "./metrics/mod.ts";
+import type { NodeParts } from "./node_parts.ts";
 import { openRemote } from "./remote/open_remote.ts";
-import { type ReachOptions, toReachOptions } from "./reach.ts";
+import { toReachOptions } from "./reach.ts";
 import { RelayReturn } from "./relay_return.ts";
 import { callerRoute, routeTransports } from "./routed_transport.ts";
 import { openPolicy, type Policy } from "./policy/mod.ts";
@@ -37,6 +39,7 @@ import { KvTaskStore } from "./store/kv_task_store.ts";
 export interface DaemonCore {
   readonly config: Config;
   readonly logger: Logger;
+  readonly clock: Clock;
   readonly identity: Identity;
   readonly kv: KvStore;
   readonly cards: CardBook;
@@ -50,19 +53,27 @@ export interface DaemonCore {
   readonly policy: Policy;
 }
 
+/** What opening the core needs. */
+export interface CoreDeps {
+  readonly logger: Logger;
+  readonly stack: AsyncDisposableStack;
+  /** Default: sockets, files and the wall clock. */
+  readonly parts?: NodeParts | undefined;
+}
+
 /** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
 export async function openDaemonCore(
   config: Config,
-  { logger, stack }: { logger: Logger; stack: AsyncDisposableStack },
+  { logger, stack, parts }: CoreDeps,
 ): Promise<DaemonCore> {
-  const reach = toReachOptions(config);
-  const ownReach = new OwnReach();
-  const own = await openOwn(config, { logger, stack, ownReach, onOwnCard: () => anycast?.cardChanged() });
+  const clock = parts?.clock ?? systemClock;
+  const own = await openOwn(config, { logger, stack, parts, onOwnCard: () => anycast?.cardChanged() });
   const { identity, kv, cards, metrics: { meter, tracer } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
-    folder: join(config.home, "artifacts"),
+    spool: parts?.openSpool() ?? join(config.home, "artifacts"),
+    clock,
     store,
     host: () => host,
     engine: () => engine,
@@ -72,19 +83,19 @@ export async function openDaemonCore(
   const wire = new PeerWire({ cards, artifacts, identity, logger: logger.child({ wire: "p2p" }) }, {
     fastLane: config.enableFastLane,
     sealing: config.policy.encryption,
+    clock,
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
-  const relayReturn = stack.use(new RelayReturn());
+  const relayReturn = stack.use(new RelayReturn({ clock }));
   const onPeer = (peer: PeerConnection) => notePeer(peer, { meter, relayReturn, anycast });
-  const hostDeps = { seed: identity.seed, reach, wire, addresses, logger, onPeer, ownReach };
-  const host = stack.use(await openHost(config, hostDeps));
+  const host = stack.use(await openHost(config, { ...own, wire, addresses, logger, onPeer, parts }));
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
   const cardOf: AgentNetworkDeps["cardOf"] = (peerId, options) => wire.cardOf(peerId, options);
-  const policy = stack.use(openPolicy(config, { ...own, logger, host: () => host, cardOf }));
+  const policy = stack.use(openPolicy(config, { ...own, clock, logger, host: () => host, cardOf }));
   anycast = await openAnycast({
-    ...{ config, identity, host, cards, meter, logger: logger.child({ room: "anycast" }) },
+    ...{ config, identity, host, cards, meter, clock, logger: logger.child({ room: "anycast" }) },
     engine: () => engine,
     knownPeers: () => addresses.peers(),
   });
@@ -99,17 +110,17 @@ export async function openDaemonCore(
       transport: routeTransports(wire.openTransport(host), [callerRoute, remote.route]),
       encode: encodeEnvelope,
       observer: toEngineObserver({ meter, tracer, logger }),
-      logger,
+      ...{ clock, logger },
     }, engineOptions(config)),
   );
   await engine.start();
   relayReturn.serve(engine);
   wire.serve(host, traceReceived(engine, tracer));
-  stack.use(ownReach).serve({ host, cards, wire, logger });
+  stack.use(own.ownReach).serve({ host, cards, wire, logger });
   stack.use(anycast).start();
   await stack.use(remote).start();
   const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
-  return { ...own, config, logger, host, wire, engine, streams: artifacts.streams, network, policy };
+  return { ...own, config, clock, logger, host, wire, engine, streams: artifacts.streams, network, policy };
 }
 
 function notePeer(
@@ -127,37 +138,39 @@ function notePeer(
 }
 
 /** What a node has before it meets others. */
+interface Own extends Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "metrics"> {
+  readonly ownReach: OwnReach;
+}
+
 async function openOwn(
   config: Config,
-  { logger, stack, onOwnCard, ownReach }: {
-    logger: Logger;
-    stack: AsyncDisposableStack;
-    onOwnCard: () => void;
-    ownReach: OwnReach;
-  },
-): Promise<Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "metrics">> {
-  await makeHome(config.home, logger);
-  const identity = await openIdentity(config.keyPath);
+  { logger, stack, parts, onOwnCard }: CoreDeps & { onOwnCard: () => void },
+): Promise<Own> {
+  if (parts === undefined) await makeHome(config.home, logger);
+  const identity = parts?.identity ?? await openIdentity(config.keyPath);
   const tracer = await openNodeTracer(config.telemetry, { stack });
   const metrics = { ...await openNodeMetrics(config.metrics), tracer };
-  const kv = measureCommits(stack.use(await openDenoKvStore({ directory: config.storePath })), metrics.meter);
+  const openStore = parts?.openStore ?? (() => openDenoKvStore({ directory: config.storePath }));
+  const kv = measureCommits(stack.use(await openStore()), metrics.meter);
   const trust = stack.use(openTrust(config, { identity }));
-  const additions = async () => ({ ...await trust.cardAdditions(), ...ownReach.now() });
+  const ownReach = new OwnReach();
+  const proofs = parts === undefined ? trust.cardAdditions : () => Promise.resolve(trust.dids);
+  const additions = async () => ({ credentials: [], ...await proofs(), ...ownReach.now() });
   const cards = await CardBook.open({
-    ...{ kv, identity, logger, additions },
+    ...{ kv, identity, logger, additions, clock: parts?.clock ?? systemClock },
     onOwnCard() {
       onOwnCard();
       ownReach.changed();
     },
   });
-  return { identity, kv, cards, trust, metrics };
+  return { identity, kv, cards, trust, metrics, ownReach };
 }
 
 function openHost(
   config: Config,
-  { seed, reach, wire, addresses, logger, onPeer, ownReach }: {
-    seed: Uint8Array;
-    reach: ReachOptions;
+  { identity: { seed }, ownReach, wire, addresses, logger, onPeer, parts }: {
+    parts: NodeParts | undefined;
+    identity: Identity;
     wire: PeerWire;
     addresses: PeerAddresses;
     logger: Logger;
@@ -170,8 +183,7 @@ function openHost(
     wire.handlers.onPeerConnected(peer);
     onPeer(peer);
   };
-  return openP2pHost({
-    seed,
+  const deps = {
     handlers: {
       ...wire.handlers,
       onPeerConnected,
@@ -179,8 +191,12 @@ function openHost(
       onOwnAddresses: () => ownReach.changed(),
     },
     logger: logger.child({ room: "p2p" }),
-  }, {
-    ...reach,
+  };
+  if (parts !== undefined) {
+    return Promise.resolve(parts.openHost({ ...deps, channelProtocols: wire.channelProtocols }));
+  }
+  return openP2pHost({ seed, ...deps }, {
+    ...toReachOptions(config),
     channelProtocols: wire.channelProtocols,
     dht: dhtOptions(config),
     mdns: {

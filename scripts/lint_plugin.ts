@@ -34,7 +34,7 @@ const TOOLING = ["scripts", "bench", "examples", "tests"];
 /** Rooms without a front door: each of their files may be imported. */
 const OPEN_ROOMS = ["core", "gen", "main", "rpc"];
 /** Further front doors, besides the `mod.ts` of each room: the entry points of the published package. */
-const DOORS = ["sdk/compat/mod.ts"];
+const DOORS = ["sdk/adapters/mod.ts", "sdk/compat/mod.ts", "sdk/testing/mod.ts"];
 /** Translators inside `daemon/` that know nothing of each other. */
 const WIRES = ["grpc", "bridge", "anp", "mcp", "peer"];
 /** Folders of `daemon/` where generated types may be met. */

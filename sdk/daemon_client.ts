@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { LogLevel } from "../core/log.ts";
 import type {
   DescMethodClientStreaming,
@@ -95,14 +96,21 @@ export interface ClaimOptions {
 
 /** A daemon's `NodeService` in the words of this package; throws nothing but its errors. */
 export class DaemonClient {
+  /** By which deadlines and limits of the user are kept. */
+  readonly clock: Clock;
   readonly #rpc: RpcClient;
   #closedFor: AgentAnycastError | undefined;
 
   /**
    * @param options.onLost told when the connection to the daemon has ended by itself.
+   * @param options.clock default the wall clock.
    * @param options.rpc how it is called, which this client disposes. Default: over gRPC.
    */
-  constructor(readonly address: string, options: { onLost?: () => void; rpc?: RpcClient | undefined } = {}) {
+  constructor(
+    readonly address: string,
+    options: { onLost?: () => void; rpc?: RpcClient | undefined; clock?: Clock } = {},
+  ) {
+    this.clock = options.clock ?? systemClock;
     this.#rpc = options.rpc ?? createCallClient(address, options);
   }
 

@@ -1,3 +1,4 @@
+import { startTimer } from "../core/clock.ts";
 import type { SubscribeIncomingTasksResponse } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask, textOf, toArtifacts, toMessage } from "./convert.ts";
 import { fromWireCard } from "./convert_node.ts";
@@ -41,9 +42,9 @@ export class DaemonTask implements IncomingTask {
   readonly #options: DaemonTaskOptions;
   readonly #controller = new AbortController();
   readonly #settled = new AbortController();
-  readonly #receivedAtMs = performance.now();
+  readonly #receivedAtMs: number;
   /** Runs until the handler has said something, or is told to say that it works. */
-  #quiet: ReturnType<typeof setTimeout> | undefined;
+  #quiet: Disposable | undefined;
   #hasSpoken = false;
   #task: Task;
   #claimId: string;
@@ -57,6 +58,7 @@ export class DaemonTask implements IncomingTask {
     options: DaemonTaskOptions,
   ) {
     this.#daemon = daemon;
+    this.#receivedAtMs = daemon.clock.now();
     this.#options = options;
     this.#task = fromWireTask(task);
     this.#claimId = claimId;
@@ -199,19 +201,19 @@ export class DaemonTask implements IncomingTask {
    * somebody else has claimed it; of a task that has just come that is told later, by its signal.
    */
   async begin(): Promise<boolean> {
-    const isFresh = performance.now() - this.#receivedAtMs < FRESH_MS;
+    const isFresh = this.#daemon.clock.now() - this.#receivedAtMs < FRESH_MS;
     if (!isFresh || this.#task.status !== "submitted") return await this.#sayWorking();
-    this.#quiet = setTimeout(() => {
+    this.#quiet = startTimer(this.#daemon.clock, QUIET_MS, () => {
       this.#sayWorking().then((isOurs) => {
         if (!isOurs && !this.settled) this.#ended("over, or another worker has it");
       }).catch((error) => this.abort(error));
-    }, QUIET_MS);
+    });
     return true;
   }
 
   /** The handler is through: one that has said nothing leaves the task for later, as one that it works on. */
   async end(): Promise<void> {
-    clearTimeout(this.#quiet);
+    this.#quiet?.[Symbol.dispose]();
     if (!this.#hasSpoken && !this.settled && !this.#controller.signal.aborted) await this.#sayWorking();
   }
 
@@ -234,7 +236,7 @@ export class DaemonTask implements IncomingTask {
 
   /** Tells the handler to stop. */
   abort(reason: unknown): void {
-    clearTimeout(this.#quiet);
+    this.#quiet?.[Symbol.dispose]();
     this.#controller.abort(reason);
   }
 
@@ -261,7 +263,7 @@ export class DaemonTask implements IncomingTask {
   /** Makes a change that leads to `status`, also over a restart of the daemon: it may have been made before the answer was lost. */
   async #change(status: TaskStatus, work: (claim: { claimId: string }) => Promise<void>): Promise<void> {
     const { reconnectMs, lifetime } = this.#options;
-    clearTimeout(this.#quiet);
+    this.#quiet?.[Symbol.dispose]();
     this.#hasSpoken = true;
     await persist(async (repeated) => {
       try {

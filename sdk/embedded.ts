@@ -4,14 +4,27 @@
  *
  * @module
  */
-import { type Config, loadConfig } from "../core/config.ts";
+import { type Config, loadConfig, resolveConfig } from "../core/config.ts";
 import { openDaemonLog } from "../core/daemon_log.ts";
 import { CodedError } from "../core/errors.ts";
 import { createLogger, type Logger, type LogLevelControl } from "../core/log.ts";
-import { startEmbeddedNode } from "../daemon/mod.ts";
+import {
+  MemoryDisk,
+  MemoryNetwork,
+  type NodeParts as DaemonParts,
+  startEmbeddedNode,
+} from "../daemon/mod.ts";
 import { createLocalClient } from "../rpc/local_client.ts";
 import { isDaemonThere, type RunningDaemon } from "./daemon_process.ts";
 import { DaemonStartError, toAgentAnycastError } from "./errors.ts";
+
+export { MemoryDisk, MemoryNetwork };
+
+/** What a node of the testing kit is made of. */
+export interface NodeParts extends DaemonParts {
+  /** Its configuration, as `config.toml` has it. */
+  readonly toml: string | undefined;
+}
 
 /** What an embedded node is started with; all of it resolved. */
 export interface EmbeddedOptions {
@@ -24,6 +37,8 @@ export interface EmbeddedOptions {
   readonly enableMdns: boolean | undefined;
   /** Takes the lines of the log. Default: they go to the log file of the home. */
   readonly onLog: ((line: string) => void) | undefined;
+  /** In tests: what the node is made of. It then reads neither environment nor files, and logs to `onLog` alone. */
+  readonly parts?: NodeParts | undefined;
   /** Told when the log file cannot be written. */
   readonly onLogFailure: (message: string) => void;
 }
@@ -33,18 +48,20 @@ export interface EmbeddedOptions {
  * Throws `DaemonStartError` when the home is in use or Deno runs without what it needs, else what the daemon's start throws.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<RunningDaemon> {
-  checkRuntime();
+  const { parts } = options;
+  if (parts === undefined) checkRuntime();
   await using stack = new AsyncDisposableStack();
   try {
-    const flags = flagsOf(options);
-    const config = loadConfig(flags).config;
+    const load = () => readConfig(flagsOf(options), parts);
+    const config = load();
     const { logger, control } = openLog(config, { ...options, stack });
     stack.use(logLibraryRejections(logger));
     const node = stack.use(
       await startEmbeddedNode(config, {
         logger,
         logLevel: control,
-        loadConfig: () => loadConfig(flags).config,
+        loadConfig: load,
+        ...parts && { parts },
       }),
     );
     logger.info("Node started inside its program", { peer: node.peerId, home: config.home });
@@ -66,6 +83,11 @@ function checkRuntime(): void {
   );
 }
 
+function readConfig(flags: ReturnType<typeof flagsOf>, parts: NodeParts | undefined): Config {
+  if (parts === undefined) return loadConfig(flags).config;
+  return resolveConfig({ flags, env: {}, userHome: "/", readFile: () => parts.toml });
+}
+
 function flagsOf({ home, keyPath, logLevel, bootstrapPeers, ...options }: EmbeddedOptions) {
   const { transport, namespace, enableMdns } = options;
   return {
@@ -81,18 +103,19 @@ function flagsOf({ home, keyPath, logLevel, bootstrapPeers, ...options }: Embedd
 
 function openLog(
   config: Config,
-  { onLog, onLogFailure, stack }: Pick<EmbeddedOptions, "onLog" | "onLogFailure"> & {
-    stack: AsyncDisposableStack;
-  },
+  { onLog, onLogFailure, parts, stack }: EmbeddedOptions & { stack: AsyncDisposableStack },
 ): { logger: Logger; control: LogLevelControl } {
-  if (onLog === undefined) {
+  if (onLog === undefined && parts === undefined) {
     return stack.use(openDaemonLog({ ...config, logOutput: "file" }, { note: onLogFailure }));
   }
   const control: LogLevelControl = { level: config.logLevel };
-  return {
-    control,
-    logger: createLogger({ level: () => control.level, format: config.logFormat, write: onLog }),
-  };
+  const logger = createLogger({
+    level: () => control.level,
+    format: config.logFormat,
+    write: onLog ?? (() => {}),
+    ...parts && { now: () => parts.clock.now() },
+  });
+  return { control, logger };
 }
 
 /** Where the libraries of the network are, in the frames of a stack. */

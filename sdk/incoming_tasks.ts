@@ -1,4 +1,5 @@
 import { abortable } from "../core/abortable.ts";
+import { startTimer } from "../core/clock.ts";
 import { errorMessage } from "../core/errors.ts";
 import { NodeService, type SubscribeIncomingTasksResponse } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { Claims } from "./claims.ts";
@@ -66,6 +67,7 @@ export class IncomingTasks {
     this.#claims = new Claims({
       renew: (claimIds, signal) => deps.daemon.renewClaims(claimIds, signal),
       onLost: (task) => this.#forget(task),
+      clock: deps.daemon.clock,
     }, options.signal);
     this.ended = this.#run();
   }
@@ -229,11 +231,9 @@ export class IncomingTasks {
       limit.abort(error);
       task.abort(error);
     };
-    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
-    try {
-      await abortable(this.#deps.handlers.run(task, registration), limit.signal);
-    } finally {
-      clearTimeout(timer);
-    }
+    using _timer = timeoutMs === undefined
+      ? undefined
+      : startTimer(this.#deps.daemon.clock, timeoutMs, expire);
+    await abortable(this.#deps.handlers.run(task, registration), limit.signal);
   }
 }

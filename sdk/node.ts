@@ -185,7 +185,7 @@ export class Node implements AsyncDisposable {
     const daemon = this.#daemon();
     const { signal } = options;
     const { reconnectMs } = this.#options;
-    const request = toSendRequest(message, options);
+    const request = toSendRequest(message, options, daemon.clock.now());
     const call = { signal, headers: traceHeaders(options) };
     try {
       const { task } = await persist(() => daemon.call(NodeService.method.sendTask, request, call), {

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import type { AgentAnycastError } from "./errors.ts";
 import type { AgentCard } from "./model.ts";
+import type { NodeParts } from "./embedded.ts";
+import { partsOf } from "./node_parts.ts";
 import type { DownloadProgress } from "./release/fetch_file.ts";
 
 /** Something that happened to a node while nobody waited for it. */
@@ -84,6 +86,8 @@ export interface NodeOptions {
 
 /** {@link NodeOptions} with every default filled in. */
 export interface ResolvedNodeOptions {
+  /** What an embedded node is made of, in tests. */
+  readonly parts: NodeParts | undefined;
   readonly mode: NodeMode;
   readonly card: AgentCard | undefined;
   readonly home: string;
@@ -117,6 +121,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
   const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
   const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];
   return {
+    parts: partsOf(options),
     mode,
     card: options.card,
     home,

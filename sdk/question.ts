@@ -1,4 +1,5 @@
 import { abortable } from "../core/abortable.ts";
+import { startTimer } from "../core/clock.ts";
 import type { DaemonClient } from "./daemon_client.ts";
 import { AgentAnycastError, TaskTimeoutError } from "./errors.ts";
 import type { AskOptions } from "./incoming_task.ts";
@@ -18,7 +19,7 @@ export class Question {
   readonly #before: number;
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #timer: Disposable | undefined;
   #onAnswer: (task: Task) => void = () => {};
   readonly #answered = new Promise<Task>((resolve) => this.#onAnswer = resolve);
   /** How the task ended before the answer, when it did. */
@@ -30,7 +31,7 @@ export class Question {
     this.#taskId = task.taskId;
     this.#before = answers(task).length;
     const expired = () => this.#over.abort(new TaskTimeoutError(`No answer within ${timeoutMs} ms`));
-    this.#timer = timeoutMs === undefined ? undefined : setTimeout(expired, timeoutMs);
+    this.#timer = timeoutMs === undefined ? undefined : startTimer(daemon.clock, timeoutMs, expired);
     this.#signal = AbortSignal.any([this.#over.signal, handler, ...signal ? [signal] : []]);
   }
 
@@ -61,7 +62,7 @@ export class Question {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#over.abort();
   }
 

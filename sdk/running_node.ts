@@ -57,7 +57,9 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
   const address = process?.address ?? daemonAddr ?? "";
   let daemon: DaemonClient | undefined;
   try {
-    daemon = new DaemonClient(address, { rpc: process?.rpc, onLost: () => kept?.connectionLost() });
+    const onLost = () => kept?.connectionLost();
+    const { parts } = options;
+    daemon = new DaemonClient(address, { rpc: process?.rpc, onLost, ...parts && { clock: parts.clock } });
     await publish(daemon, deps.card(), signal);
     const info = await daemon.getInfo({ signal });
     signal.throwIfAborted();

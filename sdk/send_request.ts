@@ -34,8 +34,8 @@ export interface SendTaskOptions {
 }
 
 /** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
-export function toSendRequest(input: MessageInput, options: SendTaskOptions) {
-  const deadline = toDeadline(options);
+export function toSendRequest(input: MessageInput, options: SendTaskOptions, nowMs = Date.now()) {
+  const deadline = toDeadline(options, nowMs);
   const { taskId = orderedId() } = options;
   return {
     target: toTarget(options),
@@ -49,11 +49,11 @@ export function toSendRequest(input: MessageInput, options: SendTaskOptions) {
   };
 }
 
-function toDeadline({ deadline, deadlineMs }: SendTaskOptions): Date | undefined {
+function toDeadline({ deadline, deadlineMs }: SendTaskOptions, nowMs: number): Date | undefined {
   if (deadlineMs === undefined) return deadline;
   if (deadline !== undefined) throw new TypeError("A task has either deadline or deadlineMs, not both");
   if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be positive, got ${deadlineMs}`);
-  return new Date(Date.now() + deadlineMs);
+  return new Date(nowMs + deadlineMs);
 }
 
 /** Headers of the call that carry what the task belongs to. */

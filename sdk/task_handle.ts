@@ -1,3 +1,4 @@
+import { startTimer } from "../core/clock.ts";
 import { NodeService, type SendTaskRequest } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { ArtifactFeed } from "./artifact_feed.ts";
 import type { ArtifactStream } from "./artifact_stream.ts";
@@ -136,7 +137,7 @@ export class DaemonTaskHandle implements TaskHandle {
       expired = new TaskTimeoutError(message);
       controller.abort(expired);
     };
-    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+    using _timer = timeoutMs === undefined ? undefined : startTimer(this.#daemon.clock, timeoutMs, expire);
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
@@ -150,7 +151,6 @@ export class DaemonTaskHandle implements TaskHandle {
     } catch (error) {
       throw expired !== undefined && controller.signal.reason === expired ? expired : error;
     } finally {
-      clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
   }

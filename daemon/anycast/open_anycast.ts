@@ -1,5 +1,5 @@
 import type { Engine, RouteFinder } from "../../a2a/mod.ts";
-import { systemClock } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -43,6 +43,7 @@ export interface AnycastDeps {
   /** Peers that were met before, the one met last first. */
   knownPeers(): readonly string[];
   meter: Pick<NodeMeter, "count">;
+  clock: Clock;
   logger: Logger;
 }
 
@@ -75,7 +76,7 @@ interface Registry {
 
 /** Anycast over `host`. Throws `invalid_argument` for the address of a registry that is none, or a `registry_ca` that is not there. */
 export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
-  const { config, host, cards, logger, engine } = deps;
+  const { config, host, cards, clock, logger, engine } = deps;
   const ca = await readCertificates(config.anycast.registryCa);
   const registries = [
     ...relaysOf(config).filter((peerId) => peerId !== host.peerId).map((peerId) =>
@@ -84,15 +85,15 @@ export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
     ...registryAddresses(config).map((address) => grpcRegistry(address, ca)),
   ];
   const providers: DiscoveryProvider[] = [
-    createCardProvider({ peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
+    createCardProvider({ clock, peers: () => host.peers(), cardOf: (peerId) => cards.of(peerId) }),
     ...registries.map(createRegistryProvider),
     ...host.dht === undefined ? [] : [createDhtProvider({ dht: host.dht, takesBare: isExistingDht(config) })],
   ];
-  const directory = new Directory({ providers, peerId: host.peerId, logger }, {
+  const directory = new Directory({ providers, peerId: host.peerId, clock, logger }, {
     ttlMs: config.anycast.cacheTtlMs,
     emptyTtlMs: config.anycast.emptyCacheTtlMs,
   });
-  const latencies = new Latencies({ ping: (peerId, options) => host.ping(peerId, options) });
+  const latencies = new Latencies({ clock, ping: (peerId, options) => host.ping(peerId, options) });
   const chooser = new Chooser(config.anycast.routingStrategy, {
     latencyOf: (peerId) => latencies.of(peerId),
     loadOf: (peerId) => engine().loadOf(peerId),
@@ -100,6 +101,7 @@ export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
   const finder = new AgentFinder({
     directory,
     chooser,
+    clock,
     remember: (peerId, addresses) => host.remember(peerId, addresses),
     onLookup: (result) => deps.meter.count("route_resolutions_total", { result }),
   });
@@ -135,12 +137,12 @@ export async function openAnycast(deps: AnycastDeps): Promise<Anycast> {
 
 function createRegistrar(
   { name, client }: Registry,
-  { identity, host, cards, logger }: AnycastDeps,
+  { identity, host, cards, clock, logger }: AnycastDeps,
 ): Registrar {
   return new Registrar({
     ...{ name, client, identity, logger },
     facts: () => ownFacts(cards.own, host.addresses()),
-    clock: systemClock,
+    clock,
   });
 }
 
@@ -156,13 +158,13 @@ function isExistingDht({ anycast: { dhtProtocol } }: Config): boolean {
 
 function createDhtPublisher(
   dht: Dht,
-  { identity, host, cards, knownPeers, logger }: AnycastDeps,
+  { identity, host, cards, knownPeers, clock, logger }: AnycastDeps,
   directory: Directory,
 ): DhtPublisher {
   return new DhtPublisher({
     ...{ dht, identity, logger },
     facts: () => ownFacts(cards.own, host.addresses()),
-    clock: systemClock,
+    clock,
     async rejoin(signal) {
       const { agents } = await directory.discover({ limit: MAX_REJOINED }, { signal });
       await Promise.all(agents.map(({ peerId, addresses }) => host.remember(peerId, addresses)));

@@ -1,4 +1,5 @@
 import {
+  type ArtifactSpool,
   ArtifactStreams,
   type Engine,
   isCaller,
@@ -7,7 +8,7 @@ import {
   type Task,
   type TaskStore,
 } from "../../a2a/mod.ts";
-import { systemClock } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { NodeMeter } from "../../core/node_metrics.ts";
@@ -18,8 +19,9 @@ import { createLocalChannel } from "./local_channel.ts";
 
 /** What artifact streams need of the daemon. Host and engine are met when the first stream runs, not before. */
 export interface OpenArtifactStreamsDeps {
-  /** Folder for what is received. */
-  folder: string;
+  /** Folder for what is received, or what keeps it. */
+  spool: string | ArtifactSpool;
+  clock: Clock;
   store: Pick<TaskStore, "load">;
   host: () => Pick<P2pHost, "openChannel">;
   engine: () => Pick<Engine, "subscribe">;
@@ -38,13 +40,15 @@ export interface DaemonStreams extends AsyncDisposable {
 
 /** Opens the folder of received artifacts and the streams over it. @throws CodedError `unavailable`, `resource_exhausted`. */
 export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promise<DaemonStreams> {
-  const { folder, store, host, engine, meter, logger } = deps;
+  const { clock, store, host, engine, meter, logger } = deps;
   const load = async (taskId: string) => (await store.load(taskId))?.record.task;
-  const spool = await DiskSpool.open({
-    folder,
-    logger,
-    knowsTask: async (taskId) => await load(taskId) !== undefined,
-  });
+  const spool = typeof deps.spool === "string"
+    ? await DiskSpool.open({
+      folder: deps.spool,
+      logger,
+      knowsTask: async (taskId) => await load(taskId) !== undefined,
+    })
+    : deps.spool;
   const peers = createFrameLink(
     (peerId, options) => host().openChannel(peerId, ARTIFACT_STREAM_PROTOCOL, options),
     { onChunk: countChunk(meter, "sent") },
@@ -64,7 +68,7 @@ export async function openArtifactStreams(deps: OpenArtifactStreamsDeps): Promis
       open: (peerId, options) => isCaller(peerId) ? openLocal(peerId) : peers.open(peerId, options),
     },
     spool,
-    clock: systemClock,
+    clock,
     logger,
   });
   return {

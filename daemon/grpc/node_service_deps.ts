@@ -1,4 +1,5 @@
 import type { AgentCard, ArtifactStreams, Engine } from "../../a2a/mod.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { LogLevelControl } from "../../core/log.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { Webhook } from "../a2a_api/push/webhook_record.ts";
@@ -27,6 +28,7 @@ export interface NodeServiceDeps {
   trust: Pick<Trust, "cards">;
   /** Webhooks that were given up, the last one first. */
   deadWebhooks: () => Promise<Webhook[]>;
+  clock: Clock;
   home: string;
   startedAtMs: number;
   /** Asks the daemon to stop; returns before it has. */

@@ -1,5 +1,6 @@
 import type { AgentCard, Engine, Task, TaskUpdate } from "../../a2a/mod.ts";
 import { isTerminal } from "../../a2a/mod.ts";
+import { type Clock, startTimer } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
 import type { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
@@ -20,7 +21,7 @@ import {
 import { fromTimestamp, toTimestamp } from "../convert/time.ts";
 import { isAgentUrl } from "../remote/remote_agents.ts";
 import { checkPeerId } from "./check_peer_id.ts";
-import type { CardExchange, NodeServiceDeps } from "./node_service_deps.ts";
+import type { NodeServiceDeps } from "./node_service_deps.ts";
 import type { RpcContext, RpcHandlers } from "../../rpc/rpc_service.ts";
 
 /** How long `CancelTask` waits for the word of the assignee, in milliseconds. */
@@ -30,7 +31,7 @@ const MAX_CLAIMS = 1_000;
 const CARD_WAIT_MS = 200;
 
 /** What a program asks about tasks it sends. */
-export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
+export function taskClientHandlers({ engine, network, host, clock }: NodeServiceDeps) {
   const answer = (task: Task) => ({ task: toTask(task, host.peerId) });
   return {
     sendTask: async (request, { metadata: headers, signal }) => {
@@ -41,7 +42,7 @@ export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
       const { taskId, contextId, targetSkillId, metadata, deadline } = request;
       const sent = {
         target: targetOf(request),
-        message: { ...message, createdAtMs: message.createdAtMs || Date.now() },
+        message: { ...message, createdAtMs: message.createdAtMs || clock.now() },
         taskId,
         contextId,
         targetSkillId,
@@ -59,7 +60,7 @@ export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
     cancelTask: async ({ taskId }, context) => {
       const task = await engine.cancelTask(taskId);
       if (isTerminal(task.status)) return answer(task);
-      await untilEnd(engine, taskId, context);
+      await untilEnd(engine, taskId, { ...context, clock });
       return answer(await engine.getTask(taskId));
     },
     subscribeTaskUpdates: async function* ({ taskId, afterGeneration }, { signal }) {
@@ -72,7 +73,7 @@ export function taskClientHandlers({ engine, network, host }: NodeServiceDeps) {
 }
 
 /** What an agent asks about tasks it works on. */
-export function taskServerHandlers({ engine, host, cards, exchange }: NodeServiceDeps) {
+export function taskServerHandlers({ engine, host, cards, exchange, clock }: NodeServiceDeps) {
   const wireCards = new WeakMap<AgentCard, ReturnType<typeof toCard>>();
   const toWireCard = (card: AgentCard) => {
     const known = wireCards.get(card) ?? toCard(card);
@@ -84,7 +85,7 @@ export function taskServerHandlers({ engine, host, cards, exchange }: NodeServic
     subscribeIncomingTasks: async function* ({ exclusive, maxClaims }, { signal }) {
       const options = { exclusive, signal, ...(maxClaims > 0 && { maxClaims }) };
       for await (const { task, claimId, leaseMs } of engine.subscribeIncoming(options)) {
-        const card = await cards.of(task.peerId) ?? await cardAtHand(exchange, task.peerId);
+        const card = await cards.of(task.peerId) ?? await cardAtHand({ exchange, clock }, task.peerId);
         yield {
           task: toTask(task, host.peerId),
           ...(card && { senderCard: toWireCard(card) }),
@@ -168,29 +169,26 @@ function checkLogLevel(level: string): LogLevel {
 }
 
 /** The sender's card, unless it has to be asked for: a peer that does not answer must not hold up the tasks of others. */
-async function cardAtHand(exchange: CardExchange, peerId: string): Promise<AgentCard | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<undefined>((resolve) =>
-    timer = setTimeout(() => resolve(undefined), CARD_WAIT_MS)
-  );
-  try {
-    return await Promise.race([exchange.cardOf(peerId), patience]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function cardAtHand(
+  { exchange, clock }: Pick<NodeServiceDeps, "exchange" | "clock">,
+  peerId: string,
+): Promise<AgentCard | undefined> {
+  const { promise: patience, resolve } = Promise.withResolvers<undefined>();
+  using _timer = startTimer(clock, CARD_WAIT_MS, () => resolve(undefined));
+  return await Promise.race([exchange.cardOf(peerId), patience]);
 }
 
 /** Waits for the end of the task, but not long. */
-async function untilEnd(engine: Engine, taskId: string, context: RpcContext): Promise<void> {
+async function untilEnd(
+  engine: Engine,
+  taskId: string,
+  context: Pick<RpcContext, "signal"> & { clock: Clock },
+): Promise<void> {
   const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), CANCEL_WAIT_MS);
-  try {
-    const signal = AbortSignal.any([patience.signal, context.signal]);
-    for await (const { status } of engine.subscribe(taskId, { signal })) {
-      if (isTerminal(status)) return;
-    }
-  } finally {
-    clearTimeout(timer);
+  using _timer = startTimer(context.clock, CANCEL_WAIT_MS, () => patience.abort());
+  const signal = AbortSignal.any([patience.signal, context.signal]);
+  for await (const { status } of engine.subscribe(taskId, { signal })) {
+    if (isTerminal(status)) return;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AgentCard, Answer, Engine, EnvelopeTransport } from "../../a2a/mod.ts";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, startTimer, systemClock } from "../../core/clock.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import {
@@ -236,16 +236,13 @@ export class PeerWire implements AsyncDisposable {
     const { host } = await this.#served.promise;
     const own = this.#cards.ownSigned ?? new Uint8Array();
     const timeout = new AbortController();
-    const timer = setTimeout(
-      () => timeout.abort(new DOMException("The peer did not answer", "TimeoutError")),
-      CARD_TIMEOUT_MS,
-    );
+    const late = () => timeout.abort(new DOMException("The peer did not answer", "TimeoutError"));
+    using _timer = startTimer(this.#options.clock ?? systemClock, CARD_TIMEOUT_MS, late);
     try {
       const signal = AbortSignal.any([this.#stop.signal, timeout.signal]);
       const theirs = await host.exchangeCard(peerId, own, { signal });
       if (theirs !== undefined) await this.#take(peerId, theirs);
     } finally {
-      clearTimeout(timer);
       if (host.isConnected(peerId)) this.#asked.add(peerId);
     }
   }

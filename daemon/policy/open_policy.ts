@@ -1,4 +1,5 @@
 import type { AgentCard } from "../../a2a/mod.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -18,6 +19,7 @@ export interface OpenPolicyDeps {
   cardOf: (peerId: string) => Promise<AgentCard | undefined>;
   trust: Pick<Trust, "cards">;
   metrics: { readonly meter: NodeMeter };
+  clock: Clock;
   logger: Logger;
 }
 
@@ -28,6 +30,7 @@ export function openPolicy(config: Config, deps: OpenPolicyDeps): Policy {
   return new Policy(config.policy, {
     peerId,
     logger,
+    clock: deps.clock,
     onDecision: (wire, action) => deps.metrics.meter.count("policy_decisions_total", { wire, action }),
     addressOf: (peer) => host().peers().find((one) => one.peerId === peer)?.address,
     provenParty: async (peer, wanted): Promise<Party> => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../core/clock.ts";
+import { startTimer, systemClock } from "../../core/clock.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 
 const { now, sleep } = systemClock;
 const FOREVER_MS = 2_000_000_000;
@@ -25,4 +26,20 @@ Deno.test("sleep() rejects with the reason and leaves no timer when its signal f
   const sleeping = sleep(FOREVER_MS, controller.signal);
   controller.abort(new Error("stop"));
   await assert.rejects(sleeping, /^Error: stop$/);
+});
+
+Deno.test("startTimer() calls when the time has come, unless it is disposed before", async () => {
+  const clock = new FakeClock();
+  const called: string[] = [];
+  startTimer(clock, 10, () => called.push("first"));
+  startTimer(clock, 10, () => called.push("disposed"))[Symbol.dispose]();
+  clock.advance(9);
+  await Promise.resolve();
+  assert.equal(called.length, 0);
+  clock.advance(1);
+  await Promise.resolve();
+  assert.equal(called.join(), "first");
+  assert.equal(clock.sleeping, 0);
+  startTimer(systemClock, 60_000, () => called.push("never"))[Symbol.dispose](); // else it leaks
+  await new Promise<void>((resolve) => startTimer(systemClock, 0, resolve));
 });

@@ -52,6 +52,7 @@ Deno.test("boundaries() reports a room entered beside its mod.ts", () => {
     "daemon/grpc/server.ts": ['import "../../kv/keys.ts";'],
     "scripts/demo.ts": ['import "../daemon/grpc/server.ts";'],
     "bench/roundtrip.ts": ['import "../sdk/node.ts";'],
+    "examples/test.ts": ['import "../sdk/testing/fake_clock.ts";'],
   });
 });
 

@@ -1,3 +1,4 @@
+import { systemClock } from "../../../core/clock.ts";
 import { silentMeter } from "../../../core/meter.ts";
 import { deepEqual, equal } from "node:assert/strict";
 import type { AgentCard } from "../../../a2a/mod.ts";
@@ -38,6 +39,7 @@ async function checkedBy(acl: string, cardOf = () => Promise.resolve<AgentCard |
     readFile: () => `policy.acl = [${acl}]`,
   });
   using policy = openPolicy(config, {
+    clock: systemClock,
     metrics: { meter: silentMeter },
     identity: me,
     host: () => ({ peers: () => [] }),
