@@ -48,6 +48,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@libp2p/*": ["p2p"],
   "@multiformats/*": ["p2p"],
   "@noble/curves": ["p2p"],
+  "@chainsafe/as-chacha20poly1305": ["p2p"],
   "multicast-dns": ["p2p"],
   "ws": ["p2p"],
   "multiformats": ["identity", "p2p"],

@@ -1,12 +1,10 @@
 /** Takes numbers and pieces out of bytes, in network order. Throws `SyntaxError` where they end too early. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Bytes that are left. */
@@ -15,25 +13,23 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1));
+    return this.#number(1);
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#advance(2));
+    return this.#number(2);
   }
 
   u24(): number {
-    const offset = this.#advance(3);
-    return this.#view.getUint8(offset) << 16 | this.#view.getUint16(offset + 1);
+    return this.#number(3);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4));
+    return this.#number(4);
   }
 
   u48(): number {
-    const offset = this.#advance(6);
-    return this.#view.getUint16(offset) * 2 ** 32 + this.#view.getUint32(offset + 2);
+    return this.#number(2) * 2 ** 32 + this.#number(4);
   }
 
   /** The next `length` bytes, not copied. */
@@ -47,11 +43,27 @@ export class ByteReader {
     return this.take(this.left);
   }
 
+  #number(length: number): number {
+    let value = 0;
+    const offset = this.#advance(length);
+    for (let i = offset; i < offset + length; i++) value = value << 8 | (this.#bytes[i] as number);
+    return value >>> 0;
+  }
+
   #advance(length: number): number {
     const offset = this.#offset;
     if (length > this.left) throw new SyntaxError(`${length} bytes expected, ${this.left} are there`);
     this.#offset += length;
     return offset;
+  }
+}
+
+/** Writes the lowest `length` bytes of `value` into `bytes`. */
+export function putNumber(bytes: Uint8Array, offset: number, value: number, length: number): void {
+  let rest = value;
+  for (let i = offset + length - 1; i >= offset; i--) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
   }
 }
 
@@ -68,13 +80,4 @@ export function u24(value: number): Uint8Array {
 /** A number in four bytes. */
 export function u32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16 & 0xff, value >>> 8 & 0xff, value & 0xff);
-}
-
-/** A number below 2^48 in six bytes. */
-export function u48(value: number): Uint8Array {
-  const bytes = new Uint8Array(6);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, Math.floor(value / 2 ** 32));
-  view.setUint32(2, value % 2 ** 32);
-  return bytes;
 }

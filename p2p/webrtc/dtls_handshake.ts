@@ -70,7 +70,7 @@ export async function handshakeAsClient(wire: HandshakeWire, options: HandshakeO
     wire.sendFlight();
     hello = await wire.next(MESSAGE.serverHello);
   }
-  const serverRandom = parseServerHello(hello.body);
+  const { random: serverRandom, suite } = parseServerHello(hello.body);
   const peer = parseCertificate((await wire.next(MESSAGE.certificate)).body);
   checkCertificate(peer);
   const serverKey = parseServerKey((await wire.next(MESSAGE.serverKeyExchange)).body);
@@ -84,7 +84,7 @@ export async function handshakeAsClient(wire: HandshakeWire, options: HandshakeO
   wire.add(MESSAGE.certificate, encodeCertificate(certificate.der));
   wire.add(MESSAGE.clientKeyExchange, encodeClientKey(exchange.publicKey));
   const transcript = wire.transcript();
-  const secrets = deriveSecrets({ shared, transcript, clientRandom: random, serverRandom });
+  const secrets = deriveSecrets({ suite, shared, transcript, clientRandom: random, serverRandom });
   const signature = sign("sha256", transcript, privateKeyOf(certificate));
   wire.add(MESSAGE.certificateVerify, encodeSignature(new Uint8Array(signature)));
   wire.protect(secrets);
@@ -103,7 +103,7 @@ export async function handshakeAsServer(wire: HandshakeWire, options: HandshakeO
   const exchange = createKeyExchange(hello.group);
   const params = serverKeyParams(hello.group, exchange.publicKey);
   const signature = sign("sha256", concat([hello.random, random, params]), privateKeyOf(certificate));
-  wire.add(MESSAGE.serverHello, encodeServerHello(random, hello.answers));
+  wire.add(MESSAGE.serverHello, encodeServerHello(random, hello));
   wire.add(MESSAGE.certificate, encodeCertificate(certificate.der));
   wire.add(MESSAGE.serverKeyExchange, encodeServerKey(params, new Uint8Array(signature)));
   wire.add(MESSAGE.certificateRequest, encodeCertificateRequest());
@@ -114,6 +114,7 @@ export async function handshakeAsServer(wire: HandshakeWire, options: HandshakeO
   const clientKey = parseClientKey((await wire.next(MESSAGE.clientKeyExchange)).body);
   const transcript = wire.transcript();
   const secrets = deriveSecrets({
+    suite: hello.suite,
     shared: exchange.agree(clientKey),
     transcript,
     clientRandom: hello.random,

@@ -8,15 +8,21 @@ import {
 } from "node:crypto";
 import { concat } from "../concat.ts";
 import { ascii, fromHex } from "../der.ts";
-import { RecordKey } from "./dtls_record.ts";
+import { AesGcmKey, ChaChaKey, type RecordKey } from "./dtls_record.ts";
 
 /** Groups for the exchange of keys, the cheaper one first. */
 export const GROUPS = { x25519: 29, p256: 23 } as const;
 
 const MASTER_SECRET_BYTES = 48;
 const FINISHED_BYTES = 12;
-const KEY_BYTES = 16;
-const SALT_BYTES = 4;
+
+/** Cipher suites, the one that is preferred first; all WebRTC peers have the second (RFC 8827). */
+export const SUITES = {
+  /** TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256. */
+  chaCha: 0xcca9,
+  /** TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256. */
+  aesGcm: 0xc02b,
+} as const;
 const SPKI_X25519 = fromHex("302a300506032b656e032100");
 
 /** One side of the exchange of keys. */
@@ -64,6 +70,7 @@ export interface Secrets {
 
 /** What the two sides have agreed on. */
 export interface Agreement {
+  suite: number;
   shared: Uint8Array;
   /** All messages up to the exchange of keys (RFC 7627). */
   transcript: Uint8Array;
@@ -72,18 +79,17 @@ export interface Agreement {
 }
 
 /** The keys for `agreement`. */
-export function deriveSecrets({ shared, transcript, clientRandom, serverRandom }: Agreement): Secrets {
+export function deriveSecrets(agreement: Agreement): Secrets {
+  const { suite, shared, transcript, clientRandom, serverRandom } = agreement;
   const master = prf(shared, "extended master secret", sha256(transcript), MASTER_SECRET_BYTES);
-  const block = prf(
-    master,
-    "key expansion",
-    concat([serverRandom, clientRandom]),
-    2 * (KEY_BYTES + SALT_BYTES),
-  );
-  const salts = block.subarray(2 * KEY_BYTES);
+  const [keyBytes, ivBytes] = suite === SUITES.chaCha ? [32, 12] : [16, 4];
+  const seed = concat([serverRandom, clientRandom]);
+  const block = prf(master, "key expansion", seed, 2 * (keyBytes + ivBytes));
+  const ivs = block.subarray(2 * keyBytes);
+  const Key = suite === SUITES.chaCha ? ChaChaKey : AesGcmKey;
   return {
-    client: new RecordKey(block.subarray(0, KEY_BYTES), salts.subarray(0, SALT_BYTES)),
-    server: new RecordKey(block.subarray(KEY_BYTES, 2 * KEY_BYTES), salts.subarray(SALT_BYTES)),
+    client: new Key(block.subarray(0, keyBytes), ivs.subarray(0, ivBytes)),
+    server: new Key(block.subarray(keyBytes, 2 * keyBytes), ivs.subarray(ivBytes)),
     finished: (label, messages) => prf(master, label, sha256(messages), FINISHED_BYTES),
   };
 }

@@ -1,6 +1,6 @@
 import { concat } from "../concat.ts";
 import { ByteReader, u16, u24 } from "./byte_reader.ts";
-import { GROUPS } from "./dtls_keys.ts";
+import { GROUPS, SUITES } from "./dtls_keys.ts";
 import { DTLS_1_2 } from "./dtls_record.ts";
 
 /** Messages of a handshake (RFC 5246, RFC 6347). */
@@ -17,8 +17,6 @@ export const MESSAGE = {
   finished: 20,
 } as const;
 
-/** The one cipher suite: TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, which all WebRTC peers have (RFC 8827). */
-const CIPHER_SUITE = 0xc02b;
 /** The one kind of signature: ECDSA on P-256 with SHA-256. */
 const SIGNATURE = 0x0403;
 const NAMED_CURVE = 3;
@@ -40,6 +38,8 @@ const SRTP_PROFILES = [0x0007, 0x0001];
 export interface ClientHello {
   random: Uint8Array;
   cookie: Uint8Array;
+  /** The cipher suite that is taken of those offered. */
+  suite: number;
   /** The group that is taken of those offered. */
   group: number;
   /** The extensions that are answered, as the answer has them. */
@@ -62,7 +62,7 @@ export function encodeClientHello(random: Uint8Array, cookie: Uint8Array): Uint8
     random,
     vector8(new Uint8Array()),
     vector8(cookie),
-    vector16(u16(CIPHER_SUITE)),
+    vector16(concat(Object.values(SUITES).map(u16))),
     vector8(Uint8Array.of(0)),
     vector16(concat([
       extension(GROUPS_EXTENSION, vector16(concat([u16(GROUPS.x25519), u16(GROUPS.p256)]))),
@@ -91,9 +91,9 @@ export function parseClientHello(body: Uint8Array): ClientHello {
   reader.take(2 + RANDOM_BYTES);
   reader.take(reader.u8());
   reader.take(reader.u8());
-  if (!numbers(reader.take(reader.u16())).includes(CIPHER_SUITE)) {
-    throw new SyntaxError("the client has no cipher suite of ours");
-  }
+  const suites = numbers(reader.take(reader.u16()));
+  const suite = Object.values(SUITES).find((one) => suites.includes(one));
+  if (suite === undefined) throw new SyntaxError("the client has no cipher suite of ours");
   if (!reader.take(reader.u8()).includes(0)) throw new SyntaxError("the client wants compression");
   const extensions = readExtensions(reader);
   if (!extensions.has(EXTENDED_MASTER_SECRET)) {
@@ -111,6 +111,7 @@ export function parseClientHello(body: Uint8Array): ClientHello {
   return {
     random,
     cookie,
+    suite,
     group,
     answers: concat([
       ...extensions.has(RENEGOTIATION_INFO) ? [extension(RENEGOTIATION_INFO, vector8(new Uint8Array()))] : [],
@@ -139,30 +140,34 @@ export function parseHelloVerifyRequest(body: Uint8Array): Uint8Array {
 }
 
 /** A server's hello with the answers to the client's extensions. */
-export function encodeServerHello(random: Uint8Array, answers: Uint8Array): Uint8Array {
+export function encodeServerHello(
+  random: Uint8Array,
+  { suite, answers }: Pick<ClientHello, "suite" | "answers">,
+): Uint8Array {
   return concat([
     u16(DTLS_1_2),
     random,
     vector8(new Uint8Array()),
-    u16(CIPHER_SUITE),
+    u16(suite),
     Uint8Array.of(0),
     vector16(answers),
   ]);
 }
 
-/** The server's random. Throws `SyntaxError` when the server does not take what we offered. */
-export function parseServerHello(body: Uint8Array): Uint8Array {
+/** The server's random and the cipher suite it takes. Throws `SyntaxError` when the server does not take what we offered. */
+export function parseServerHello(body: Uint8Array): { random: Uint8Array; suite: number } {
   const reader = new ByteReader(body);
   if (reader.u16() !== DTLS_1_2) throw new SyntaxError("the server does not speak DTLS 1.2");
   const random = reader.take(RANDOM_BYTES);
   reader.take(reader.u8());
-  if (reader.u16() !== CIPHER_SUITE || reader.u8() !== 0) {
+  const suite = reader.u16();
+  if (!Object.values(SUITES).some((one) => one === suite) || reader.u8() !== 0) {
     throw new SyntaxError("the server takes a cipher suite that was not offered");
   }
   if (!readExtensions(reader).has(EXTENDED_MASTER_SECRET)) {
     throw new SyntaxError("the server has no extended master secret");
   }
-  return random;
+  return { random, suite };
 }
 
 /** A chain of one certificate. */

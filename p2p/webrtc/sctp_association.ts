@@ -19,6 +19,9 @@ import { StreamResets } from "./stream_resets.ts";
 /** Parameters of a beginning: what it is answered with, and which further kinds of chunks are spoken. */
 const STATE_COOKIE = 7;
 const SUPPORTED_EXTENSIONS = 0x8008;
+/** That no checksum is needed, since DTLS tells what is damaged (RFC 9653). */
+const ZERO_CHECKSUM = 0x8001;
+const BY_DTLS = Uint8Array.of(0, 0, 0, 1);
 const MAX_STREAMS = 0xffff;
 const COOKIE_BYTES = 32;
 
@@ -148,7 +151,7 @@ export class SctpAssociation {
   /** Takes a packet of the peer. Throws `SyntaxError` for what no peer may send. */
   receive(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
-    const { tag, chunks } = parsePacket(bytes);
+    const { tag, chunks } = parsePacket(bytes, { isSealed: true });
     const isInit = chunks[0]?.type === CHUNK.init;
     if (tag !== (isInit ? 0 : this.#tag)) return;
     this.#lastHeard = this.#now();
@@ -222,11 +225,7 @@ export class SctpAssociation {
   #takeInit(init: Init): void {
     if (this.#state === "established" && init.tag !== this.#peer?.tag) return;
     this.#peer = init;
-    const params = new Map([[SUPPORTED_EXTENSIONS, Uint8Array.of(CHUNK.reconfig)], [
-      STATE_COOKIE,
-      this.#cookie,
-    ]]);
-    this.#send([encodeInit(CHUNK.initAck, this.#ownInit(params))]);
+    this.#send([encodeInit(CHUNK.initAck, this.#ownInit([[STATE_COOKIE, this.#cookie]]))]);
   }
 
   #takeInitAck(init: Init): void {
@@ -248,15 +247,19 @@ export class SctpAssociation {
   #begin(): void {
     clearTimeout(this.#beginTimer);
     if (this.#state === "asked") {
-      const params = new Map([[SUPPORTED_EXTENSIONS, Uint8Array.of(CHUNK.reconfig)]]);
-      this.#init.send(encodePacket(0, [encodeInit(CHUNK.init, this.#ownInit(params))]));
+      this.#init.send(encodePacket(0, [encodeInit(CHUNK.init, this.#ownInit())]));
     } else if (this.#state === "echoed" && this.#peerCookie !== undefined) {
       this.#send([encodeChunk(CHUNK.cookieEcho, 0, this.#peerCookie)]);
     } else return;
     this.#beginTimer = setTimeout(() => this.#begin(), BEGIN_AGAIN_MS);
   }
 
-  #ownInit(params: ReadonlyMap<number, Uint8Array>): Init {
+  #ownInit(more: [number, Uint8Array][] = []): Init {
+    const params = new Map([
+      [ZERO_CHECKSUM, BY_DTLS],
+      [SUPPORTED_EXTENSIONS, Uint8Array.of(CHUNK.reconfig)],
+      ...more,
+    ]);
     return {
       ...{ tag: this.#tag, window: RECEIVE_WINDOW_BYTES, firstTsn: this.#firstTsn, params },
       ...{ outbound: MAX_STREAMS, inbound: MAX_STREAMS },
@@ -350,7 +353,10 @@ export class SctpAssociation {
   }
 
   #send(chunks: readonly Uint8Array[]): void {
-    if (this.#peer !== undefined) this.#init.send(encodePacket(this.#peer.tag, chunks));
+    if (this.#peer === undefined) return;
+    const { tag, params } = this.#peer;
+    const hasChecksum = this.#state !== "established" || params.get(ZERO_CHECKSUM)?.[3] !== BY_DTLS[3];
+    this.#init.send(encodePacket(tag, chunks, { hasChecksum }));
   }
 
   #close(reason: Error | undefined, by: "here" | "peer" = "peer"): void {

@@ -1,5 +1,5 @@
 import { concat } from "../concat.ts";
-import { ByteReader, u16, u32 } from "./byte_reader.ts";
+import { ByteReader, putNumber, u16, u32 } from "./byte_reader.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** Chunks (RFC 9260, RFC 6525). */
@@ -81,15 +81,18 @@ export interface Init {
 const LAST = 1;
 const FIRST = 2;
 
-/** Throws `SyntaxError` for what is not a packet, or was damaged. */
-export function parsePacket(bytes: Uint8Array): Packet {
+/**
+ * Throws `SyntaxError` for what is not a packet, or was damaged. With `isSealed` it may have no checksum, since what seals it
+ * would have told (RFC 9653).
+ */
+export function parsePacket(bytes: Uint8Array, { isSealed = false } = {}): Packet {
   const reader = new ByteReader(bytes);
   reader.u32();
   const tag = reader.u32();
   const sum = reader.u32();
-  const computed = crc32c(bytes, CHECKSUM_OFFSET);
   // The sum stands there with its lowest byte first.
-  if (swap(computed) !== sum) throw new SyntaxError("the checksum of a packet is wrong");
+  const isIntact = (sum === 0 && isSealed) || swap(crc32c(bytes, CHECKSUM_OFFSET)) === sum;
+  if (!isIntact) throw new SyntaxError("the checksum of a packet is wrong");
   const chunks: Chunk[] = [];
   while (reader.left > 0) {
     const [type, flags, length] = [reader.u8(), reader.u8(), reader.u16()];
@@ -100,10 +103,22 @@ export function parsePacket(bytes: Uint8Array): Packet {
   return { tag, chunks };
 }
 
-/** A packet of chunks that are encoded. */
-export function encodePacket(tag: number, chunks: readonly Uint8Array[]): Uint8Array {
-  const packet = concat([u16(PORT), u16(PORT), u32(tag), u32(0), ...chunks]);
-  packet.set(u32(swap(crc32c(packet, CHECKSUM_OFFSET))), CHECKSUM_OFFSET);
+/** A packet of chunks that are encoded, without a checksum when the peer needs none. */
+export function encodePacket(
+  tag: number,
+  chunks: readonly Uint8Array[],
+  { hasChecksum = true } = {},
+): Uint8Array {
+  const packet = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, HEADER_BYTES));
+  putNumber(packet, 0, PORT, 2);
+  putNumber(packet, 2, PORT, 2);
+  putNumber(packet, 4, tag, 4);
+  let offset = HEADER_BYTES;
+  for (const chunk of chunks) {
+    packet.set(chunk, offset);
+    offset += chunk.length;
+  }
+  if (hasChecksum) putNumber(packet, CHECKSUM_OFFSET, swap(crc32c(packet, CHECKSUM_OFFSET)), 4);
   return packet;
 }
 
@@ -128,13 +143,12 @@ export function encodeData(chunk: DataChunk, sequence: number): Uint8Array {
   const { tsn, stream, protocol, first, last, content } = chunk;
   const length = DATA_HEADER_BYTES + content.length;
   const bytes = new Uint8Array(dataChunkBytes(content.length));
-  const view = new DataView(bytes.buffer);
   bytes[1] = (first ? FIRST : 0) | (last ? LAST : 0);
-  view.setUint16(2, length);
-  view.setUint32(4, tsn);
-  view.setUint16(8, stream);
-  view.setUint16(10, sequence);
-  view.setUint32(12, protocol);
+  putNumber(bytes, 2, length, 2);
+  putNumber(bytes, 4, tsn, 4);
+  putNumber(bytes, 8, stream, 2);
+  putNumber(bytes, 10, sequence, 2);
+  putNumber(bytes, 12, protocol, 4);
   bytes.set(content, DATA_HEADER_BYTES);
   return bytes;
 }
@@ -159,8 +173,17 @@ export function parseData({ flags, body }: Chunk): DataChunk {
 
 /** A chunk that says which fragments have come. */
 export function encodeSack({ cumulative, window, gaps }: Sack): Uint8Array {
-  const blocks = gaps.flatMap(([from, to]) => [u16(from), u16(to)]);
-  return encodeChunk(CHUNK.sack, 0, u32(cumulative), u32(window), u16(gaps.length), u16(0), ...blocks);
+  const bytes = new Uint8Array(16 + 4 * gaps.length);
+  bytes[0] = CHUNK.sack;
+  putNumber(bytes, 2, bytes.length, 2);
+  putNumber(bytes, 4, cumulative, 4);
+  putNumber(bytes, 8, window, 4);
+  putNumber(bytes, 12, gaps.length, 2);
+  for (const [i, [from, to]] of gaps.entries()) {
+    putNumber(bytes, 16 + 4 * i, from, 2);
+    putNumber(bytes, 18 + 4 * i, to, 2);
+  }
+  return bytes;
 }
 
 /** Throws `SyntaxError`. */

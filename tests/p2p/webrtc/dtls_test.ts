@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { dialerCertificate, listenerCertificate, noisePrologue } from "../../../p2p/webrtc/certificate.ts";
 import { DtlsConnection } from "../../../p2p/webrtc/dtls_connection.ts";
 import { CookieGate } from "../../../p2p/webrtc/dtls_cookies.ts";
-import { prf } from "../../../p2p/webrtc/dtls_keys.ts";
+import { deriveSecrets, prf, SUITES } from "../../../p2p/webrtc/dtls_keys.ts";
+import { readRecords } from "../../../p2p/webrtc/dtls_record.ts";
 import { HandshakeReader } from "../../../p2p/webrtc/handshake_reader.ts";
 import { randomSeed } from "../test_host.ts";
 
@@ -188,6 +189,25 @@ Deno.test("CookieGate has a client say hello twice, from the same address", asyn
   assert.equal(gate.greet(Uint8Array.of(22, 0xfe, 0xfd), FROM), undefined);
   client.close();
   await assert.rejects(handshake, /closed/);
+});
+
+Deno.test("records of both cipher suites are opened by the peer alone, and not when they are changed", () => {
+  const agreed = { shared: randomSeed(), clientRandom: randomSeed(), serverRandom: randomSeed() };
+  for (const suite of Object.values(SUITES)) {
+    const { client, server } = deriveSecrets({ ...agreed, suite, transcript: Uint8Array.of(suite & 0xff) });
+    const plain = Uint8Array.from({ length: 1_200 }, (_, i) => i);
+    for (const length of [0, 1, 1_200]) {
+      const [record] = readRecords(client.seal(23, 5, plain.subarray(0, length)));
+      assert.deepEqual([record?.type, record?.epoch, record?.sequence], [23, 1, 5]);
+      assert.deepEqual(client.open(record!), plain.subarray(0, length));
+      assert.equal(server.open(record!), undefined);
+      assert.equal(client.open({ ...record!, sequence: 6, type: 22 }), undefined);
+      const damaged = record!.body.slice();
+      damaged[damaged.length - 1]! ^= 1;
+      assert.equal(client.open({ ...record!, body: damaged }), undefined);
+      assert.equal(client.open({ ...record!, body: damaged.subarray(0, 7) }), undefined);
+    }
+  }
 });
 
 Deno.test("prf() and noisePrologue() are as the network has them", () => {
