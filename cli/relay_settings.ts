@@ -14,7 +14,6 @@ const SETTINGS = namedSettings(RELAY_SETTINGS, RELAY_ENV_PREFIX).filter(({ calle
 const GLOBAL_FLAGS = ["home", "config"];
 /** Flags of the existing relay for what this one does in another way, or not at all. */
 const UNAVAILABLE_FLAGS: Readonly<Record<string, GoFlagKind>> = {
-  "enable-webtransport": "switch",
   "otlp-endpoint": "value",
 };
 

@@ -34,6 +34,7 @@ export type { FrameHandlers } from "./inbound.ts";
 export type { RelayLimits } from "./relay_server/relay_limits.ts";
 export type { RelayServerStats } from "./relay_server/relay_server.ts";
 export type { P2pLimits } from "./limits.ts";
+export { toListenAddresses } from "./listen_addresses.ts";
 export type { MdnsOptions } from "./mdns.ts";
 export type { CallOptions } from "./outbound.ts";
 export { parsePeerTarget, type PeerTarget } from "./peer_address.ts";

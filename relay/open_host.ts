@@ -2,7 +2,13 @@ import { CodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { RelayConfig } from "../core/settings/relay.ts";
 import { VERSION } from "../core/version.ts";
-import { openP2pHost, type P2pHost, type PeerConnection, REGISTRY_PROTOCOL } from "../p2p/mod.ts";
+import {
+  openP2pHost,
+  type P2pHost,
+  type PeerConnection,
+  REGISTRY_PROTOCOL,
+  toListenAddresses,
+} from "../p2p/mod.ts";
 import { serveCalls } from "../rpc/channel_calls.ts";
 import type { RpcService } from "../rpc/rpc_service.ts";
 
@@ -23,6 +29,7 @@ export interface RelayHostDeps {
 /** The libp2p host of a relay: circuits, and the registry for peers. Tasks and cards have no place here. */
 export async function openRelayHost(config: RelayConfig, deps: RelayHostDeps): Promise<P2pHost> {
   const { seed, logger, calls, stack } = deps;
+  const { enableWebtransport: webTransport, enableWebrtcDirect: webRtcDirect } = config;
   const stop = new AbortController();
   const host = await openP2pHost({
     seed,
@@ -41,7 +48,15 @@ export async function openRelayHost(config: RelayConfig, deps: RelayHostDeps): P
       onPeerDisconnected: (peerId) => deps.onDisconnected(peerId),
     },
   }, {
-    listen: config.listenAddrs,
+    listen: toListenAddresses({
+      addresses: config.listenAddrs,
+      quic: true,
+      webTransport,
+      webRtcDirect,
+      nextPorts: true,
+    }),
+    webTransport,
+    webRtcDirect,
     announce: config.announceAddrs,
     relayClient: false,
     relayServer: {

@@ -35,6 +35,14 @@ export const RELAY_SETTINGS = {
       "multiaddr to listen on for peers, such as /ip4/0.0.0.0/tcp/4002/ws",
       { flag: "listen" },
     ),
+    enableWebtransport: flag(
+      false,
+      "speak libp2p's WebTransport too, for browsers, on the port after QUIC's or where listen says",
+    ),
+    enableWebrtcDirect: flag(
+      false,
+      "speak libp2p's WebRTC-direct too, for browsers, on the second port after QUIC's or where listen says",
+    ),
     announceAddrs: list([], "multiaddr that peers are told beside those that are listened on", {
       flag: "announce",
     }),
