@@ -80,8 +80,11 @@ export interface TestNetwork extends AsyncDisposable {
   crash(node: Node): Promise<void>;
 }
 
-/** Makes an empty {@link TestNetwork}. */
+/** Makes an empty {@link TestNetwork}. Throws `unimplemented` elsewhere than on Deno. */
 export async function createTestNetwork(options: TestNetworkOptions = {}): Promise<TestNetwork> {
+  if (!("Deno" in globalThis)) {
+    throw new AgentAnycastError("unimplemented", "Test networks run on Deno only, since the engine does");
+  }
   const engine = await import("../embedded.ts");
   const clock = new FakeClock((options.startAt ?? new Date("2026-01-01T00:00:00Z")).getTime());
   const network = new engine.MemoryNetwork(clock);
