@@ -25,6 +25,7 @@ import { compileOfficial } from "./compile/official.ts";
 import { packProgram } from "./compile/pack.ts";
 import { smokeRun } from "./compile/smoke.ts";
 import { assetName, findTarget, type Target, TARGETS } from "./compile/targets.ts";
+import { ownHelp } from "./own_help.ts";
 
 const NAME = "agentanycast";
 const MODES = ["auto", "deno", "pack"] as const;
@@ -191,6 +192,10 @@ function tell(line: string): void {
 }
 
 async function main(): Promise<number> {
+  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
+    tell(`${ownHelp(import.meta.filename)}\n\nTargets: ${TARGETS.map(({ name }) => name).join(", ")}`);
+    return 0;
+  }
   let order: Order;
   try {
     order = parseOrder(Deno.args);

@@ -16,6 +16,7 @@ import { declarePublic } from "./npm/declarations.ts";
 import { emitModule } from "./npm/emit.ts";
 import { readModuleGraph, type SourceModule } from "./npm/module_graph.ts";
 import { selectForNode, type Selection } from "./npm/selection.ts";
+import { ownHelp } from "./own_help.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..");
 const REPOSITORY = "https://github.com/agentanycast/agentanycast";
@@ -131,9 +132,15 @@ export async function packNpmPackage(folder: string, out: string): Promise<strin
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { out: { type: "string", default: "dist" } } });
-  const out = resolve(values.out);
   try {
+    const { values } = parseArgs({
+      options: { out: { type: "string", default: "dist" }, help: { type: "boolean", short: "h" } },
+    });
+    if (values.help) {
+      console.log(ownHelp(import.meta.filename));
+      return 0;
+    }
+    const out = resolve(values.out);
     const { folder, left } = await buildNpmPackage(join(out, "npm"));
     console.log(folder);
     for (const name of left) console.log(`Left out, since it runs on Deno only: ${name}`);
@@ -141,7 +148,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     console.error(errorMessage(error));
-    return 1;
+    return error instanceof TypeError ? 2 : 1;
   }
 }
 

@@ -19,6 +19,7 @@ import { CHECKSUMS_FILE, RELEASE_KEY, SIGNATURE_FILE, signedContent } from "../c
 import { VERSION } from "../core/version.ts";
 import { sha256File } from "./compile/checksums.ts";
 import { assetName, TARGETS } from "./compile/targets.ts";
+import { ownHelp } from "./own_help.ts";
 
 /** The public half of a key, in base64. Throws CodedError `invalid_argument` for what is no Ed25519 key. */
 export function publicKeyOf(pem: string): string {
@@ -87,9 +88,14 @@ async function checkFiles(checksums: string, dir: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  const options = { mirror: { type: "boolean" }, public: { type: "boolean" } } as const;
+  const flag = { type: "boolean" } as const;
+  const options = { mirror: flag, public: flag, help: { ...flag, short: "h" } } as const;
   try {
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    if (values.help) {
+      console.log(ownHelp(import.meta.filename));
+      return 0;
+    }
     const [keyFile, dir = "dist"] = positionals;
     if (keyFile === undefined) throw new TypeError("Name the file of the key");
     const pem = await Deno.readTextFile(keyFile);

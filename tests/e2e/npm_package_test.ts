@@ -20,7 +20,7 @@ const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 
 const AGENT = `
 import { Node } from "@agentanycast/sdk";
-const node = new Node({ card: { name: "Echo", skills: [{ id: "echo" }] } });
+const node = new Node({ startTimeoutMs: 60_000, card: { name: "Echo", skills: [{ id: "echo" }] } });
 node.onTask((task) => task.complete(\`Echo: \${task.text}\`), { skill: "echo" });
 await node.start();
 process.once("SIGTERM", () => void node.stop());
@@ -30,7 +30,7 @@ console.log("SERVED=true");
 `;
 const CLIENT = `
 import { Node } from "@agentanycast/sdk";
-const node = new Node();
+const node = new Node({ startTimeoutMs: 60_000 });
 await node.start();
 const { peerId } = await node.connectPeer(process.argv[2] ?? "");
 const handle = await node.sendTask("Hallo", { peerId, targetSkill: "echo" });
