@@ -1,5 +1,5 @@
-// Ask an agent by its peer id or address: deno run -A examples/ask.ts <target> <text>
-import { Node } from "../sdk/mod.ts";
+// Asks an agent, by its peer id or address: ask.ts TARGET TEXT
+import { Node } from "@agentanycast/sdk";
 
 const [target = "", text = "Hello"] = Deno.args;
 await using node = new Node({ home: "~/.agentanycast-client" });

@@ -1,5 +1,5 @@
-// An agent on the network: deno run -A examples/echo_agent.ts
-import { Node } from "../sdk/mod.ts";
+// An agent on the network.
+import { Node } from "@agentanycast/sdk";
 
 await using node = new Node({
   card: {

@@ -1,19 +1,13 @@
-// An agent that asks back and streams its result: deno run -A examples/painter_agent.ts
-import { Node } from "../sdk/mod.ts";
+// An agent that asks back before it works.
+import { Node } from "@agentanycast/sdk";
 
 await using node = new Node({
+  home: "~/agents/painter",
   card: { name: "Painter", description: "Paints in words", skills: [{ id: "paint", description: "Paints" }] },
-  exclusive: true, // a second one on the same daemon shares the work
 });
 node.onTask(async (task) => {
-  const colour = await task.ask("Which colour?", { timeoutMs: 10 * 60_000 });
-  const data = async function* () {
-    for (let row = 0; row < 100 && !task.signal.aborted; row++) {
-      yield new TextEncoder().encode(`${colour.parts[0]?.text} `.repeat(20) + "\n");
-    }
-  }();
-  await task.sendArtifact({ name: "picture.txt", mediaType: "text/plain", data });
-  await task.complete();
+  const answer = await task.ask("Which colour?", { timeoutMs: 10 * 60_000 });
+  await task.complete(`${task.messages[0]?.parts[0]?.text}, ${answer.parts[0]?.text}`);
 }, { skill: "paint" });
 await node.start();
 console.log(`agentanycast send ${node.peerId} --skill paint "A wall"`);

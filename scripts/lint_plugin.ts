@@ -171,7 +171,7 @@ function packageOf(specifier: string): string {
 const oneLibraryOneRoom: Deno.lint.Rule = {
   create(context) {
     const path = pathOf(context);
-    if (isIn(path, ["tests", "bench"])) return {};
+    if (isIn(path, ["tests", "bench", "examples"])) return {};
     return {
       ...visitImports((node, specifier) => {
         const name = packageOf(specifier);

@@ -141,7 +141,7 @@ export async function readPages(root: string): Promise<Page[]> {
     }
   };
   await visit(`${root}/docs`);
-  const all = ["README.md", "CONTRIBUTING.md", ...paths.sort()];
+  const all = ["README.md", "CONTRIBUTING.md", "examples/README.md", ...paths.sort()];
   return await Promise.all(
     all.map(async (path) => parsePage(path, await Deno.readTextFile(`${root}/${path}`))),
   );

@@ -17,7 +17,7 @@ export async function runPages(
   { show }: Pick<SessionOptions, "show"> = {},
 ): Promise<SessionReport> {
   await using dir = await tempDir();
-  const bin = await makePrograms(dir.path);
+  const [bin, lock] = await Promise.all([makePrograms(dir.path), makeLock(join(dir.path, "first"))]);
   const sessions = [...Map.groupBy(pages, ({ session }) => session).values()];
   const report: SessionReport = { failures: [], ran: 0, notRun: [] };
   let next = 0;
@@ -25,6 +25,7 @@ export async function runPages(
     for (let at = next++; at < sessions.length; at = next++) {
       const home = join(dir.path, String(at));
       await makeHome(home);
+      await Deno.copyFile(lock, join(home, "hello", "deno.lock"));
       const env = environment(home, bin);
       const options = { home, env, ...(show !== undefined && { show }) };
       const { failures, ran, notRun } = await runSession(sessions[at] ?? [], options);
@@ -46,6 +47,20 @@ async function makeHome(home: string): Promise<void> {
     links: ["../agentanycast"],
   };
   await Deno.writeTextFile(join(home, "hello", "deno.json"), JSON.stringify(config));
+}
+
+/** Has Deno find out once which packages the SDK needs, and write it down for all homes; answers the file. */
+async function makeLock(folder: string): Promise<string> {
+  await makeHome(folder);
+  const hello = join(folder, "hello");
+  await Deno.writeTextFile(join(hello, "sdk.ts"), 'import "@agentanycast/sdk";\n');
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["cache", "sdk.ts"],
+    cwd: hello,
+  })
+    .output();
+  if (!success) throw new Error(`Cannot use the SDK in a folder: ${new TextDecoder().decode(stderr)}`);
+  return join(hello, "deno.lock");
 }
 
 /** A folder with `agentanycast`, and `npx` that knows the one call with which pages get Deno. */
