@@ -22,14 +22,19 @@ export class DialPort {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Takes what is not STUN. */
   onDatagram: (datagram: Uint8Array) => void = () => {};
+  /** Told what could not be taken. */
+  onError: (error: unknown) => void = () => {};
 
   constructor(to: UdpAddress) {
     this.#to = to;
     const hostname = to.hostname.includes(":") ? "::" : "0.0.0.0";
-    this.#port = new UdpPort({ hostname, port: 0 }, (datagram, from) => {
-      if (from.hostname !== to.hostname || from.port !== to.port) return;
-      if (isStun(datagram)) this.#onStun(datagram);
-      else this.onDatagram(datagram);
+    this.#port = new UdpPort({ hostname, port: 0 }, {
+      onDatagram: (datagram, from) => {
+        if (from.hostname !== to.hostname || from.port !== to.port) return;
+        if (isStun(datagram)) this.#onStun(datagram);
+        else this.onDatagram(datagram);
+      },
+      onError: (error) => this.onError(error),
     });
   }
 

@@ -5,6 +5,14 @@ const MAX_QUEUED = 2_048;
 const MAX_DATAGRAM_BYTES = 2_048;
 const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
+/** Who is told of what comes. */
+export interface UdpHandlers {
+  /** Takes a datagram, which is good only until it returns. */
+  onDatagram(datagram: Uint8Array, from: UdpAddress): void;
+  /** A datagram could not be received, or {@link onDatagram} threw; the next ones come all the same. */
+  onError(error: unknown): void;
+}
+
 /** A socket for datagrams. */
 export class UdpPort {
   readonly #socket: Deno.DatagramConn;
@@ -13,10 +21,10 @@ export class UdpPort {
   #sending: Promise<void> | undefined;
   #isClosed = false;
 
-  /** Binds; `onDatagram` may use a datagram only until it returns. */
-  constructor(bind: UdpAddress, onDatagram: (datagram: Uint8Array, from: UdpAddress) => void) {
+  /** Binds. */
+  constructor(bind: UdpAddress, handlers: UdpHandlers) {
     this.#socket = Deno.listenDatagram({ transport: "udp", ...bind });
-    this.#received = this.#receive(onDatagram);
+    this.#received = this.#receive(handlers);
   }
 
   get port(): number {
@@ -39,20 +47,18 @@ export class UdpPort {
     await this.#received;
   }
 
-  async #receive(onDatagram: (datagram: Uint8Array, from: UdpAddress) => void): Promise<void> {
+  async #receive({ onDatagram, onError }: UdpHandlers): Promise<void> {
     const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);
-    while (true) {
+    while (!this.#isClosed) {
       try {
         const [datagram, from] = await this.#socket.receive(buffer);
         const { hostname, port } = from as Deno.NetAddr;
-        if (!this.#isClosed) {
-          onDatagram(datagram, { hostname: MAPPED_IPV4.exec(hostname)?.[1] ?? hostname, port });
-        }
-      } catch (error) {
         if (this.#isClosed) return;
-        // The system reports here what became of datagrams that were sent.
-        if (error instanceof Deno.errors.BadResource) return;
-        if (error instanceof TypeError || error instanceof RangeError) throw error;
+        onDatagram(datagram, { hostname: MAPPED_IPV4.exec(hostname)?.[1] ?? hostname, port });
+      } catch (error) {
+        if (this.#isClosed || error instanceof Deno.errors.BadResource) return;
+        // Whoever sent it must not be able to end the others' connections.
+        onError(error);
       }
     }
   }

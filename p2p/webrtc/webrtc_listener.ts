@@ -51,8 +51,10 @@ export class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements
     const kind = kindOf(address);
     if (kind === undefined) throw new TypeError(`${address} is not for WebRTC`);
     const certificate = await this.#deps.certificate();
-    const bind = { hostname: kind.host, port: kind.port };
-    const port = new UdpPort(bind, (datagram, from) => this.#onDatagram(datagram, from));
+    const port = new UdpPort({ hostname: kind.host, port: kind.port }, {
+      onDatagram: (datagram, from) => this.#onDatagram(datagram, from),
+      onError: (error) => this.#deps.log("a datagram could not be taken: %s", errorMessage(error)),
+    });
     this.#bound = { port, address, certificate };
     this.safeDispatchEvent("listening");
   }

@@ -96,9 +96,8 @@ export class WebRtcSession {
     try {
       this.#sctp.receive(packet);
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      // The peer itself has sealed it.
-      this.#end(error);
+      // The peer itself has sealed it: whatever is wrong with it is wrong with the connection.
+      this.#end(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

@@ -13,6 +13,7 @@ import {
 import { noise } from "@libp2p/noise";
 import { CODE_CERTHASH, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { base64url } from "multiformats/bases/base64";
+import { errorMessage } from "../../core/errors.ts";
 import { isRelayed, kindOf } from "../address_kind.ts";
 import { concat } from "../concat.ts";
 import { familyOf, peerOf } from "../quic/dialing.ts";
@@ -146,6 +147,7 @@ export class WebRtcTransport implements Transport {
     });
     this.#dialed.set(session, port);
     port.onDatagram = (datagram) => session.receive(datagram);
+    port.onError = (error) => this.#log("a datagram could not be taken: %s", errorMessage(error));
     return session;
   }
 
