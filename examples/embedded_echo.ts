@@ -7,5 +7,5 @@ await using node = new Node({
 });
 node.onTask((task) => task.complete(`Echo: ${task.text}`), { skill: "echo" });
 await node.start();
-console.log(`I am ${(await node.info()).listenAddresses[0]}`);
+console.log(`ADDRESS=${(await node.info()).listenAddresses[0]}`);
 await node.serveForever();

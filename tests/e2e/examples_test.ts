@@ -44,3 +44,25 @@ Deno.test("ask.ts gets its answer from echo_agent.ts, whose daemon ends with it 
   await agent.stop("SIGKILL");
   while (isAlive(pid));
 });
+
+Deno.test("embedded_echo.ts answers another embedded node, and leaves no daemon behind", async () => {
+  await using dir = await tempDir();
+  const home = join(dir.path, "agent");
+  await using agent = new RunningProgram(example("embedded_echo.ts"), {
+    ...loopbackEnv(home),
+    AGENTANYCAST_ENABLE_MDNS: "false",
+  });
+  const address = await agent.value("ADDRESS");
+  const own = join(dir.path, "asker");
+  await Deno.mkdir(own, { mode: 0o700 });
+  await Deno.writeTextFile(
+    join(own, "config.toml"),
+    'listen_addrs = ["/ip4/127.0.0.1/tcp/0"]\nenable_mdns = false\n',
+  );
+  await using node = new Node({ mode: "embedded", home: own });
+  await node.start();
+  const { peerId } = await node.connectPeer(address);
+  const handle = await node.sendTask("hello", { peerId, targetSkill: "echo" });
+  assert.equal((await handle.wait()).artifacts[0]?.parts[0]?.text, "Echo: hello");
+  await assert.rejects(Deno.stat(join(home, "daemon.sock")), Deno.errors.NotFound);
+});
