@@ -4,13 +4,15 @@ import type { Logger } from "../core/log.ts";
 import type { Task } from "./model.ts";
 
 /** How long the claims of a worker whose subscription has ended wait for it to come back. */
-const COMEBACK_MS = 5_000;
+export const COMEBACK_MS = 5_000;
 
 export interface ClaimsDeps {
   clock: Clock;
   logger: Logger;
   /** The task's claim may be over: see {@link Claims.hasLapsed}, then {@link Claims.release} it. */
   onLapsed: (taskId: string) => Promise<void>;
+  /** Called each time that claims are looked at. */
+  onTick?: () => void;
 }
 
 interface Claim {
@@ -142,13 +144,14 @@ export class Claims {
 
   /** Ends claims whose time is over, until `signal` fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, onLapsed } = this.#deps;
+    const { clock, logger, onLapsed, onTick } = this.#deps;
     const stepMs = Math.min(COMEBACK_MS, this.leaseMs) / 2;
     for (let beforeMs = clock.now(); !signal.aborted;) {
       await clock.sleep(stepMs, signal).catch(() => {
         // Woken by the signal: the loop ends.
       });
       const nowMs = clock.now();
+      onTick?.();
       this.#allowFor(nowMs - beforeMs - stepMs, { toleranceMs: stepMs });
       beforeMs = nowMs;
       for (const { taskId, expiresAtMs } of [...this.#claims.values()]) {

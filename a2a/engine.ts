@@ -168,15 +168,19 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Loads what an earlier run left and goes on with it; envelopes that arrive meanwhile wait. */
-  async start(): Promise<void> {
-    this.#starting = this.#load();
+  /**
+   * Loads what an earlier run left and goes on with it; envelopes that arrive meanwhile wait.
+   * @param options.agentIds agents with a role that were there at the end of that run: they get their tasks when they are back.
+   */
+  async start({ agentIds = [] }: { agentIds?: readonly string[] } = {}): Promise<void> {
+    this.#starting = this.#load(agentIds);
     await this.#starting;
     this.#starting = undefined;
   }
 
-  async #load(): Promise<void> {
+  async #load(agentIds: readonly string[]): Promise<void> {
     for await (const record of this.#deps.store.open()) this.#ledger.resume(record);
+    this.#offers.start(agentIds);
     this.#ledger.start(await this.#delivery.resume());
     const { signal } = this.#stop;
     this.#running.push(
@@ -317,8 +321,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Received tasks: those nobody has taken up first, then new ones as they come, and again those that got an answer. Every
-   * subscriber gets every task, but an exclusive one only those it has claimed.
+   * Received tasks: those nobody has taken up first, then new ones as they come, and again those that got an answer. A subscriber
+   * with a role gets those it is for, each of which goes to one such; an exclusive one those it has claimed; any other one all.
    */
   async *subscribeIncoming(options: OfferOptions = {}): AsyncIterable<OfferedTask> {
     const { leaseMs } = this.#offers.claims;
@@ -328,6 +332,11 @@ export class Engine implements AsyncDisposable {
         yield { task: record.task, claimId, leaseMs };
       }
     }
+  }
+
+  /** An agent with a role will not come back: others may have its tasks. */
+  forgetAgent(agentId: string): void {
+    this.#offers.forgetAgent(agentId);
   }
 
   /** Lengthens claims by one lease; answers those that are over. */

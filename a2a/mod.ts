@@ -12,6 +12,7 @@ export {
   type OfferedTask,
   type StreamedArtifacts,
 } from "./engine.ts";
+export type { AgentRole } from "./agent_roster.ts";
 export { type OfferOptions } from "./offers.ts";
 export { LOCAL_CALLER, type SendTask } from "./originator.ts";
 export { type TaskUpdate } from "./task_watch.ts";

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
-import { Claims, type ClaimsDeps } from "./claims.ts";
+import { type AgentRole, AgentRoster, type TaskForAgent } from "./agent_roster.ts";
+import { Claims, type ClaimsDeps, COMEBACK_MS } from "./claims.ts";
 import type { Task, TaskRecord } from "./model.ts";
 import { isTerminal } from "./state_machine.ts";
 import { sizeOf } from "./task_size.ts";
@@ -31,19 +32,32 @@ export interface OfferOptions {
   exclusive?: boolean;
   /** Most unfinished tasks claimed at once by this exclusive subscriber. Default 16. */
   maxClaims?: number;
+  /** What it is for: each task goes to one of the agents that are for it. Default: every task. */
+  role?: AgentRole | undefined;
   signal?: AbortSignal | undefined;
 }
 
-interface OpenTask {
+/** What is kept of a task. */
+interface OpenState {
   readonly peerId: string;
   readonly working: boolean;
   readonly awaitsAgent: boolean;
   /** Of its messages. */
   readonly bytes: number;
+  readonly skillId: string;
+}
+
+interface OpenTask extends OpenState, TaskForAgent {
+  agentId: string;
+  /** Subscribers that are there and have been given it, without a claim. */
+  readonly takers: Set<Subscriber>;
 }
 
 interface Subscriber {
   readonly worker: symbol;
+  readonly role: AgentRole | undefined;
+  /** Unfinished tasks that it has been given. */
+  load: number;
   readonly exclusive: boolean;
   /**
    * Tasks it has not been given yet, and whether each was being worked on by an agent that is gone; of an exclusive subscriber,
@@ -70,6 +84,8 @@ export class Offers {
   /** Of messages in all. */
   #bytes = 0;
   readonly #subscribers = new Set<Subscriber>();
+  readonly #roster = new AgentRoster();
+  #isStarted = false;
   /** The task of each peer that was refused for want of room and comes before its others. */
   readonly #turns = new Map<string, { readonly taskId: string; readonly untilMs: number }>();
   /** Tasks an exclusive subscriber may have. */
@@ -82,19 +98,34 @@ export class Offers {
     this.#clock = deps.clock;
     this.#limits = limits;
     this.agentGoneSinceMs = deps.clock.now();
-    this.claims = new Claims(deps, { leaseMs: limits.leaseMs });
+    const onTick = () => {
+      if (this.#roster.expire(this.#clock.now())) this.#assignAll();
+    };
+    this.claims = new Claims({ ...deps, onTick }, { leaseMs: limits.leaseMs });
+  }
+
+  /** The tasks of an earlier run are all here. They wait a moment for its agents, when those were several. */
+  start(agentIds: readonly string[]): void {
+    this.#isStarted = true;
+    if (agentIds.length > 1) this.#roster.expect(agentIds, this.#clock.now() + COMEBACK_MS);
+  }
+
+  /** The agent will not come back: other agents may have its tasks. */
+  forgetAgent(agentId: string): void {
+    if (this.#roster.forget(agentId)) this.#assignAll();
   }
 
   /** Takes note of a received task as it is now, and offers it when it has begun to wait for an agent. */
   update({ task, awaitsAgent, claimId }: TaskRecord): void {
     const { taskId, peerId, direction, status } = task;
     if (direction !== "inbound") return;
-    const before = this.#open.get(taskId);
+    const wasOffered = this.#open.get(taskId)?.awaitsAgent === true;
     if (isTerminal(status)) return this.#forget(taskId, peerId);
-    this.#keep(taskId, { peerId, awaitsAgent, working: status === "working", bytes: sizeOf(task) });
+    const working = status === "working";
+    this.#keep(taskId, { peerId, awaitsAgent, working, bytes: sizeOf(task), skillId: task.targetSkillId });
     if (claimId !== "") this.claims.keep(claimId, taskId);
     if (!awaitsAgent) this.#unclaimed.delete(taskId);
-    else if (before?.awaitsAgent !== true) this.#offer(taskId);
+    else if (!wasOffered) this.#offer(taskId);
   }
 
   /** Received tasks that have not ended. */
@@ -130,7 +161,7 @@ export class Offers {
     const fits = (ofPeer.count === 0 || ofPeer.bytes + bytes <= bytesPerPeer) &&
       (this.#open.size === 0 || this.#bytes + bytes <= bytesTotal);
     if (this.#open.size < total && ofPeer.count < perPeer && fits) {
-      return this.#keep(taskId, { peerId, awaitsAgent: false, working: false, bytes });
+      return this.#keep(taskId, { peerId, awaitsAgent: false, working: false, bytes, skillId: "" });
     }
     const [oldest] = this.#turns.keys();
     if (oldest !== undefined && this.#turns.size >= MAX_TURNS) this.#turns.delete(oldest);
@@ -155,12 +186,12 @@ export class Offers {
   }
 
   /**
-   * The tasks that wait for an agent, then new ones as they come, until `signal` fires. The first subscriber after all others
-   * have gone is also offered those that were being worked on. @throws CodedError `resource_exhausted`, `cancelled`.
+   * The tasks that wait for an agent, then new ones as they come, until `signal` fires; also those that were being worked on by
+   * subscribers that have gone. @throws CodedError `resource_exhausted`, `cancelled`.
    */
   async *subscribe(options: OfferOptions = {}): AsyncGenerator<Offer> {
-    const { exclusive = false, signal = new AbortController().signal, maxClaims = 16 } = options;
-    const subscriber = this.#join(exclusive, maxClaims);
+    const { exclusive = false, signal = new AbortController().signal, maxClaims = 16, role } = options;
+    const subscriber = this.#join(exclusive, { maxClaims, role });
     const onAbort = () => subscriber.wake();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
@@ -174,7 +205,7 @@ export class Offers {
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.claims.leave(subscriber.worker);
-      this.#subscribers.delete(subscriber);
+      this.#leave(subscriber);
       if (this.#subscribers.size === 0) this.agentGoneSinceMs = this.#clock.now();
     }
   }
@@ -185,26 +216,88 @@ export class Offers {
     for (const { wake } of this.#subscribers) wake();
   }
 
-  #join(exclusive: boolean, maxClaims: number): Subscriber {
+  #join(
+    exclusive: boolean,
+    { maxClaims, role }: { maxClaims: number; role: AgentRole | undefined },
+  ): Subscriber {
     if (this.#subscribers.size >= MAX_SUBSCRIBERS) {
       throw new CodedError(
         "resource_exhausted",
         `Cannot take tasks: ${this.#subscribers.size} agents do so already`,
       );
     }
-    const isFirst = this.#subscribers.size === 0;
-    const pending = new Map<string, boolean>();
-    for (const [taskId, { awaitsAgent, working }] of this.#open) {
-      const isOrphan = isFirst && working && !awaitsAgent;
-      if (this.claims.isClaimed(taskId) || !(awaitsAgent || isOrphan)) continue;
-      if (exclusive) this.#unclaimed.add(taskId);
-      else pending.set(taskId, isOrphan);
-    }
     const worker = this.claims.join(maxClaims, () => subscriber.wake());
-    const subscriber: Subscriber = { worker, exclusive, pending, wake: () => {} };
+    const subscriber: Subscriber = {
+      ...{ worker, role, exclusive, load: 0 },
+      pending: new Map(),
+      wake: () => {},
+    };
     this.#subscribers.add(subscriber);
+    if (role !== undefined) this.#roster.join(role);
     this.agentGoneSinceMs = undefined;
+    for (const [taskId, open] of this.#open) {
+      if (this.claims.isClaimed(taskId) || !this.#isWanted(open)) continue;
+      if (exclusive) {
+        if (holderOf(open) === undefined) this.#unclaimed.add(taskId);
+      } else if (role === undefined) this.#give(taskId, open, subscriber);
+    }
+    if (role !== undefined && !exclusive) this.#assignAll();
     return subscriber;
+  }
+
+  #leave(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+    for (const { takers } of this.#open.values()) takers.delete(subscriber);
+    const { role } = subscriber;
+    // Waited for, as claims are; when the agent has subscribed anew already, it has its tasks at once.
+    if (role !== undefined && !this.#roster.leave(role, this.#clock.now() + COMEBACK_MS)) this.#assignAll();
+  }
+
+  /** Whether the task waits for an agent, or for one in place of those that worked on it and have gone. */
+  #isWanted(open: OpenTask): boolean {
+    return open.awaitsAgent || (open.working && open.takers.size === 0 && !this.#roster.isKept(open));
+  }
+
+  #give(taskId: string, open: OpenTask, subscriber: Subscriber): void {
+    if (!open.takers.has(subscriber)) subscriber.load++;
+    open.takers.add(subscriber);
+    subscriber.pending.set(taskId, !open.awaitsAgent);
+    subscriber.wake();
+  }
+
+  /** Gives each task that has no agent to one that is for it. */
+  #assignAll(): void {
+    for (const [taskId, open] of this.#open) {
+      const isWanted = open.awaitsAgent || (open.working && open.takers.size === 0);
+      if (isWanted && !this.claims.isClaimed(taskId) && holderOf(open) === undefined) {
+        this.#assign(taskId, open);
+      }
+    }
+  }
+
+  /** Gives the task to the agent that has it, or to the one of those that are for it that has the least to do. */
+  #assign(taskId: string, open: OpenTask): void {
+    let best = holderOf(open);
+    if (best === undefined) {
+      for (const one of this.#subscribers) {
+        if (one.role === undefined || !this.#roster.isFor(open, one.role)) continue;
+        if (one.exclusive) return this.#leaveToClaims(taskId); // its agents share by claims
+        if (one.role.agentId === open.agentId) {
+          best = one; // it had the task before
+          break;
+        }
+        if (best === undefined || one.load < best.load) best = one;
+      }
+    }
+    if (best === undefined) return;
+    open.agentId = best.role?.agentId ?? "";
+    this.#unclaimed.delete(taskId);
+    this.#give(taskId, open, best);
+  }
+
+  #leaveToClaims(taskId: string): void {
+    this.#unclaimed.add(taskId);
+    for (const { exclusive, wake } of this.#subscribers) if (exclusive) wake();
   }
 
   #takePending({ pending, worker, exclusive }: Subscriber): Offer | undefined {
@@ -217,11 +310,16 @@ export class Offers {
     return undefined;
   }
 
-  #claimNext({ worker }: Subscriber): Offer | undefined {
-    const [taskId] = this.#unclaimed;
-    if (taskId === undefined || !this.claims.hasRoom(worker)) return undefined;
-    this.#unclaimed.delete(taskId);
-    return { taskId, claimId: this.claims.claim(taskId, worker) };
+  #claimNext({ worker, role }: Subscriber): Offer | undefined {
+    if (!this.claims.hasRoom(worker)) return undefined;
+    for (const taskId of this.#unclaimed) {
+      const open = this.#open.get(taskId);
+      if (open === undefined || (role !== undefined && !this.#roster.isFor(open, role))) continue;
+      this.#unclaimed.delete(taskId);
+      if (role !== undefined) open.agentId = role.agentId;
+      return { taskId, claimId: this.claims.claim(taskId, worker) };
+    }
+    return undefined;
   }
 
   /** A claimed task goes back to its worker; when that is gone, or its time is up, the claim is over. */
@@ -236,11 +334,14 @@ export class Offers {
       }
       this.claims.release(taskId);
     }
+    const open = this.#open.get(taskId);
+    if (open === undefined) return;
     this.#unclaimed.add(taskId);
-    for (const { exclusive, pending, wake } of this.#subscribers) {
-      if (!exclusive) pending.set(taskId, false);
-      wake();
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.exclusive) subscriber.wake();
+      else if (subscriber.role === undefined) this.#give(taskId, open, subscriber);
     }
+    this.#assign(taskId, open);
   }
 
   #forget(taskId: string, peerId: string): void {
@@ -248,17 +349,17 @@ export class Offers {
     this.#unclaimed.delete(taskId);
     for (const { pending } of this.#subscribers) pending.delete(taskId);
     const open = this.#open.get(taskId);
+    for (const taker of open?.takers ?? []) taker.load--;
     if (!this.#open.delete(taskId)) return;
     this.#count(peerId, { count: -1, bytes: -(open?.bytes ?? 0) });
   }
 
-  #keep(taskId: string, open: OpenTask): void {
+  #keep(taskId: string, open: OpenState): void {
     const before = this.#open.get(taskId);
-    this.#open.set(taskId, open);
-    this.#count(open.peerId, {
-      count: before === undefined ? 1 : 0,
-      bytes: open.bytes - (before?.bytes ?? 0),
-    });
+    const { peerId, bytes } = open;
+    this.#count(peerId, { count: before === undefined ? 1 : 0, bytes: bytes - (before?.bytes ?? 0) });
+    if (before !== undefined) Object.assign(before, open);
+    else this.#open.set(taskId, { ...open, agentId: "", restored: !this.#isStarted, takers: new Set() });
   }
 
   #count(peerId: string, by: { count: number; bytes: number }): void {
@@ -267,4 +368,10 @@ export class Offers {
     if (count + by.count > 0) this.#byPeer.set(peerId, { count: count + by.count, bytes: bytes + by.bytes });
     else this.#byPeer.delete(peerId);
   }
+}
+
+/** The agent with a role that has been given the task. */
+function holderOf({ takers }: OpenTask): Subscriber | undefined {
+  for (const taker of takers) if (taker.role !== undefined) return taker;
+  return undefined;
 }

@@ -21,7 +21,7 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Whether an own daemon takes part in the network; without, it only opens the store. Default true. */
   network?: boolean;
-  /** Replaces the node's card. Default: it stays as it is. */
+  /** Becomes the node's card, for good. Default: that stays as it is. */
   card?: AgentCard;
 }
 
@@ -129,13 +129,10 @@ async function attach(address: string, { card }: Partial<SessionOptions> = {}): 
   const { Node } = await import("../sdk/mod.ts");
   const start = new AbortController();
   const timer = setTimeout(() => start.abort(), ANSWER_LIMIT_MS);
-  const node = new Node({
-    daemonAddr: address,
-    signal: start.signal,
-    ...(card !== undefined && { card }),
-  });
+  const node = new Node({ daemonAddr: address, signal: start.signal });
   try {
     await node.start();
+    if (card !== undefined) await node.setCard(card, { keep: true });
     return node;
   } catch (error) {
     if (start.signal.aborted) {

@@ -45,7 +45,10 @@ export function addDaemonOptions(command: Command): void {
     command.addOption(toOption(setting));
   }
   command.option("--no-mdns", "same as --enable-mdns=false");
-  command.option("--stop-with-stdin", "stop when stdin ends: a program that starts the daemon keeps it open");
+  command.option(
+    "--stop-with-stdin",
+    "stop when stdin ends, which a program that starts the daemon keeps open, and no other program has joined",
+  );
   for (const [flag, help] of Object.entries(IGNORED_FLAGS)) command.option(`--${flag} <value>`, help);
   for (const flag of Object.keys(UNAVAILABLE_FLAGS)) {
     command.addOption(new Option(`--${flag} [value]`).hideHelp());

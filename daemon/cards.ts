@@ -8,6 +8,7 @@ import { type KvOperation, type KvStore, ownCardKey, peerCardKey, peerCardPrefix
 import type { CardReach } from "./card_reach.ts";
 import { RateLimiter } from "./policy/rate_limiter.ts";
 import { decodeCard, encodeCard, encodeSignedCard } from "./convert/card.ts";
+import { mergeCards } from "./merge_cards.ts";
 
 /** Most bytes of a card, own or received. */
 export const MAX_CARD_BYTES = 256 * 1024;
@@ -41,9 +42,16 @@ export interface CardAdditions extends Partial<CardReach> {
   readonly credentials: readonly string[];
 }
 
-/** The own card as its agent set it, with what the node adds, and the bytes that are sent to peers. */
+/** What the own card is made of. */
+interface CardParts {
+  /** Set for the node as a whole, and whether that was in this run. */
+  readonly set: { readonly card: AgentCard; readonly isNew: boolean } | undefined;
+  /** Of the agents that are attached. */
+  readonly attached: readonly AgentCard[];
+}
+
+/** The own card with what the node adds, and the bytes that are sent to peers. */
 interface OwnCard {
-  readonly set: AgentCard;
   readonly card: AgentCard;
   readonly signed: Uint8Array;
 }
@@ -61,6 +69,9 @@ export class CardBook {
   /** The card read last: with every task of a peer it is asked for again. */
   #read: { readonly peerId: string; readonly bytes: Uint8Array; readonly card: AgentCard } | undefined;
   #own: OwnCard | undefined;
+  #parts: CardParts = { set: undefined, attached: [] };
+  /** Changes of the own card, one after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
 
   private constructor(deps: CardBookDeps) {
     this.#deps = deps;
@@ -72,7 +83,10 @@ export class CardBook {
     const book = new CardBook(deps);
     try {
       const stored = await deps.kv.get(ownCardKey);
-      if (stored !== undefined) book.#own = await book.#sign(book.#claim(decodeCard(stored.value)));
+      if (stored !== undefined) {
+        const set = { card: book.#claim(decodeCard(stored.value)), isNew: false };
+        await book.#change(() => ({ set, attached: [] }));
+      }
     } catch (error) {
       deps.logger.error("The stored agent card cannot be read: set it again", { error });
     }
@@ -95,32 +109,49 @@ export class CardBook {
     return this.#own?.signed;
   }
 
-  /** Replaces the own card; peer id and did:key become this node's. @throws CodedError `invalid_argument`. */
+  /**
+   * Sets the card of the node as a whole; peer id and did:key become this node's. One from an earlier run is shown only while no
+   * attached agent has a card. @throws CodedError `invalid_argument`.
+   */
   async setOwn(card: AgentCard): Promise<AgentCard> {
     const claimed = this.#claim(card);
-    if (claimed.name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
-    const ids = claimed.skills.map((skill) => skill.id);
-    const bad = ids.find((id, i) => id.trim() === "" || ids.indexOf(id) !== i);
-    if (bad !== undefined) {
-      throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
-    }
-    const own = await this.#sign(claimed);
-    await this.#deps.kv.commit([{ op: "set", key: ownCardKey, value: encodeCard(claimed) }]);
-    this.#own = own;
-    this.#deps.onOwnCard?.();
-    return own.card;
+    checkCard(claimed);
+    await this.#change(({ attached }) => ({ set: { card: claimed, isNew: true }, attached }), {
+      operations: [{ op: "set", key: ownCardKey, value: encodeCard(claimed) }],
+    });
+    return this.own ?? claimed;
+  }
+
+  /** The cards of the agents that are attached now, which are not stored. @throws CodedError `invalid_argument`. */
+  async setAttached(cards: readonly AgentCard[]): Promise<void> {
+    const attached = cards.map((card) => this.#claim(card));
+    for (const card of attached) checkCard(card);
+    await this.#change(({ set }) => ({ set, attached }));
   }
 
   /** Signs the own card again, with what the node adds to it now. @throws CodedError `invalid_argument` when it is too large. */
   async refreshOwn(): Promise<void> {
-    while (this.#own !== undefined) {
-      const { set } = this.#own;
-      const signed = await this.#sign(set);
-      // It may have been replaced meanwhile.
-      if (this.#own.set !== set) continue;
-      this.#own = signed;
-      return;
-    }
+    await this.#change((parts) => parts, { isTold: false });
+  }
+
+  /** Makes the own card anew. Nothing has changed when that fails. */
+  #change(
+    change: (parts: CardParts) => CardParts,
+    { operations = [], isTold = true }: { operations?: KvOperation[]; isTold?: boolean } = {},
+  ): Promise<void> {
+    const changed = this.#changing.then(async () => {
+      const parts = change(this.#parts);
+      const { set, attached } = parts;
+      const isShown = set?.isNew || attached.length === 0;
+      const merged = mergeCards([...set !== undefined && isShown ? [set.card] : [], ...attached]);
+      const own = merged && await this.#sign(merged);
+      if (operations.length > 0) await this.#deps.kv.commit(operations);
+      this.#parts = parts;
+      this.#own = own;
+      if (isTold) this.#deps.onOwnCard?.();
+    });
+    this.#changing = changed.catch(() => {}); // whoever asked for the change was told
+    return changed;
   }
 
   /**
@@ -199,7 +230,7 @@ export class CardBook {
       signedAtMs: nowMs,
     };
     const signed = encodeSignedCard(card, { identity, nowMs });
-    if (signed.length <= MAX_CARD_BYTES) return { set, card, signed };
+    if (signed.length <= MAX_CARD_BYTES) return { card, signed };
     throw new CodedError(
       "invalid_argument",
       `The agent card has ${signed.length} bytes with its credentials: ${MAX_CARD_BYTES} at most`,
@@ -234,6 +265,16 @@ export class CardBook {
   #forget(peerId: string): void {
     this.#cachedBytes -= this.#cached.get(peerId)?.length ?? 0;
     this.#cached.delete(peerId);
+  }
+}
+
+/** Throws `invalid_argument` for a card that cannot be a node's. */
+function checkCard({ name, skills }: AgentCard): void {
+  if (name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
+  const ids = skills.map((skill) => skill.id);
+  const bad = ids.find((id, i) => id.trim() === "" || ids.indexOf(id) !== i);
+  if (bad !== undefined) {
+    throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
   }
 }
 

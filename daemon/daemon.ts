@@ -24,6 +24,8 @@ interface NodeFacts extends BridgeAddresses {
   readonly anpUrl?: string;
   /** Multiaddrs at which peers can dial this node, each ending in `/p2p/<id>`. */
   addresses(): string[];
+  /** Comes back when no program is attached as an agent of this node. */
+  untilUnused(): Promise<void>;
   /**
    * Reads the configuration again and goes on by its policy, and with the credentials that are in the home now; other
    * settings stay as they are. @throws CodedError `invalid_argument` when it cannot be used; nothing has changed then.
@@ -136,6 +138,7 @@ async function startWires({ core, reload }: Begun, stack: AsyncDisposableStack):
     ...(mcp !== undefined && { mcpUrl: mcp.url }),
     ...(anp !== undefined && { anpUrl: anp.url }),
     addresses: () => core.host.addresses(),
+    untilUnused: () => core.agents.untilNone(),
     reload,
   };
 }

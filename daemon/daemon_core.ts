@@ -10,6 +10,7 @@ import { type Identity, openIdentity } from "../identity/mod.ts";
 import { type KvStore, openDenoKvStore } from "../kv/mod.ts";
 import { openP2pHost, type P2pHandlers, type P2pHost, type PeerConnection } from "../p2p/mod.ts";
 import { AgentNetwork, type AgentNetworkDeps } from "./agent_network.ts";
+import { AttachedAgents } from "./agents.ts";
 import { type Anycast, dhtOptions, openAnycast } from "./anycast/open_anycast.ts";
 import { openArtifactStreams } from "./artifacts/open_artifact_streams.ts";
 import { OwnReach } from "./card_reach.ts";
@@ -51,6 +52,7 @@ export interface DaemonCore {
   readonly trust: Trust;
   readonly metrics: NodeMetrics & { readonly tracer: Tracer };
   readonly policy: Policy;
+  readonly agents: AttachedAgents;
 }
 
 /** What opening the core needs. */
@@ -72,12 +74,9 @@ export async function openDaemonCore(
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
   const artifacts = await openArtifactStreams({
-    spool: parts?.openSpool() ?? join(config.home, "artifacts"),
-    clock,
-    store,
+    ...{ clock, store, meter, spool: parts?.openSpool() ?? join(config.home, "artifacts") },
     host: () => host,
     engine: () => engine,
-    meter,
     logger: logger.child({ wire: "artifacts" }),
   });
   const wire = new PeerWire({ cards, artifacts, identity, logger: logger.child({ wire: "p2p" }) }, {
@@ -87,8 +86,9 @@ export async function openDaemonCore(
   });
   let anycast: Anycast | undefined = undefined as Anycast | undefined;
   const relayReturn = stack.use(new RelayReturn({ clock }));
-  const onPeer = (peer: PeerConnection) => notePeer(peer, { meter, relayReturn, anycast });
-  const host = stack.use(await openHost(config, { ...own, wire, addresses, logger, onPeer, parts }));
+  const agents = openAgents(own, { clock, logger, wire, host: () => host, engine: () => engine });
+  const onPeer = (peer: PeerConnection) => notePeer(peer, { meter, relayReturn, anycast, agents });
+  const host = stack.use(await openHost(config, { ...own, wire, addresses, logger, onPeer, agents, parts }));
   await addresses.restore(host);
   stack.use(wire);
   stack.use(artifacts);
@@ -113,27 +113,47 @@ export async function openDaemonCore(
       ...{ clock, logger },
     }, engineOptions(config)),
   );
-  await engine.start();
+  await engine.start({ agentIds: await AttachedAgents.ofEarlierRun({ kv, logger }) });
+  stack.use(agents);
   relayReturn.serve(engine);
   wire.serve(host, traceReceived(engine, tracer));
   stack.use(own.ownReach).serve({ host, cards, wire, logger });
   stack.use(anycast).start();
   await stack.use(remote).start();
   const network = new AgentNetwork({ engine, host, cards, cardOf, anycast, tracer, sendToUrl: remote.send });
-  return { ...own, config, clock, logger, host, wire, engine, streams: artifacts.streams, network, policy };
+  const streams = artifacts.streams;
+  return { ...own, config, clock, logger, host, wire, engine, streams, network, policy, agents };
+}
+
+function openAgents(
+  { kv, cards }: Pick<DaemonCore, "kv" | "cards">,
+  { clock, logger, wire, host, engine }: Pick<DaemonCore, "clock" | "logger" | "wire"> & {
+    host: () => P2pHost;
+    engine: () => Engine;
+  },
+): AttachedAgents {
+  return new AttachedAgents({
+    ...{ kv, cards, clock, logger },
+    announceCard: () => wire.announceCard(),
+    peers: () => host().peers(),
+    onGone: (agentId) => engine().forgetAgent(agentId),
+  });
 }
 
 function notePeer(
-  { peerId, direction, transport, foundBy }: PeerConnection,
-  { meter, relayReturn, anycast }: {
+  peer: PeerConnection,
+  { meter, relayReturn, anycast, agents }: {
     meter: NodeMeter;
     relayReturn: RelayReturn;
     anycast: Anycast | undefined;
+    agents: AttachedAgents;
   },
 ): void {
+  const { peerId, direction, transport, foundBy } = peer;
   meter.count("connections_total", { direction });
   meter.count("connections_by_transport", { transport });
   anycast?.peerConnected(peerId);
+  agents.peerConnected(peer);
   if (foundBy === "bootstrap") relayReturn.connected();
 }
 
@@ -168,8 +188,9 @@ async function openOwn(
 
 function openHost(
   config: Config,
-  { identity: { seed }, ownReach, wire, addresses, logger, onPeer, parts }: {
+  { identity: { seed }, ownReach, wire, addresses, logger, onPeer, agents, parts }: {
     parts: NodeParts | undefined;
+    agents: AttachedAgents;
     identity: Identity;
     wire: PeerWire;
     addresses: PeerAddresses;
@@ -183,10 +204,15 @@ function openHost(
     wire.handlers.onPeerConnected(peer);
     onPeer(peer);
   };
+  const onPeerDisconnected: P2pHandlers["onPeerDisconnected"] = (peerId) => {
+    wire.handlers.onPeerDisconnected(peerId);
+    agents.peerDisconnected(peerId);
+  };
   const deps = {
     handlers: {
       ...wire.handlers,
       onPeerConnected,
+      onPeerDisconnected,
       onPeerAddresses,
       onOwnAddresses: () => ownReach.changed(),
     },

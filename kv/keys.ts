@@ -55,6 +55,9 @@ export const remoteTaskPrefix: KvKey = ["remote_task"];
 /** One of them, by the id that it has at this node. */
 export const remoteTaskKey = (id: string): KvKey => [...remoteTaskPrefix, id];
 
+/** The agents of this node that take tasks. */
+export const agentsKey: KvKey = ["agents"];
+
 /** The card of this node. */
 export const ownCardKey: KvKey = ["card", "own"];
 /** The last card seen of each peer. */

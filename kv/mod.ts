@@ -10,6 +10,7 @@ export { createMemoryKvStore } from "./memory_kv_store.ts";
 export { openRemoteKvStore } from "./remote_kv_store.ts";
 export { openDenoKvStore } from "./deno_kv_store.ts";
 export {
+  agentsKey,
   callerTaskKey,
   callerTaskPrefix,
   damagedKey,

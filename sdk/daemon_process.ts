@@ -54,7 +54,9 @@ export interface RunningDaemon {
   /** How it ended, once it has; only told of one that was started here. */
   readonly ended?: Promise<string>;
   /** Stops a daemon that was started here; another is left alone. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
+  /** Leaves a daemon that was started here to the others that have joined it; it stops when they have left too. */
+  readonly leave?: () => Promise<void>;
 }
 
 /**
@@ -112,7 +114,7 @@ function takenError(home: string, logTail: string): DaemonStartError {
 }
 
 function ownedBy(child: DaemonChild, address: string): RunningDaemon {
-  return { address, ended: child.exited, stop: () => child.stop() };
+  return { address, ended: child.exited, stop: () => child.stop(), leave: () => child.leave() };
 }
 
 /** Whether the daemon that answers is another one than the child, which then soon finds out that it has no home. */
@@ -178,6 +180,19 @@ async function pidAt(socket: string, address: string): Promise<number | undefine
   }
 }
 
+/** Comes back when the process is gone, or has had the time that a daemon may take to stop. */
+export async function untilGone(pid: number): Promise<void> {
+  const deadline = systemClock.now() + STOP_TIMEOUT_MS;
+  while (systemClock.now() < deadline) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return; // there is no such process
+    }
+    await systemClock.sleep(POLL_MS);
+  }
+}
+
 interface DaemonChild {
   readonly pid: number | undefined;
   /** Why it ended; undefined while it runs. */
@@ -189,6 +204,7 @@ interface DaemonChild {
   /** The last lines it has logged. */
   logTail(): string;
   stop(): Promise<void>;
+  leave(): Promise<void>;
 }
 
 /**
@@ -219,7 +235,8 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
     child.once("error", (error) => end(`${program} cannot be run: ${error.message}`));
     child.once("exit", (code, signal) => end(signal === null ? `exit code ${code}` : `ended by ${signal}`));
   });
-  const stopWatchingExit = onProcessExit(() => child.kill("SIGTERM"));
+  // One that watches its input stops by itself, unless others have joined it.
+  const stopWatchingExit = takesVerb(args) ? () => {} : onProcessExit(() => child.kill("SIGTERM"));
   return {
     pid: child.pid,
     get ended() {
@@ -231,6 +248,11 @@ function launch({ program, args }: DaemonCommand, options: DaemonProcessOptions)
     },
     logTail: () => readTail(logPath, logStart),
     stop: () => stopChild(child, exited),
+    leave: () => {
+      stopWatchingExit();
+      child.stdin?.destroy();
+      return Promise.resolve();
+    },
   };
 }
 

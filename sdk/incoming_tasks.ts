@@ -20,8 +20,17 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export interface IncomingTasksDeps {
   readonly daemon: DaemonClient;
   readonly handlers: TaskHandlers;
+  /** For whom tasks are taken, and which. */
+  readonly role: () => IncomingRole;
   /** Told what nobody can be thrown at. */
   readonly report: (message: string, error: unknown) => void;
+}
+
+/** Which tasks a node takes; see `SubscribeIncomingTasksRequest`. */
+export interface IncomingRole {
+  readonly agentId: string;
+  readonly skillIds: readonly string[];
+  readonly otherTasks: boolean;
 }
 
 export interface IncomingTasksOptions {
@@ -58,6 +67,8 @@ export class IncomingTasks {
   /** Tasks and the turn up to which they were handled. */
   readonly #past = new Map<string, number>();
   #hasComplained = false;
+  /** The role that is subscribed with, and what ends the subscription. */
+  #subscribed: { readonly role: IncomingRole; readonly end: AbortController } | undefined;
 
   constructor(deps: IncomingTasksDeps, options: IncomingTasksOptions) {
     this.#deps = deps;
@@ -95,16 +106,24 @@ export class IncomingTasks {
     }
   }
 
+  /** Subscribes anew when the node takes other tasks than before. */
+  roleChanged(): void {
+    const { role, end } = this.#subscribed ?? {};
+    if (role !== undefined && JSON.stringify(role) !== JSON.stringify(this.#deps.role())) end?.abort();
+  }
+
   async #run(): Promise<void> {
     const { daemon, report } = this.#deps;
     const outage = new Outage(Infinity);
     while (!this.#taking.aborted) {
       let cause: unknown;
+      const end = new AbortController();
+      this.#subscribed = { role: this.#deps.role(), end };
       try {
         const deliveries = daemon.stream(
           NodeService.method.subscribeIncomingTasks,
-          this.#request(),
-          this.#taking,
+          this.#request(this.#subscribed.role),
+          AbortSignal.any([this.#taking, end.signal]),
         );
         for await (const delivery of deliveries) {
           outage.over();
@@ -114,6 +133,7 @@ export class IncomingTasks {
         cause = error;
       }
       if (this.#taking.aborted) break;
+      if (end.signal.aborted) continue;
       report("No incoming tasks for now: the connection to the daemon is lost", cause);
       await outage.pause(cause, this.#taking).catch(() => {}); // rejects only when the loop ends anyway
       await this.#claims.renew(); // they lapse soon once their subscription has ended
@@ -121,9 +141,10 @@ export class IncomingTasks {
     await this.#claims.ended();
   }
 
-  #request(): { exclusive?: boolean; maxClaims?: number } {
+  #request({ agentId, skillIds, otherTasks }: IncomingRole) {
     const { exclusive, maxClaims = this.#deps.handlers.places } = this.#options;
-    return exclusive ? { exclusive, maxClaims: Math.min(maxClaims, 2 ** 31 - 1) } : {};
+    const role = { agentId, skillIds: [...skillIds], otherTasks };
+    return exclusive ? { ...role, exclusive, maxClaims: Math.min(maxClaims, 2 ** 31 - 1) } : role;
   }
 
   /** Comes back when the task waits for its handler, or is rejected. Throws the reason of the signal. */

@@ -53,11 +53,12 @@ export class KeptDaemon {
     this.#onLost();
   }
 
-  /** Comes back when a daemon that was started here is down; another is left alone. */
-  async stop(): Promise<void> {
+  /** Comes back when a daemon that was started here is down; another, and one that others share, is left alone. */
+  async stop({ isShared = false }: { isShared?: boolean } = {}): Promise<void> {
     this.#stopping.abort();
     await this.#kept;
-    await this.#daemon.stop();
+    const { stop, leave = stop } = this.#daemon;
+    await (isShared ? leave : stop)();
   }
 
   async #keep(): Promise<void> {

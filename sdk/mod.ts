@@ -72,6 +72,8 @@ export {
 } from "./model.ts";
 export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.ts";
 export { Node, type StopOptions } from "./node.ts";
+export type { NodeEvent } from "./node_events.ts";
+export type { DaemonEvent } from "./attachment.ts";
 export type { NodeMode, NodeOptions, NodeStatus } from "./node_options.ts";
 export type { ArtifactInput, ArtifactSource, SentArtifact } from "./send_artifact.ts";
 export type { DownloadProgress } from "./release/fetch_file.ts";

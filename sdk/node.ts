@@ -3,14 +3,8 @@ import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
 import { type DaemonClient, persist } from "./daemon_client.ts";
-import {
-  AgentAnycastError,
-  CardNotAvailableError,
-  DaemonError,
-  PeerNotFoundError,
-  SkillNotFoundError,
-  toAgentAnycastError,
-} from "./errors.ts";
+import { untilGone } from "./daemon_process.ts";
+import { AgentAnycastError, CardNotAvailableError, DaemonError, toAgentAnycastError } from "./errors.ts";
 import { IncomingTasks } from "./incoming_tasks.ts";
 import type {
   AgentCard,
@@ -24,9 +18,11 @@ import type {
   Task,
   TaskFilter,
 } from "./model.ts";
+import { type NodeEvent, NodeEvents } from "./node_events.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
 import { openNode, type Running } from "./running_node.ts";
 import { type SendTaskOptions, toSendRequest, traceHeaders } from "./send_request.ts";
+import { explainPeer, explainTarget } from "./target_errors.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
 import {
   type CheckedTaskHandlerOptions,
@@ -76,12 +72,20 @@ export class Node implements AsyncDisposable {
     this.#card?.skills.find(({ id }) => id === skillId)?.inputSchema
   );
   #state: State = { kind: "stopped" };
+  readonly #events = new NodeEvents();
   /** Published at each start. */
   #card: AgentCard | undefined;
 
   /** Checks the options; nothing is opened before `start`. Throws `RangeError`. */
   constructor(options: NodeOptions = {}) {
-    this.#options = resolveNodeOptions(options);
+    const { onStatus, ...resolved } = resolveNodeOptions(options);
+    this.#options = {
+      ...resolved,
+      onStatus: (status) => {
+        onStatus(status);
+        this.#events.tell({ kind: "status", status });
+      },
+    };
     this.#card = options.card;
   }
 
@@ -100,11 +104,26 @@ export class Node implements AsyncDisposable {
     return this.#card;
   }
 
-  /** Replaces the card that this node shows to the network. Throws `invalid_argument`. */
-  async setCard(card: AgentCard): Promise<void> {
-    await this.#daemon().call(NodeService.method.setAgentCard, { card: toWireCard(card) });
+  /**
+   * Replaces the card that this node shows to the network while it runs; with `keep` the daemon shows it also when no node with
+   * a card is there, and beside theirs until it ends. Throws `invalid_argument`.
+   */
+  async setCard(card: AgentCard, options: { keep?: boolean } = {}): Promise<void> {
+    if (options.keep) {
+      await this.#daemon().call(NodeService.method.setAgentCard, { card: toWireCard(card) });
+      return;
+    }
+    const { attachment, incoming } = this.#running();
+    const before = this.#card;
     this.#card = card;
+    try {
+      await attachment.attach();
+    } catch (error) {
+      this.#card = before;
+      throw error;
+    }
     await this.#handlers.prepare();
+    incoming?.roleChanged();
   }
 
   /** Whether it is started and not stopped. */
@@ -168,7 +187,19 @@ export class Node implements AsyncDisposable {
       else ended.addEventListener("abort", () => resolve(), { once: true });
     });
     clearInterval(keepAlive);
+    if (lifetime.signal.aborted && this.#state.kind === "stopping") await this.#state.stopped;
     if (lifetime.signal.reason instanceof DaemonError) throw lifetime.signal.reason;
+  }
+
+  /**
+   * What happens to this node, from now on, until the loop is left or `signal` fires: its peers, those first that are connected;
+   * its card; what `onStatus` is told. Goes on over a restart of the daemon, and of the node. Throws `resource_exhausted` when
+   * 1,000 events were not read.
+   */
+  events({ signal }: { signal?: AbortSignal } = {}): AsyncIterable<NodeEvent> {
+    const state = this.#state;
+    const peers = state.kind === "running" ? state.running.attachment.peers() : [];
+    return this.#events.read(peers.map((peer) => ({ kind: "peer_connected", peer })), signal);
   }
 
   /** What the daemon tells about this node now. */
@@ -236,8 +267,15 @@ export class Node implements AsyncDisposable {
     options: TaskHandlerOptions | CheckedTaskHandlerOptions<Input> = {},
   ): () => void {
     const remove = this.#handlers.add(handler, options);
+    const changed = () => {
+      if (this.#state.kind === "running") this.#state.running.incoming?.roleChanged();
+    };
     if (this.#state.kind === "running") this.#listen(this.#state.running);
-    return remove;
+    changed();
+    return () => {
+      remove();
+      changed();
+    };
   }
 
   /**
@@ -377,6 +415,8 @@ export class Node implements AsyncDisposable {
       lifetime,
       card: () => this.#card,
       handlers: this.#handlers,
+      onEvent: (event) => this.#events.tell(event),
+      report: (message, error) => this.#report(message, error),
       onFailure: (error) => this.#fail(error),
     });
     if (this.#handlers.size > 0) this.#listen(running);
@@ -391,16 +431,23 @@ export class Node implements AsyncDisposable {
     this.#state = { kind: "stopping", stopped, running, hurry: new AbortController() };
   }
 
+  #report(message: string, error: unknown): void {
+    this.#options.onStatus({
+      state: "error",
+      message: `${message}: ${errorMessage(error)}`,
+      error: toAgentAnycastError(error),
+    });
+  }
+
   #listen(running: Running): void {
-    const report = (message: string, error: unknown) =>
-      this.#options.onStatus({
-        state: "error",
-        message: `${message}: ${errorMessage(error)}`,
-        error: toAgentAnycastError(error),
-      });
     const { reconnectMs, exclusive, maxClaims } = this.#options;
+    const role = () => ({
+      agentId: running.attachment.agentId,
+      ...this.#handlers.roleWith(this.#card?.skills.map(({ id }) => id) ?? []),
+    });
+    const report = (message: string, error: unknown) => this.#report(message, error);
     running.incoming ??= new IncomingTasks(
-      { daemon: running.daemon, handlers: this.#handlers, report },
+      { daemon: running.daemon, handlers: this.#handlers, role, report },
       { reconnectMs, exclusive, maxClaims, signal: running.lifetime.signal },
     );
   }
@@ -413,35 +460,22 @@ export class Node implements AsyncDisposable {
   }
 
   async #shutDown(
-    { lifetime, incoming, daemon, kept }: Running,
+    { lifetime, incoming, daemon, kept, attachment }: Running,
     { grace, reason }: { grace?: { graceMs: number; signal: AbortSignal }; reason?: AgentAnycastError } = {},
   ): Promise<void> {
     if (grace !== undefined) await incoming?.drain(grace);
     lifetime.abort(reason ?? new AgentAnycastError("cancelled", "The node was stopped"));
+    const { others = 0, stoppingPid = 0 } = (reason === undefined ? await attachment.detach() : undefined) ??
+      {};
     daemon.close(
       reason ?? new AgentAnycastError("failed_precondition", "The node was stopped: start it again"),
     );
     await incoming?.ended;
-    await kept?.stop();
+    await kept?.stop({ isShared: others > 0 });
+    if (stoppingPid !== 0 && kept !== undefined) await untilGone(stoppingPid);
     this.#state = { kind: "stopped", ...(reason !== undefined && { failure: reason }) };
     const { onStatus } = this.#options;
     if (reason === undefined) onStatus({ state: "stopped", message: "Stopped" });
     else onStatus({ state: "failed", message: reason.message, error: reason });
   }
-}
-
-function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {
-  const known = toAgentAnycastError(error);
-  if (skill === undefined) return explainPeer(error);
-  return isNotThere(known) ? new SkillNotFoundError(known.message, { cause: error }) : known;
-}
-
-function explainPeer(error: unknown): AgentAnycastError {
-  const known = toAgentAnycastError(error);
-  return isNotThere(known) ? new PeerNotFoundError(known.message, { cause: error }) : known;
-}
-
-/** Daemons say either of both when the other side cannot be reached. */
-function isNotThere(error: AgentAnycastError): boolean {
-  return !(error instanceof DaemonError) && (error.code === "not_found" || error.code === "unavailable");
 }

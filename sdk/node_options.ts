@@ -32,7 +32,7 @@ export type NodeMode = "managed" | "attached" | "embedded";
 export interface NodeOptions {
   /** Default `attached` with a `daemonAddr`, else `managed`. `embedded` needs Deno with `"unstable": ["kv", "net"]`. */
   mode?: NodeMode;
-  /** Published when the node starts. Default: the daemon keeps the card it has. */
+  /** Shown while the node runs, with those of other nodes at its daemon. Default: it shows none. */
   card?: AgentCard;
   /** Folder of key, socket, store and logs; `~` stands for the user's folder. Default `AGENTANYCAST_HOME` or `~/.agentanycast`. */
   home?: string;
@@ -70,8 +70,8 @@ export interface NodeOptions {
   /** How long handlers at work may go on when the node stops, in milliseconds. Default 5,000. */
   graceMs?: number;
   /**
-   * Takes only tasks that no other program at the same daemon has: each goes to one of the exclusive nodes, and to another one
-   * when this one dies. Default: every program gets every task.
+   * Shares the tasks for its skills with other exclusive nodes at the same daemon by their room, under a lease. Default: each task
+   * goes at once to the node with the least to do.
    */
   exclusive?: boolean;
   /** With `exclusive`: most unfinished tasks taken at once. Default: what the handlers take at the time of listening. */

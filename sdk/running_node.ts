@@ -1,6 +1,5 @@
 import { VERSION } from "../core/version.ts";
-import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
-import { toWireCard } from "./convert_node.ts";
+import { Attachment, type DaemonEvent } from "./attachment.ts";
 import { DaemonClient } from "./daemon_client.ts";
 import { type RunningDaemon, startOrJoinDaemon } from "./daemon_process.ts";
 import { type AgentAnycastError, DaemonStartError, toAgentAnycastError } from "./errors.ts";
@@ -19,6 +18,7 @@ export interface Running {
   readonly daemon: DaemonClient;
   /** What the node stops with it: the daemon of its home or the engine inside its program. */
   readonly kept: Pick<KeptDaemon, "stop"> | undefined;
+  readonly attachment: Attachment;
   readonly info: NodeInfo;
   /** Fires when the node stops. */
   readonly lifetime: AbortController;
@@ -31,6 +31,9 @@ export interface OpenNodeDeps {
   readonly lifetime: AbortController;
   readonly card: () => AgentCard | undefined;
   readonly handlers: TaskHandlers;
+  readonly onEvent: (event: DaemonEvent) => void;
+  /** Told what nobody can be thrown at. */
+  readonly report: (message: string, error: unknown) => void;
   /** The daemon has died and cannot be started again. */
   readonly onFailure: (error: AgentAnycastError) => void;
 }
@@ -60,13 +63,14 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
     const onLost = () => kept?.connectionLost();
     const { parts } = options;
     daemon = new DaemonClient(address, { rpc: process?.rpc, onLost, ...parts && { clock: parts.clock } });
-    await publish(daemon, deps.card(), signal);
+    const attachment = new Attachment({ daemon, ...deps }, signal);
     const info = await daemon.getInfo({ signal });
+    await attachment.attach();
     signal.throwIfAborted();
     kept = mode === "managed" && process ? keep(process, { ...deps, daemon, open }, options) : undefined;
     const joined = mode === "managed" && process?.ended === undefined;
     onStatus({ state: "ready", message: joined ? "Joined a running daemon" : "Ready" });
-    return { daemon, kept: kept ?? process, info, lifetime, incoming: undefined };
+    return { daemon, kept: kept ?? process, attachment, info, lifetime, incoming: undefined };
   } catch (error) {
     daemon?.close();
     await process?.stop();
@@ -104,15 +108,6 @@ function keep(
       }),
     onFailure,
   }, { limitMs: reconnectMs });
-}
-
-async function publish(
-  daemon: DaemonClient,
-  card: AgentCard | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  if (card === undefined) return;
-  await daemon.call(NodeService.method.setAgentCard, { card: toWireCard(card) }, { signal });
 }
 
 /** Tells each whole percent of a download once, or each MiB when its length is not known. */

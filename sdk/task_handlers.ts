@@ -117,6 +117,14 @@ export class TaskHandlers {
     return [...this.#all].reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0);
   }
 
+  /** What the handlers are for, beside the skills of the node's card when one of them takes any task. */
+  roleWith(cardSkills: readonly string[]): { skillIds: string[]; otherTasks: boolean } {
+    const all = [...this.#all];
+    const otherTasks = all.some(({ skill }) => skill === undefined);
+    const skillIds = all.flatMap(({ skill }) => skill === undefined ? [] : [skill]);
+    return { skillIds: [...new Set([...skillIds, ...otherTasks ? cardSkills : []])], otherTasks };
+  }
+
   /** Returns what takes the handler out again. Throws `TypeError` for the schema `card` without a skill. */
   add<Input>(
     handler: TaskHandler<Input>,

@@ -1,4 +1,5 @@
 import type { Config } from "../../core/config.ts";
+import type { Daemon } from "../../daemon/mod.ts";
 import { EXIT_OK } from "../exit_codes.ts";
 import { announce, type OwnDaemon, startOwnDaemon, untilStopped } from "../own_daemon.ts";
 import type { Output } from "../output.ts";
@@ -18,10 +19,16 @@ export async function run(context: VerbContext<DaemonOptions>): Promise<number> 
   announce(own.daemon, output);
   await using _proxy = config.mcp.proxy.length > 0 ? await startProxy(own, config, output) : undefined;
   const ends = [untilStopped(own.daemon, signal)];
-  if (options.stopWithStdin) ends.push(stdin.readable.pipeTo(new WritableStream()));
+  if (options.stopWithStdin) ends.push(untilLeft(own.daemon, stdin));
   await Promise.race(ends);
   own.log.logger.info("Stopping");
   return EXIT_OK;
+}
+
+/** Comes back when the program that started the daemon is gone, and so are those that have joined it. */
+async function untilLeft(daemon: Daemon, stdin: VerbContext["stdin"]): Promise<void> {
+  await stdin.readable.pipeTo(new WritableStream());
+  await daemon.untilUnused();
 }
 
 /** The MCP server that the configuration makes this daemon's agent. */

@@ -1,6 +1,6 @@
 import { CodedError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
-import { ConnectionType, NATType } from "../../gen/agentanycast/v1/common_pb.ts";
+import { NATType } from "../../gen/agentanycast/v1/common_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { toDidKey } from "../../identity/mod.ts";
@@ -11,7 +11,9 @@ import { toDiscoveredAgent } from "../convert/discovered_agent.ts";
 import { toTimestamp } from "../convert/time.ts";
 import { checkPeerId } from "./check_peer_id.ts";
 import type { NodeServiceDeps } from "./node_service_deps.ts";
+import { toPeerInfo } from "./peer_info.ts";
 import { createRpcService, type RpcHandlers, type RpcService } from "../../rpc/rpc_service.ts";
+import { agentHandlers } from "./agent_handlers.ts";
 import { streamHandlers } from "./stream_handlers.ts";
 import { adminHandlers, taskClientHandlers, taskServerHandlers } from "./task_handlers.ts";
 
@@ -28,7 +30,7 @@ export function createNodeServices(deps: NodeServiceDeps): readonly RpcService[]
       ...streamHandlers(deps),
       ...discoveryHandlers(deps),
     }),
-    createRpcService(AdminService, adminHandlers(deps)),
+    createRpcService(AdminService, { ...adminHandlers(deps), ...agentHandlers(deps) }),
   ];
 }
 
@@ -56,7 +58,7 @@ function toReachability(host: P2pHost) {
   };
 }
 
-function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceDeps) {
+function nodeHandlers({ host, cards, agents, exchange, home, startedAtMs }: NodeServiceDeps) {
   return {
     getNodeInfo: () => ({
       nodeInfo: {
@@ -75,6 +77,7 @@ function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceD
     setAgentCard: async ({ card }) => {
       if (card === undefined) throw new CodedError("invalid_argument", "The request has no agent card");
       await cards.setOwn(fromCard(card));
+      agents.cardChanged();
       await exchange.announceCard();
       return {};
     },
@@ -82,30 +85,14 @@ function nodeHandlers({ host, cards, exchange, home, startedAtMs }: NodeServiceD
 }
 
 function peerHandlers({ host, cards, exchange, trust }: NodeServiceDeps) {
-  const toPeerInfo = async (peer: PeerConnection) => ({
-    peerId: peer.peerId,
-    addresses: [peer.address, ...peer.addresses.filter((address) => address !== peer.address)],
-    connectionType: peer.relayed ? ConnectionType.RELAY : ConnectionType.DIRECT,
-    connectedAt: toTimestamp(peer.connectedAtMs),
-    direction: peer.direction,
-    foundBy: peer.foundBy,
-    transport: peer.transport,
-    relayId: peer.relayId ?? "",
-    roundTripMs: peer.roundTripMs ?? 0,
-    sentBytes: BigInt(peer.sentBytes),
-    receivedBytes: BigInt(peer.receivedBytes),
-    directTries: peer.punch?.tries ?? 0,
-    directObstacle: peer.punch?.reason ?? "",
-    didKey: toDidKey(peer.peerId),
-    agentName: (await cards.of(peer.peerId))?.name ?? "",
-  });
+  const describe = (peer: PeerConnection) => toPeerInfo(peer, cards);
   return {
     connectPeer: async ({ peerId, addresses }, { signal }) => {
       const peer = await host.connect(checkPeerId(peerId), addresses, { signal });
       await exchange.exchangeCards(peerId);
-      return { peerInfo: await toPeerInfo(peer) };
+      return { peerInfo: await describe(peer) };
     },
-    listPeers: async () => ({ peers: await Promise.all(host.peers().map(toPeerInfo)) }),
+    listPeers: async () => ({ peers: await Promise.all(host.peers().map(describe)) }),
     getPeerCard: async ({ peerId, check }) => {
       const card = checkPeerId(peerId) === host.peerId
         ? cards.own

@@ -4,6 +4,7 @@ import type { LogLevelControl } from "../../core/log.ts";
 import type { P2pHost } from "../../p2p/mod.ts";
 import type { Webhook } from "../a2a_api/push/webhook_record.ts";
 import type { AgentNetwork } from "../agent_network.ts";
+import type { AttachedAgents } from "../agents.ts";
 import type { CardBook } from "../cards.ts";
 import type { Trust } from "../trust/mod.ts";
 
@@ -24,6 +25,7 @@ export interface NodeServiceDeps {
   streams: ArtifactStreams;
   host: P2pHost;
   cards: CardBook;
+  agents: Pick<AttachedAgents, "attach" | "detach" | "takesTasks" | "cardChanged">;
   exchange: CardExchange;
   trust: Pick<Trust, "cards">;
   /** Webhooks that were given up, the last one first. */

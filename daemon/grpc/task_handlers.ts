@@ -73,7 +73,7 @@ export function taskClientHandlers({ engine, network, host, clock }: NodeService
 }
 
 /** What an agent asks about tasks it works on. */
-export function taskServerHandlers({ engine, host, cards, exchange, clock }: NodeServiceDeps) {
+export function taskServerHandlers({ engine, host, cards, exchange, agents, clock }: NodeServiceDeps) {
   const wireCards = new WeakMap<AgentCard, ReturnType<typeof toCard>>();
   const toWireCard = (card: AgentCard) => {
     const known = wireCards.get(card) ?? toCard(card);
@@ -82,8 +82,11 @@ export function taskServerHandlers({ engine, host, cards, exchange, clock }: Nod
   };
   const optional = (message: SendTaskRequest["message"]) => message && fromMessage(message, "agent");
   return {
-    subscribeIncomingTasks: async function* ({ exclusive, maxClaims }, { signal }) {
-      const options = { exclusive, signal, ...(maxClaims > 0 && { maxClaims }) };
+    subscribeIncomingTasks: async function* (request, { signal }) {
+      const { exclusive, maxClaims, agentId, skillIds, otherTasks } = request;
+      const role = agentId === "" ? undefined : { agentId, skills: skillIds, others: otherTasks };
+      if (role !== undefined) agents.takesTasks(agentId);
+      const options = { exclusive, signal, role, ...(maxClaims > 0 && { maxClaims }) };
       for await (const { task, claimId, leaseMs } of engine.subscribeIncoming(options)) {
         const card = await cards.of(task.peerId) ?? await cardAtHand({ exchange, clock }, task.peerId);
         yield {
@@ -114,7 +117,7 @@ export function taskServerHandlers({ engine, host, cards, exchange, clock }: Nod
 /** `AdminService`. */
 export function adminHandlers(
   { engine, host, requestStop, reload, logLevel, deadWebhooks }: NodeServiceDeps,
-): RpcHandlers<typeof AdminService> {
+): Omit<RpcHandlers<typeof AdminService>, "attachAgent" | "detachAgent"> {
   return {
     listTasks: async ({ direction, statuses, pageSize, pageToken }) => {
       const wanted = fromDirection(direction);

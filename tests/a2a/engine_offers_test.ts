@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import type { OfferedTask } from "../../a2a/mod.ts";
+import type { OfferedTask, OfferOptions } from "../../a2a/mod.ts";
 import { collect, EngineNet, type EngineNode, receiveFrom, sendTaskBody } from "../support/engine_net.ts";
 import { textMessage } from "../support/engine_net.ts";
 
 /** A worker of `node` that takes what comes until it leaves. */
-function work(node: EngineNode, options: { exclusive?: boolean; maxClaims?: number } = {}) {
+function work(node: EngineNode, options: OfferOptions = {}) {
   const stop = new AbortController();
   const { seen, done } = collect<OfferedTask>(
     node.engine.subscribeIncoming({ ...options, signal: stop.signal }),
@@ -243,4 +243,131 @@ Deno.test("subscribeIncoming() renews the claim on a task that is offered again,
   assert.deepEqual(b.engine.renewClaims([claimId]), []);
   assert.deepEqual(x.seen.map((one) => one.claimId), [claimId, claimId]);
   await x.leave();
+});
+
+/** An agent of a program with a role. */
+function agent(
+  node: EngineNode,
+  agentId: string,
+  { skills = [], others = false, ...options }: OfferOptions & { skills?: string[]; others?: boolean },
+) {
+  return work(node, { ...options, role: { agentId, skills, others } });
+}
+
+/** Receives tasks by id and skill. */
+async function receiveFor(node: EngineNode, tasks: Record<string, string>): Promise<void> {
+  for (const [id, targetSkillId] of Object.entries(tasks)) {
+    await receiveFrom(node, "a", sendTaskBody(id, { targetSkillId }));
+  }
+}
+
+Deno.test("subscribeIncoming() gives an agent with a role the tasks for its skills, and nobody else", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const echo = agent(b, "1", { skills: ["echo"] });
+  const paint = agent(b, "2", { skills: ["paint"], others: true });
+  const monitor = work(b);
+  await receiveFor(b, { t1: "echo", t2: "paint", t3: "", t4: "sing" });
+  await net.settle();
+  assert.deepEqual(echo.ids(), ["t1"]);
+  assert.deepEqual(paint.ids(), ["t2", "t3", "t4"]);
+  assert.deepEqual(monitor.ids(), ["t1", "t2", "t3", "t4"]);
+  for (const one of [echo, paint, monitor]) await one.leave();
+});
+
+Deno.test("subscribeIncoming() gives a new task that no agent is for to one, which refuses it", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const agents = [agent(b, "1", { skills: ["echo"] }), agent(b, "2", { skills: ["paint"] })];
+  await receiveFor(b, { t: "sing" });
+  await net.settle();
+  assert.deepEqual(agents.flatMap((one) => one.ids()), ["t"]);
+  for (const one of agents) await one.leave();
+});
+
+Deno.test("subscribeIncoming() divides tasks among agents of the same skill, and an exclusive one comes first", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const [x, y] = [agent(b, "1", { skills: ["echo"] }), agent(b, "2", { skills: ["echo"] })];
+  await receiveFor(b, { t1: "echo", t2: "echo", t3: "echo", t4: "echo" });
+  await net.settle();
+  assert.deepEqual([x.ids().length, y.ids().length], [2, 2]);
+  const z = agent(b, "3", { skills: ["echo"], exclusive: true });
+  await receiveFor(b, { t5: "echo" });
+  await net.settle();
+  assert.deepEqual(z.ids(), ["t5"]);
+  for (const one of [x, y, z]) await one.leave();
+});
+
+Deno.test("subscribeIncoming() keeps the tasks of an agent that is away for it, and then gives them to one of its skill", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const x = agent(b, "1", { skills: ["echo"] });
+  await receiveFor(b, { t1: "echo", t2: "echo" });
+  await net.settle();
+  await b.engine.updateTask("t1", { status: "working" });
+  const other = agent(b, "2", { skills: ["paint"], others: true });
+  const same = agent(b, "3", { skills: ["echo"] });
+  await x.leave();
+  await net.pass(2_500);
+  const back = agent(b, "1", { skills: ["echo"] });
+  await net.settle();
+  assert.deepEqual(back.ids(), ["t1", "t2"]);
+  await back.leave();
+  await net.pass(7_500, { steps: 3 });
+  assert.deepEqual(same.ids(), ["t1", "t2"]);
+  assert.deepEqual(other.ids(), []);
+  for (const one of [other, same]) await one.leave();
+});
+
+Deno.test("forgetAgent() gives the tasks of an agent to another one at once", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const x = agent(b, "1", { skills: ["echo"] });
+  const same = agent(b, "2", { skills: ["echo"] });
+  await receiveFor(b, { t1: "echo" });
+  await net.settle();
+  await x.leave();
+  b.engine.forgetAgent("1");
+  await net.settle();
+  assert.deepEqual(same.ids(), ["t1"]);
+  await same.leave();
+});
+
+Deno.test("subscribeIncoming() gives an agent that subscribes anew with another role what it has and what it is now for", async () => {
+  await using net = new EngineNet();
+  const b = await net.start("b");
+  const before = agent(b, "1", { skills: ["echo"] });
+  const rest = agent(b, "2", { skills: ["sing"] });
+  await receiveFor(b, { t1: "echo" });
+  await net.settle();
+  const after = agent(b, "1", { skills: ["echo", "paint"] });
+  await before.leave();
+  await receiveFor(b, { t2: "paint" });
+  await net.settle();
+  assert.deepEqual(after.ids(), ["t1", "t2"]);
+  assert.deepEqual(rest.ids(), []);
+  for (const one of [after, rest]) await one.leave();
+});
+
+Deno.test("subscribeIncoming() holds the tasks of an earlier run until its agents are back, when those were several", async () => {
+  await using net = new EngineNet();
+  const before = await net.start("b");
+  await receiveFor(before, { t1: "echo", t2: "paint" });
+  await before.engine.updateTask("t2", { status: "working" });
+  await net.stop("b");
+  const b = await net.start("b", { kv: before.kv, agentIds: ["1", "2"] });
+  const x = agent(b, "1", { skills: ["echo"], others: true });
+  await net.settle();
+  assert.deepEqual(x.ids(), []);
+  const y = agent(b, "2", { skills: ["paint"] });
+  await net.settle();
+  assert.deepEqual([x.ids(), y.ids()], [["t1"], ["t2"]]);
+  for (const one of [x, y]) await one.leave();
+  await net.stop("b");
+  const c = await net.start("b", { kv: before.kv, agentIds: ["1", "2"] });
+  const z = agent(c, "3", { skills: ["echo"] });
+  await net.pass(7_500, { steps: 3 });
+  assert.deepEqual(z.ids(), ["t1"]);
+  await z.leave();
 });

@@ -6,6 +6,7 @@ import { silentLogger } from "../../core/log.ts";
 import { CardBook, MAX_CARD_BYTES } from "../../daemon/cards.ts";
 import { decodeCard, encodeCard, encodeSignedCard } from "../../daemon/convert/card.ts";
 import { appendSignature } from "../../daemon/convert/card_signature.ts";
+import { mergeCards } from "../../daemon/merge_cards.ts";
 import { createIdentity } from "../../identity/mod.ts";
 import { createMemoryKvStore, ownCardKey, peerCardKey } from "../../kv/mod.ts";
 
@@ -174,3 +175,53 @@ Deno.test("take() writes a card that is the same only once, and none that change
   assert.ok(commits < 30);
   assert.equal((await book.take(me.peerId, bytes)).name, "Echo"); // others are not in its way
 });
+
+Deno.test("setAttached() shows the cards of agents as one, beside one that was set in this run and in place of an older one", async () => {
+  const kv = createMemoryKvStore();
+  const before = await openBook(kv);
+  await before.setOwn({ ...card, name: "Old", skills: [skill("old")] });
+  const book = await openBook(kv);
+  const painter = {
+    ...card,
+    name: "Painter",
+    description: "Paints",
+    skills: [skill("paint"), skill("echo")],
+  };
+  const echo = { ...card, description: "Echoes", skills: [{ ...skill("echo"), description: "first" }] };
+  await book.setAttached([painter]);
+  assert.deepEqual(skillsOf(book), ["paint", "echo"]);
+  await book.setAttached([painter, echo]);
+  assert.deepEqual([book.own?.name, book.own?.description], [
+    "Echo, Painter",
+    "Echo: Echoes\nPainter: Paints",
+  ]);
+  assert.deepEqual(skillsOf(book), ["echo", "paint"]);
+  assert.equal(book.own?.skills[0]?.description, "first");
+  await book.setAttached([]);
+  assert.equal(book.own?.name, "Old");
+  await book.setOwn({ ...card, name: "Set", skills: [skill("set")] });
+  await book.setAttached([painter]);
+  assert.deepEqual(skillsOf(book), ["paint", "echo", "set"]);
+  assert.equal((await openBook(kv)).own?.name, "Set", "what agents show is not stored");
+});
+
+Deno.test("setAttached() leaves the card as it was when one cannot be used", async () => {
+  const book = await openBook();
+  await book.setAttached([card]);
+  const huge = { ...card, name: "Huge", description: "x".repeat(MAX_CARD_BYTES) };
+  for (const bad of [{ ...card, name: " " }, huge]) {
+    await assert.rejects(book.setAttached([card, bad]), { code: "invalid_argument" });
+  }
+  assert.deepEqual([book.own?.name, skillsOf(book)], ["Echo", ["echo"]]);
+});
+
+Deno.test("mergeCards() calls a node of many agents by three of their names", () => {
+  const cards = ["d", "a", "c", "b", "e", "a"].map((name) => ({ ...card, name }));
+  assert.equal(mergeCards(cards)?.name, "a, b, c and 2 more");
+  assert.equal(mergeCards([]), undefined);
+  assert.equal(mergeCards([card]), card);
+});
+
+function skillsOf({ own }: CardBook): string[] | undefined {
+  return own?.skills.map(({ id }) => id);
+}

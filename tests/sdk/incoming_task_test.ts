@@ -159,14 +159,20 @@ Deno.test("onTask() runs one handler: that of the skill, else the general one, e
     return task.complete();
   };
   await using net = await setUp([[record("a"), { skill: "a" }], [record("a again"), { skill: "a" }]]);
+  const subscribedAgain = (times: number) => {
+    const requests = () => net.daemon.called("subscribeIncomingTasks").length;
+    return net.daemon.until(() => requests() === times && net.daemon.listeners === 1);
+  };
   net.daemon.deliver({ task: taskInit("t1", { targetSkillId: "a" }) });
   await reaches(net, "t1", TaskStatus.COMPLETED);
   net.daemon.deliver({ task: taskInit("t2", { targetSkillId: "b" }) });
   await reaches(net, "t2", TaskStatus.REJECTED);
   const remove = net.node.onTask(record("any"));
+  await subscribedAgain(2);
   net.daemon.deliver({ task: taskInit("t3", { targetSkillId: "b" }) });
   await reaches(net, "t3", TaskStatus.COMPLETED);
   remove();
+  await subscribedAgain(3);
   net.daemon.deliver({ task: taskInit("t4") });
   await reaches(net, "t4", TaskStatus.REJECTED);
   assert.deepEqual(ran, ["a t1", "any t3"]);

@@ -9,16 +9,21 @@ class TestDaemon implements RunningDaemon {
   readonly address = "unix:///nowhere";
   readonly ended?: Promise<string>;
   stopped = false;
+  left = false;
   die: (how: string) => void = () => {};
 
   constructor({ isJoined = false } = {}) {
     if (!isJoined) this.ended = new Promise((resolve) => this.die = resolve);
   }
 
-  stop(): Promise<void> {
+  readonly stop = () => {
     this.stopped = true;
     return Promise.resolve();
-  }
+  };
+  readonly leave = () => {
+    this.left = true;
+    return Promise.resolve();
+  };
 }
 
 class Rig {
@@ -81,6 +86,12 @@ Deno.test("KeptDaemon starts a daemon again that has died, and stops the last on
   await kept.stop();
   assert.equal(rig.started[0]?.stopped, true);
   assert.equal(first.stopped, false);
+});
+
+Deno.test("KeptDaemon.stop() leaves a daemon that others share", async () => {
+  const daemon = new TestDaemon();
+  await new Rig().keep(daemon).stop({ isShared: true });
+  assert.deepEqual([daemon.stopped, daemon.left], [false, true]);
 });
 
 Deno.test("KeptDaemon replaces a daemon it has joined only when that does not answer any more", async () => {

@@ -58,6 +58,8 @@ export class EngineNet implements AsyncDisposable {
       admit?: AdmitTask;
       admitSend?: AdmitSend;
       finder?: RouteFinder;
+      /** Agents with a role of an earlier run. */
+      agentIds?: readonly string[];
     } = {},
   ): Promise<EngineNode> {
     const kv = options.kv ?? createMemoryKvStore();
@@ -76,7 +78,7 @@ export class EngineNet implements AsyncDisposable {
     const engine = new Engine({ ...deps, transport, finder: options.finder }, options);
     const node = { name, engine, kv, sent, logged };
     this.nodes.set(name, node);
-    await engine.start();
+    await engine.start({ agentIds: options.agentIds ?? [] });
     return node;
   }
 

@@ -295,7 +295,9 @@ export class FakeDaemon implements AsyncDisposable {
 if (import.meta.main) {
   const listen = Deno.args.find((arg) => arg.startsWith("--grpc-listen="))?.slice("--grpc-listen=".length);
   const daemon = await new FakeDaemon().start(listen);
-  await new Promise<void>((resolve) => Deno.addSignalListener("SIGTERM", () => resolve()));
+  const stop = new Promise<void>((resolve) => Deno.addSignalListener("SIGTERM", () => resolve()));
+  const left = Deno.stdin.readable.pipeTo(new WritableStream());
+  await (Deno.args.includes("--stop-with-stdin") ? Promise.race([stop, left]) : stop);
   await daemon.stop();
   Deno.exit(0);
 }

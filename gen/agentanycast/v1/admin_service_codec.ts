@@ -5,6 +5,8 @@ import type { WireReader } from "../../../core/wire_reader.ts";
 import type { WireWriter } from "../../../core/wire_writer.ts";
 import type * as pb from "./admin_service_pb.ts";
 import { readTask, writeTask } from "../../agentanycast/v1/a2a_models_codec.ts";
+import { readAgentCard, writeAgentCard } from "../../agentanycast/v1/agent_card_codec.ts";
+import { readPeerInfo, writePeerInfo } from "../../agentanycast/v1/common_codec.ts";
 
 export function writeListTasksRequest(w: WireWriter, m: MessageInitShape<typeof pb.ListTasksRequestSchema>): void {
   if (m.direction) w.int32(8, m.direction);
@@ -192,6 +194,91 @@ export function readDeadLetter(r: WireReader, m: pb.DeadLetter = { $typeName: "a
       case 26: { m.url = r.string(); break; }
       case 34: { m.reason = r.string(); break; }
       case 42: { const outer = r.enter(); m.givenUpAt = readTimestamp(r, m.givenUpAt); r.leave(outer); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
+export function writeAttachAgentRequest(w: WireWriter, m: MessageInitShape<typeof pb.AttachAgentRequestSchema>): void {
+  if (m.agentId) w.string(10, m.agentId);
+  if (m.card !== undefined) { const at = w.begin(18); writeAgentCard(w, m.card); w.end(at); }
+}
+
+export function readAttachAgentRequest(r: WireReader, m: pb.AttachAgentRequest = { $typeName: "agentanycast.v1.AttachAgentRequest", agentId: "" }): pb.AttachAgentRequest {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: { m.agentId = r.string(); break; }
+      case 18: { const outer = r.enter(); m.card = readAgentCard(r, m.card); r.leave(outer); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
+export function writeAttachAgentResponse(w: WireWriter, m: MessageInitShape<typeof pb.AttachAgentResponseSchema>): void {
+  if (m.event?.case === "attached") { const at = w.begin(10); writeAgentAttached(w, m.event.value); w.end(at); }
+  if (m.event?.case === "peerConnected") { const at = w.begin(18); writePeerInfo(w, m.event.value); w.end(at); }
+  if (m.event?.case === "peerDisconnected") w.string(26, m.event.value);
+  if (m.event?.case === "cardChanged") { const at = w.begin(34); writeAgentCard(w, m.event.value); w.end(at); }
+}
+
+export function readAttachAgentResponse(r: WireReader, m: pb.AttachAgentResponse = { $typeName: "agentanycast.v1.AttachAgentResponse", event: { case: undefined } }): pb.AttachAgentResponse {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: { const outer = r.enter(); m.event = { case: "attached", value: readAgentAttached(r, m.event.case === "attached" ? m.event.value : undefined) }; r.leave(outer); break; }
+      case 18: { const outer = r.enter(); m.event = { case: "peerConnected", value: readPeerInfo(r, m.event.case === "peerConnected" ? m.event.value : undefined) }; r.leave(outer); break; }
+      case 26: { m.event = { case: "peerDisconnected", value: r.string() }; break; }
+      case 34: { const outer = r.enter(); m.event = { case: "cardChanged", value: readAgentCard(r, m.event.case === "cardChanged" ? m.event.value : undefined) }; r.leave(outer); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
+export function writeAgentAttached(w: WireWriter, m: MessageInitShape<typeof pb.AgentAttachedSchema>): void {
+  if (m.nodeCard !== undefined) { const at = w.begin(10); writeAgentCard(w, m.nodeCard); w.end(at); }
+}
+
+export function readAgentAttached(r: WireReader, m: pb.AgentAttached = { $typeName: "agentanycast.v1.AgentAttached" }): pb.AgentAttached {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: { const outer = r.enter(); m.nodeCard = readAgentCard(r, m.nodeCard); r.leave(outer); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
+export function writeDetachAgentRequest(w: WireWriter, m: MessageInitShape<typeof pb.DetachAgentRequestSchema>): void {
+  if (m.agentId) w.string(10, m.agentId);
+}
+
+export function readDetachAgentRequest(r: WireReader, m: pb.DetachAgentRequest = { $typeName: "agentanycast.v1.DetachAgentRequest", agentId: "" }): pb.DetachAgentRequest {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: { m.agentId = r.string(); break; }
+      default: r.skip(tag);
+    }
+  }
+  return m;
+}
+
+export function writeDetachAgentResponse(w: WireWriter, m: MessageInitShape<typeof pb.DetachAgentResponseSchema>): void {
+  if (m.others) w.int32(8, m.others);
+  if (m.stoppingPid) w.int32(16, m.stoppingPid);
+}
+
+export function readDetachAgentResponse(r: WireReader, m: pb.DetachAgentResponse = { $typeName: "agentanycast.v1.DetachAgentResponse", others: 0, stoppingPid: 0 }): pb.DetachAgentResponse {
+  while (r.pos < r.end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: { m.others = r.int32(); break; }
+      case 16: { m.stoppingPid = r.int32(); break; }
       default: r.skip(tag);
     }
   }

@@ -6,6 +6,10 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Task, TaskDirection, TaskStatus } from "./a2a_models_pb.ts";
 import { file_agentanycast_v1_a2a_models } from "./a2a_models_pb.ts";
+import type { AgentCard } from "./agent_card_pb.ts";
+import { file_agentanycast_v1_agent_card } from "./agent_card_pb.ts";
+import type { PeerInfo } from "./common_pb.ts";
+import { file_agentanycast_v1_common } from "./common_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agentanycast/v1/admin_service.proto.
  */
 export const file_agentanycast_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJIg8KDVJlbG9hZFJlcXVlc3QiEAoOUmVsb2FkUmVzcG9uc2UiJwoWTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBINCgVsaW1pdBgBIAEoBSJMChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRIxCgxkZWFkX2xldHRlcnMYASADKAsyGy5hZ2VudGFueWNhc3QudjEuRGVhZExldHRlciJ/CgpEZWFkTGV0dGVyEg8KB3Rhc2tfaWQYASABKAkSEgoKd2ViaG9va19pZBgCIAEoCRILCgN1cmwYAyABKAkSDgoGcmVhc29uGAQgASgJEi8KC2dpdmVuX3VwX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDKYBAoMQWRtaW5TZXJ2aWNlElIKCUxpc3RUYXNrcxIhLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXF1ZXN0GiIuYWdlbnRhbnljYXN0LnYxLkxpc3RUYXNrc1Jlc3BvbnNlElgKC1JlbmV3Q2xhaW1zEiMuYWdlbnRhbnljYXN0LnYxLlJlbmV3Q2xhaW1zUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5SZW5ld0NsYWltc1Jlc3BvbnNlEk8KCFN0b3BOb2RlEiAuYWdlbnRhbnljYXN0LnYxLlN0b3BOb2RlUmVxdWVzdBohLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlc3BvbnNlElgKC1NldExvZ0xldmVsEiMuYWdlbnRhbnljYXN0LnYxLlNldExvZ0xldmVsUmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5TZXRMb2dMZXZlbFJlc3BvbnNlEkkKBlJlbG9hZBIeLmFnZW50YW55Y2FzdC52MS5SZWxvYWRSZXF1ZXN0Gh8uYWdlbnRhbnljYXN0LnYxLlJlbG9hZFJlc3BvbnNlEmQKD0xpc3REZWFkTGV0dGVycxInLmFnZW50YW55Y2FzdC52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GiguYWdlbnRhbnljYXN0LnYxLkxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_google_protobuf_timestamp]);
+  fileDesc("CiNhZ2VudGFueWNhc3QvdjEvYWRtaW5fc2VydmljZS5wcm90bxIPYWdlbnRhbnljYXN0LnYxIpsBChBMaXN0VGFza3NSZXF1ZXN0EjEKCWRpcmVjdGlvbhgBIAEoDjIeLmFnZW50YW55Y2FzdC52MS5UYXNrRGlyZWN0aW9uEi0KCHN0YXR1c2VzGAIgAygOMhsuYWdlbnRhbnljYXN0LnYxLlRhc2tTdGF0dXMSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiUgoRTGlzdFRhc2tzUmVzcG9uc2USJAoFdGFza3MYASADKAsyFS5hZ2VudGFueWNhc3QudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJwoSUmVuZXdDbGFpbXNSZXF1ZXN0EhEKCWNsYWltX2lkcxgBIAMoCSItChNSZW5ld0NsYWltc1Jlc3BvbnNlEhYKDmxvc3RfY2xhaW1faWRzGAEgAygJIhEKD1N0b3BOb2RlUmVxdWVzdCISChBTdG9wTm9kZVJlc3BvbnNlIiMKElNldExvZ0xldmVsUmVxdWVzdBINCgVsZXZlbBgBIAEoCSIkChNTZXRMb2dMZXZlbFJlc3BvbnNlEg0KBWxldmVsGAEgASgJIg8KDVJlbG9hZFJlcXVlc3QiEAoOUmVsb2FkUmVzcG9uc2UiJwoWTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBINCgVsaW1pdBgBIAEoBSJMChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRIxCgxkZWFkX2xldHRlcnMYASADKAsyGy5hZ2VudGFueWNhc3QudjEuRGVhZExldHRlciJ/CgpEZWFkTGV0dGVyEg8KB3Rhc2tfaWQYASABKAkSEgoKd2ViaG9va19pZBgCIAEoCRILCgN1cmwYAyABKAkSDgoGcmVhc29uGAQgASgJEi8KC2dpdmVuX3VwX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJQChJBdHRhY2hBZ2VudFJlcXVlc3QSEAoIYWdlbnRfaWQYASABKAkSKAoEY2FyZBgCIAEoCzIaLmFnZW50YW55Y2FzdC52MS5BZ2VudENhcmQi2AEKE0F0dGFjaEFnZW50UmVzcG9uc2USMgoIYXR0YWNoZWQYASABKAsyHi5hZ2VudGFueWNhc3QudjEuQWdlbnRBdHRhY2hlZEgAEjMKDnBlZXJfY29ubmVjdGVkGAIgASgLMhkuYWdlbnRhbnljYXN0LnYxLlBlZXJJbmZvSAASGwoRcGVlcl9kaXNjb25uZWN0ZWQYAyABKAlIABIyCgxjYXJkX2NoYW5nZWQYBCABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkSABCBwoFZXZlbnQiPgoNQWdlbnRBdHRhY2hlZBItCglub2RlX2NhcmQYASABKAsyGi5hZ2VudGFueWNhc3QudjEuQWdlbnRDYXJkIiYKEkRldGFjaEFnZW50UmVxdWVzdBIQCghhZ2VudF9pZBgBIAEoCSI7ChNEZXRhY2hBZ2VudFJlc3BvbnNlEg4KBm90aGVycxgBIAEoBRIUCgxzdG9wcGluZ19waWQYAiABKAUyzgUKDEFkbWluU2VydmljZRJSCglMaXN0VGFza3MSIS5hZ2VudGFueWNhc3QudjEuTGlzdFRhc2tzUmVxdWVzdBoiLmFnZW50YW55Y2FzdC52MS5MaXN0VGFza3NSZXNwb25zZRJYCgtSZW5ld0NsYWltcxIjLmFnZW50YW55Y2FzdC52MS5SZW5ld0NsYWltc1JlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuUmVuZXdDbGFpbXNSZXNwb25zZRJPCghTdG9wTm9kZRIgLmFnZW50YW55Y2FzdC52MS5TdG9wTm9kZVJlcXVlc3QaIS5hZ2VudGFueWNhc3QudjEuU3RvcE5vZGVSZXNwb25zZRJYCgtTZXRMb2dMZXZlbBIjLmFnZW50YW55Y2FzdC52MS5TZXRMb2dMZXZlbFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuU2V0TG9nTGV2ZWxSZXNwb25zZRJJCgZSZWxvYWQSHi5hZ2VudGFueWNhc3QudjEuUmVsb2FkUmVxdWVzdBofLmFnZW50YW55Y2FzdC52MS5SZWxvYWRSZXNwb25zZRJkCg9MaXN0RGVhZExldHRlcnMSJy5hZ2VudGFueWNhc3QudjEuTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBooLmFnZW50YW55Y2FzdC52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZRJaCgtBdHRhY2hBZ2VudBIjLmFnZW50YW55Y2FzdC52MS5BdHRhY2hBZ2VudFJlcXVlc3QaJC5hZ2VudGFueWNhc3QudjEuQXR0YWNoQWdlbnRSZXNwb25zZTABElgKC0RldGFjaEFnZW50EiMuYWdlbnRhbnljYXN0LnYxLkRldGFjaEFnZW50UmVxdWVzdBokLmFnZW50YW55Y2FzdC52MS5EZXRhY2hBZ2VudFJlc3BvbnNlYgZwcm90bzM", [file_agentanycast_v1_a2a_models, file_agentanycast_v1_agent_card, file_agentanycast_v1_common, file_google_protobuf_timestamp]);
 
 /**
  * See `ListTasks`.
@@ -314,6 +318,157 @@ export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
   messageDesc(file_agentanycast_v1_admin_service, 12);
 
 /**
+ * See `AttachAgent`.
+ *
+ * @generated from message agentanycast.v1.AttachAgentRequest
+ */
+export type AttachAgentRequest = Message<"agentanycast.v1.AttachAgentRequest"> & {
+  /**
+   * Names the agent, a UUID of its own choice, the same each time it attaches; a later stream takes the place of an earlier one.
+   *
+   * @generated from field: string agent_id = 1;
+   */
+  agentId: string;
+
+  /**
+   * Its card; unset for a program that has none.
+   *
+   * @generated from field: agentanycast.v1.AgentCard card = 2;
+   */
+  card?: AgentCard | undefined;
+};
+
+/**
+ * Describes the message agentanycast.v1.AttachAgentRequest.
+ * Use `create(AttachAgentRequestSchema)` to create a new message.
+ */
+export const AttachAgentRequestSchema: GenMessage<AttachAgentRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 13);
+
+/**
+ * See `AttachAgent`.
+ *
+ * @generated from message agentanycast.v1.AttachAgentResponse
+ */
+export type AttachAgentResponse = Message<"agentanycast.v1.AttachAgentResponse"> & {
+  /**
+   * What happened.
+   *
+   * @generated from oneof agentanycast.v1.AttachAgentResponse.event
+   */
+  event: {
+    /**
+     * The agent is attached.
+     *
+     * @generated from field: agentanycast.v1.AgentAttached attached = 1;
+     */
+    value: AgentAttached;
+    case: "attached";
+  } | {
+    /**
+     * A peer is connected that was not.
+     *
+     * @generated from field: agentanycast.v1.PeerInfo peer_connected = 2;
+     */
+    value: PeerInfo;
+    case: "peerConnected";
+  } | {
+    /**
+     * The peer of this id is not connected any more.
+     *
+     * @generated from field: string peer_disconnected = 3;
+     */
+    value: string;
+    case: "peerDisconnected";
+  } | {
+    /**
+     * The card of the node is this one now; an empty one when none of its agents has one any more.
+     *
+     * @generated from field: agentanycast.v1.AgentCard card_changed = 4;
+     */
+    value: AgentCard;
+    case: "cardChanged";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message agentanycast.v1.AttachAgentResponse.
+ * Use `create(AttachAgentResponseSchema)` to create a new message.
+ */
+export const AttachAgentResponseSchema: GenMessage<AttachAgentResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 14);
+
+/**
+ * The agent is attached.
+ *
+ * @generated from message agentanycast.v1.AgentAttached
+ */
+export type AgentAttached = Message<"agentanycast.v1.AgentAttached"> & {
+  /**
+   * The card of the node with all its agents; unset while none of them has one.
+   *
+   * @generated from field: agentanycast.v1.AgentCard node_card = 1;
+   */
+  nodeCard?: AgentCard | undefined;
+};
+
+/**
+ * Describes the message agentanycast.v1.AgentAttached.
+ * Use `create(AgentAttachedSchema)` to create a new message.
+ */
+export const AgentAttachedSchema: GenMessage<AgentAttached> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 15);
+
+/**
+ * See `DetachAgent`.
+ *
+ * @generated from message agentanycast.v1.DetachAgentRequest
+ */
+export type DetachAgentRequest = Message<"agentanycast.v1.DetachAgentRequest"> & {
+  /**
+   * As in `AttachAgent`.
+   *
+   * @generated from field: string agent_id = 1;
+   */
+  agentId: string;
+};
+
+/**
+ * Describes the message agentanycast.v1.DetachAgentRequest.
+ * Use `create(DetachAgentRequestSchema)` to create a new message.
+ */
+export const DetachAgentRequestSchema: GenMessage<DetachAgentRequest> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 16);
+
+/**
+ * See `DetachAgent`.
+ *
+ * @generated from message agentanycast.v1.DetachAgentResponse
+ */
+export type DetachAgentResponse = Message<"agentanycast.v1.DetachAgentResponse"> & {
+  /**
+   * How many other agents are attached.
+   *
+   * @generated from field: int32 others = 1;
+   */
+  others: number;
+
+  /**
+   * The process of the daemon when it stops now, since nobody is attached any more; else 0.
+   *
+   * @generated from field: int32 stopping_pid = 2;
+   */
+  stoppingPid: number;
+};
+
+/**
+ * Describes the message agentanycast.v1.DetachAgentResponse.
+ * Use `create(DetachAgentResponseSchema)` to create a new message.
+ */
+export const DetachAgentResponseSchema: GenMessage<DetachAgentResponse> = /*@__PURE__*/
+  messageDesc(file_agentanycast_v1_admin_service, 17);
+
+/**
  * What is asked of a daemon beyond `NodeService`. Other implementations answer UNIMPLEMENTED.
  *
  * @generated from service agentanycast.v1.AdminService
@@ -379,6 +534,28 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListDeadLettersRequestSchema;
     output: typeof ListDeadLettersResponseSchema;
+  },
+  /**
+   * Makes a program one of the node's agents for as long as it keeps the stream open, and some seconds longer, in which it may
+   * come back. Its card is shown as part of the node's. Streams what happens at the node; the first answer says that the agent
+   * is attached. INVALID_ARGUMENT for a card that cannot be used.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.AttachAgent
+   */
+  attachAgent: {
+    methodKind: "server_streaming";
+    input: typeof AttachAgentRequestSchema;
+    output: typeof AttachAgentResponseSchema;
+  },
+  /**
+   * Takes an agent out at once.
+   *
+   * @generated from rpc agentanycast.v1.AdminService.DetachAgent
+   */
+  detachAgent: {
+    methodKind: "unary";
+    input: typeof DetachAgentRequestSchema;
+    output: typeof DetachAgentResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_agentanycast_v1_admin_service, 0);

@@ -421,14 +421,20 @@ export function readSubscribeTaskUpdatesResponse(r: WireReader, m: pb.SubscribeT
 export function writeSubscribeIncomingTasksRequest(w: WireWriter, m: MessageInitShape<typeof pb.SubscribeIncomingTasksRequestSchema>): void {
   if (m.exclusive) w.bool(800, m.exclusive);
   if (m.maxClaims) w.int32(808, m.maxClaims);
+  if (m.agentId) w.string(818, m.agentId);
+  if (m.skillIds !== undefined) for (const item of m.skillIds) w.string(826, item);
+  if (m.otherTasks) w.bool(832, m.otherTasks);
 }
 
-export function readSubscribeIncomingTasksRequest(r: WireReader, m: pb.SubscribeIncomingTasksRequest = { $typeName: "agentanycast.v1.SubscribeIncomingTasksRequest", exclusive: false, maxClaims: 0 }): pb.SubscribeIncomingTasksRequest {
+export function readSubscribeIncomingTasksRequest(r: WireReader, m: pb.SubscribeIncomingTasksRequest = { $typeName: "agentanycast.v1.SubscribeIncomingTasksRequest", exclusive: false, maxClaims: 0, agentId: "", skillIds: [], otherTasks: false }): pb.SubscribeIncomingTasksRequest {
   while (r.pos < r.end) {
     const tag = r.uint32();
     switch (tag) {
       case 800: { m.exclusive = r.bool(); break; }
       case 808: { m.maxClaims = r.int32(); break; }
+      case 818: { m.agentId = r.string(); break; }
+      case 826: { m.skillIds.push(r.string()); break; }
+      case 832: { m.otherTasks = r.bool(); break; }
       default: r.skip(tag);
     }
   }

@@ -17,7 +17,7 @@ function subscribe(engine: Engine, cardOf: NodeServiceDeps["exchange"]["cardOf"]
   } as unknown as NodeServiceDeps;
   const stop = new AbortController();
   const context = { signal: stop.signal, metadata: new Map<string, string>(), peer: "unix" };
-  const request = { exclusive: false, maxClaims: 0 } as SubscribeIncomingTasksRequest;
+  const request = { exclusive: false, maxClaims: 0, agentId: "" } as SubscribeIncomingTasksRequest;
   return { stop, items: taskServerHandlers(deps).subscribeIncomingTasks(request, context) };
 }
 

@@ -1,0 +1,26 @@
+import {
+  type AgentAnycastError,
+  DaemonError,
+  PeerNotFoundError,
+  SkillNotFoundError,
+  toAgentAnycastError,
+} from "./errors.ts";
+import type { SendTaskOptions } from "./send_request.ts";
+
+/** Why a task could not be sent, in terms of its target. */
+export function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {
+  const known = toAgentAnycastError(error);
+  if (skill === undefined) return explainPeer(error);
+  return isNotThere(known) ? new SkillNotFoundError(known.message, { cause: error }) : known;
+}
+
+/** Why a peer could not be spoken to. */
+export function explainPeer(error: unknown): AgentAnycastError {
+  const known = toAgentAnycastError(error);
+  return isNotThere(known) ? new PeerNotFoundError(known.message, { cause: error }) : known;
+}
+
+/** Daemons say either of both when the other side cannot be reached. */
+function isNotThere(error: AgentAnycastError): boolean {
+  return !(error instanceof DaemonError) && (error.code === "not_found" || error.code === "unavailable");
+}
