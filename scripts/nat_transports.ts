@@ -31,7 +31,7 @@ const SETUPS: Readonly<Record<TransportSet, Setup>> = {
   tcp: { listen: [TCP], flags: ["--enable-quic=false"], relay: OVER_TCP },
   quic: { listen: [QUIC], flags: [], relay: /\/quic-v1\/noise\// },
   ws: { listen: [WS], flags: ["--enable-quic=false"], relay: /\/ws\/p2p\// },
-  // Relays do not speak these two: the way to them is TCP, which nobody listens on.
+  // The relay is not asked to speak these two: the way to it is TCP, which no daemon listens on.
   webtransport: {
     listen: [WEBTRANSPORT],
     flags: ["--enable-quic=false", "--enable-webtransport"],
