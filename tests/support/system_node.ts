@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import ts from "typescript";
 
 /** Where the system's Node.js is, or why there is none. */
 export type SystemNode = { readonly path: string } | { readonly missing: string };
@@ -37,5 +38,10 @@ export async function bundleForNode(entry: string, folder: string): Promise<stri
     ],
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
+  // Node.js 20 does not know `using`.
+  const { outputText } = ts.transpileModule(await Deno.readTextFile(bundle), {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: true },
+  });
+  await Deno.writeTextFile(bundle, outputText);
   return bundle;
 }
