@@ -39,9 +39,19 @@ const PERMISSIONS = [
   "--allow-run",
 ];
 
+/**
+ * The heap stays near what is in use, some 30 MiB of a daemon: left to itself it is let grow to three times that before it is
+ * collected, for a few per cent of CPU time.
+ */
+const V8_FLAGS = "--max-semi-space-size=4,--heap-growing-percent=30";
+
 /** The flags for Deno that every kind of executable runs the program with. */
 export function runtimeFlags(program: Program): string[] {
-  return [...PERMISSIONS, ...program.unstable.map((feature) => `--unstable-${feature}`)];
+  return [
+    ...PERMISSIONS,
+    `--v8-flags=${V8_FLAGS}`,
+    ...program.unstable.map((feature) => `--unstable-${feature}`),
+  ];
 }
 
 /** The program described by the `deno.json` at `config`. Throws what reading it throws. */
