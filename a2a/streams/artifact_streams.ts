@@ -51,8 +51,12 @@ export class ArtifactStreams implements AsyncDisposable {
    * All artifacts that were streamed for a sent task, or for one of a caller of this node, from their beginning, then what comes, until the task has ended. The senders
    * wait for a subscriber that does not read. An artifact that starts anew starts again here. Throws `not_found`,
    * `failed_precondition` for a task that a peer has sent, `resource_exhausted`.
+   * @param options.artifactId this artifact alone, until it is whole; default all.
    */
-  subscribe(taskId: string, options: { signal: AbortSignal }): AsyncIterable<StreamEvent> {
+  subscribe(
+    taskId: string,
+    options: { signal: AbortSignal; artifactId?: string },
+  ): AsyncIterable<StreamEvent> {
     return this.#incoming.subscribe(taskId, options);
   }
 

@@ -74,7 +74,10 @@ export class IncomingStreams implements AsyncDisposable {
   }
 
   /** See `ArtifactStreams.subscribe`. */
-  async *subscribe(taskId: string, { signal }: { signal: AbortSignal }): AsyncGenerator<StreamEvent> {
+  async *subscribe(
+    taskId: string,
+    { signal, artifactId = "" }: { signal: AbortSignal; artifactId?: string },
+  ): AsyncGenerator<StreamEvent> {
     const task = await this.#deps.tasks.load(taskId);
     if (task === undefined) throw new CodedError("not_found", `No task ${taskId} on this node`);
     if (!arrivesHere(task)) {
@@ -85,7 +88,7 @@ export class IncomingStreams implements AsyncDisposable {
     }
     const loaded = await this.#acquire(task);
     try {
-      yield* loaded.streams.events(AbortSignal.any([signal, this.#closing.signal]));
+      yield* loaded.streams.events(AbortSignal.any([signal, this.#closing.signal]), { artifactId });
     } finally {
       this.#release(loaded);
     }

@@ -106,8 +106,11 @@ export class TaskStreams {
     });
   }
 
-  /** All artifacts from their beginning, until the task and all of them have ended. Throws `resource_exhausted`. */
-  async *events(signal: AbortSignal): AsyncGenerator<StreamEvent> {
+  /**
+   * All artifacts from their beginning, until the task and all of them have ended; with an `artifactId` that one, until it is
+   * whole or the task has ended. Throws `resource_exhausted`.
+   */
+  async *events(signal: AbortSignal, { artifactId = "" } = {}): AsyncGenerator<StreamEvent> {
     if (this.#subscribers >= this.#options.maxSubscribersPerTask) {
       throw new CodedError(
         "resource_exhausted",
@@ -123,10 +126,11 @@ export class TaskStreams {
         const ended = this.#ended !== undefined;
         if (this.#closed !== undefined) throw this.#closed;
         let told = false;
-        for (const artifact of this.artifacts) {
+        for (const artifact of this.#wanted(artifactId)) {
           for await (const event of step(artifact, cursors)) {
             told = true;
             yield event;
+            if (artifactId !== "" && event.kind === "end" && event.reason === "complete") return;
           }
         }
         forget(cursors, this.#artifacts);
@@ -138,6 +142,12 @@ export class TaskStreams {
       this.#subscribers--;
       for (const cursor of cursors.values()) leave(cursor);
     }
+  }
+
+  #wanted(artifactId: string): readonly ReceivedArtifact[] {
+    if (artifactId === "") return this.artifacts;
+    const artifact = this.#artifacts.get(artifactId);
+    return artifact === undefined ? [] : [artifact];
   }
 
   #follow(file: Awaited<ReturnType<ArtifactSpool["create"]>>): ReceivedArtifact {

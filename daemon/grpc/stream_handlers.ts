@@ -24,8 +24,8 @@ export function streamHandlers({ streams }: { streams: ArtifactStreams }) {
       await streams.send(toEvents(requests), { signal });
       return {};
     },
-    subscribeTaskStream: async function* ({ taskId }, { signal }) {
-      for await (const event of streams.subscribe(taskId, { signal })) {
+    subscribeTaskStream: async function* ({ taskId, artifactId }, { signal }) {
+      for await (const event of streams.subscribe(taskId, { signal, artifactId })) {
         yield { event: toResponseEvent(event) };
       }
     },

@@ -555,13 +555,15 @@ export function readFailTaskResponse(r: WireReader, m: pb.FailTaskResponse = { $
 
 export function writeSubscribeTaskStreamRequest(w: WireWriter, m: MessageInitShape<typeof pb.SubscribeTaskStreamRequestSchema>): void {
   if (m.taskId) w.string(10, m.taskId);
+  if (m.artifactId) w.string(802, m.artifactId);
 }
 
-export function readSubscribeTaskStreamRequest(r: WireReader, m: pb.SubscribeTaskStreamRequest = { $typeName: "agentanycast.v1.SubscribeTaskStreamRequest", taskId: "" }): pb.SubscribeTaskStreamRequest {
+export function readSubscribeTaskStreamRequest(r: WireReader, m: pb.SubscribeTaskStreamRequest = { $typeName: "agentanycast.v1.SubscribeTaskStreamRequest", taskId: "", artifactId: "" }): pb.SubscribeTaskStreamRequest {
   while (r.pos < r.end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: { m.taskId = r.string(); break; }
+      case 802: { m.artifactId = r.string(); break; }
       default: r.skip(tag);
     }
   }

@@ -79,6 +79,26 @@ Deno.test("streamHandlers() carries an artifact from one agent's call to another
   call.close();
 });
 
+Deno.test("streamHandlers() gives a subscriber of one artifact that one, and ends when it is whole", async () => {
+  await using net = new StreamNet();
+  await using assignee = await serve(net.assignee);
+  await using originator = await serve(net.originator);
+  using client = createRpcClient(originator.address);
+  const other = { taskId: "task", artifactId: "two" };
+  for (const which of [ids, other]) {
+    const whole = openCall(assignee.address);
+    for (const event of [start, chunk(0, 10), end]) {
+      void whole.write({ ...event, value: { ...event.value, ...which } } as NonNullable<Event>);
+    }
+    whole.end();
+    assert.equal((await whole.result).code, grpc.status.OK);
+    whole.close();
+  }
+  const seen: string[] = [];
+  for await (const event of client.stream(subscribeTaskStream, other)) seen.push(nameOf(event));
+  assert.deepEqual(seen, ["streamStart", "0:10", "streamEnd"]);
+});
+
 Deno.test("streamHandlers() stops reading a call whose receiver has no room", async () => {
   await using net = new StreamNet({ windowBytes: 100_000, maxChunkBytes: 100_000 });
   await using server = await serve(net.assignee);
