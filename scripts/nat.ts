@@ -20,7 +20,7 @@ Usage: deno task nat [--transports LIST] [--pairs A:B,…] [--tries N] [--delay 
   --transports LIST    only these of ${TRANSPORT_SETS.join(", ")}: what nodes may use. Default: all of them
   --pairs LIST         only these pairs of ${NAT_KINDS.join(", ")}. Default: those without the last two
   --tries N            how often, with new daemons each time. Default 1
-  --direct-timeout MS  how long to wait for a direct connection. Default 8000
+  --direct-timeout MS  how long to wait for a direct connection after the first task. Default 8000
   --delay MS           what each packet between two hosts takes, in user space. Default 0
   --jitter MS          most that chance adds to it. Default 0
   --loss PERCENT       how many packets are lost. Default 0
