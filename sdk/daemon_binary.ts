@@ -28,14 +28,14 @@ const { Deno: deno } = globalThis as { Deno?: DenoRuntime };
 const EXECUTABLE_SUFFIX = process.platform === "win32" ? ".exe" : "";
 
 /**
- * Finds the daemon: the path given, `AGENTANYCAST_BINARY`, the packed or compiled program this code is part of, a source
+ * Finds the daemon: the path given, `AGENTANYCAST_BINARY` or `AGENTANYCAST_DAEMON_PATH`, the packed or compiled program this code is part of, a source
  * checkout, `agentanycast` or `agentanycastd` on `PATH`, `<home>/bin/agentanycast`; undefined when there is none. Throws `DaemonNotFoundError` for a
  * named program that cannot be run.
  */
 export function findDaemon(
   { daemonPath, home, env = process.env }: FindDaemonOptions,
 ): DaemonCommand | undefined {
-  const named = daemonPath ?? env.AGENTANYCAST_BINARY;
+  const named = daemonPath ?? (env.AGENTANYCAST_BINARY || env.AGENTANYCAST_DAEMON_PATH);
   if (named !== undefined && named !== "") {
     if (isExecutable(named)) return toCommand(named);
     throw new DaemonNotFoundError(`Cannot use ${named} as the daemon: it is not an executable file`);

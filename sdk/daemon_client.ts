@@ -160,9 +160,9 @@ export class DaemonClient {
     );
   }
 
-  async cancelTask(taskId: string): Promise<Task> {
+  async cancelTask(taskId: string, options: RpcCallOptions = {}): Promise<Task> {
     return await this.#aboutTask(async () =>
-      fromWireTask((await this.call(NodeService.method.cancelTask, { taskId })).task)
+      fromWireTask((await this.call(NodeService.method.cancelTask, { taskId }, options)).task)
     );
   }
 
@@ -195,18 +195,18 @@ export class DaemonClient {
   }
 
   /** Asks the daemon to stop; it has not stopped yet when this resolves. */
-  async requestStop(): Promise<void> {
-    await this.call(AdminService.method.stopNode, {});
+  async requestStop(options: RpcCallOptions = {}): Promise<void> {
+    await this.call(AdminService.method.stopNode, {}, options);
   }
 
   /** Changes how much the daemon logs, or only asks; answers the level from then on. */
-  async setLogLevel(level: LogLevel | undefined): Promise<LogLevel> {
-    const answer = await this.call(AdminService.method.setLogLevel, { level: level ?? "" });
+  async setLogLevel(level: LogLevel | undefined, options: RpcCallOptions = {}): Promise<LogLevel> {
+    const answer = await this.call(AdminService.method.setLogLevel, { level: level ?? "" }, options);
     return answer.level as LogLevel;
   }
 
-  async requestReload(): Promise<void> {
-    await this.call(AdminService.method.reload, {});
+  async requestReload(options: RpcCallOptions = {}): Promise<void> {
+    await this.call(AdminService.method.reload, {}, options);
   }
 
   async updateStatus(

@@ -34,6 +34,7 @@ export interface DaemonProcessOptions {
   readonly keyPath: string;
   readonly logLevel: string;
   readonly bootstrapPeers: readonly string[];
+  readonly registryAddrs: readonly string[];
   readonly startTimeoutMs: number;
   readonly daemonPath?: string | undefined;
   readonly transport?: string | undefined;
@@ -310,6 +311,7 @@ function environmentOf(
 ): Record<string, string | undefined> {
   const env: Record<string, string | undefined> = { ...process.env };
   if (!takesVerb(args)) env.AGENTANYCAST_STORE_PATH = join(options.home, "data");
+  if (options.registryAddrs.length > 0) env.AGENTANYCAST_REGISTRY_ADDRS = options.registryAddrs.join(",");
   if (options.enableMdns !== undefined) env.AGENTANYCAST_ENABLE_MDNS = String(options.enableMdns);
   return env;
 }

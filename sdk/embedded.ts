@@ -32,6 +32,7 @@ export interface EmbeddedOptions {
   readonly keyPath: string;
   readonly logLevel: string;
   readonly bootstrapPeers: readonly string[];
+  readonly registryAddrs: readonly string[];
   readonly transport: string | undefined;
   readonly namespace: string | undefined;
   readonly enableMdns: boolean | undefined;
@@ -89,12 +90,13 @@ function readConfig(flags: ReturnType<typeof flagsOf>, parts: NodeParts | undefi
 }
 
 function flagsOf({ home, keyPath, logLevel, bootstrapPeers, ...options }: EmbeddedOptions) {
-  const { transport, namespace, enableMdns } = options;
+  const { transport, namespace, enableMdns, registryAddrs } = options;
   return {
     home,
     key: keyPath,
     "log-level": logLevel,
     ...(bootstrapPeers.length > 0 && { "bootstrap-peers": bootstrapPeers }),
+    ...(registryAddrs.length > 0 && { "anycast-registry-addrs": registryAddrs }),
     ...(transport !== undefined && { transport }),
     ...(namespace !== undefined && { namespace }),
     ...(enableMdns !== undefined && { "enable-mdns": String(enableMdns) }),

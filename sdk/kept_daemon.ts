@@ -53,6 +53,11 @@ export class KeptDaemon {
     this.#onLost();
   }
 
+  /** Starts no daemon any more. */
+  letGo(): void {
+    this.#stopping.abort();
+  }
+
   /** Comes back when a daemon that was started here is down; another, and one that others share, is left alone. */
   async stop({ isShared = false }: { isShared?: boolean } = {}): Promise<void> {
     this.#stopping.abort();

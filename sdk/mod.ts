@@ -40,6 +40,7 @@ export {
   TaskStreamError,
   TaskTimeoutError,
 } from "./errors.ts";
+export { VERSION } from "../core/version.ts";
 export { CodedError, type CodedErrorOptions, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 export type { ArtifactStream, TakeOptions } from "./artifact_stream.ts";
 export type { AskOptions, IncomingTask } from "./incoming_task.ts";
@@ -72,6 +73,7 @@ export {
 } from "./model.ts";
 export { didKeyToPeerId, didWebToUrl, peerIdToDidKey, urlToDidWeb } from "./did.ts";
 export { Node, type StopOptions } from "./node.ts";
+export type { CallOptions } from "./call_options.ts";
 export type { NodeEvent } from "./node_events.ts";
 export type { DaemonEvent } from "./attachment.ts";
 export type { NodeMode, NodeOptions, NodeStatus } from "./node_options.ts";

@@ -381,5 +381,5 @@ export interface DiscoverOptions {
   /** Most agents answered. Default 100. */
   readonly limit?: number;
   /** Ends the waiting. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

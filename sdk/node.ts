@@ -1,8 +1,9 @@
 import { errorMessage } from "../core/errors.ts";
-import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
+import { NodeService, type SendTaskRequest } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { fromWireTask } from "./convert.ts";
 import { fromWireAgent, fromWireCard, fromWireCheck, fromWirePeer, toWireCard } from "./convert_node.ts";
-import { type DaemonClient, persist } from "./daemon_client.ts";
+import { ask, type CallOptions } from "./call_options.ts";
+import type { DaemonClient } from "./daemon_client.ts";
 import { untilGone } from "./daemon_process.ts";
 import { AgentAnycastError, CardNotAvailableError, DaemonError, toAgentAnycastError } from "./errors.ts";
 import { IncomingTasks } from "./incoming_tasks.ts";
@@ -20,9 +21,9 @@ import type {
 } from "./model.ts";
 import { type NodeEvent, NodeEvents } from "./node_events.ts";
 import { type NodeOptions, type ResolvedNodeOptions, resolveNodeOptions } from "./node_options.ts";
-import { openNode, type Running } from "./running_node.ts";
+import { type NodeState, openNode, type Running } from "./running_node.ts";
 import { type SendTaskOptions, toSendRequest, traceHeaders } from "./send_request.ts";
-import { explainPeer, explainTarget } from "./target_errors.ts";
+import { explainCard, explainPeer, explainTarget } from "./target_errors.ts";
 import { DaemonTaskHandle, type TaskHandle } from "./task_handle.ts";
 import {
   type CheckedTaskHandlerOptions,
@@ -37,23 +38,6 @@ export interface StopOptions {
   /** How long handlers that are at work may go on, in milliseconds. Default: `graceMs` of the node. */
   graceMs?: number;
 }
-
-type State =
-  | {
-    readonly kind: "stopped";
-    /** Why, when it was not asked to. */
-    readonly failure?: AgentAnycastError;
-  }
-  | { readonly kind: "starting"; readonly started: Promise<Running>; readonly abort: AbortController }
-  | { readonly kind: "running"; readonly running: Running }
-  | {
-    readonly kind: "stopping";
-    readonly stopped: Promise<void>;
-    /** What handlers that finish their work still use. */
-    readonly running: Running | undefined;
-    /** Ends the grace of handlers. */
-    readonly hurry: AbortController;
-  };
 
 /**
  * An agent's place in the network: sends tasks and handles those that come in, through a daemon that it starts, joins or is
@@ -71,7 +55,7 @@ export class Node implements AsyncDisposable {
   readonly #handlers = new TaskHandlers((skillId) =>
     this.#card?.skills.find(({ id }) => id === skillId)?.inputSchema
   );
-  #state: State = { kind: "stopped" };
+  #state: NodeState = { kind: "stopped" };
   readonly #events = new NodeEvents();
   /** Published at each start. */
   #card: AgentCard | undefined;
@@ -108,16 +92,20 @@ export class Node implements AsyncDisposable {
    * Replaces the card that this node shows to the network while it runs; with `keep` the daemon shows it also when no node with
    * a card is there, and beside theirs until it ends. Throws `invalid_argument`.
    */
-  async setCard(card: AgentCard, options: { keep?: boolean } = {}): Promise<void> {
+  async setCard(card: AgentCard, options: { keep?: boolean } & CallOptions = {}): Promise<void> {
     if (options.keep) {
-      await this.#daemon().call(NodeService.method.setAgentCard, { card: toWireCard(card) });
+      const request = { card: toWireCard(card) };
+      await this.#ask(
+        (daemon, signal) => daemon.call(NodeService.method.setAgentCard, request, { signal }),
+        options,
+      );
       return;
     }
     const { attachment, incoming } = this.#running();
     const before = this.#card;
     this.#card = card;
     try {
-      await attachment.attach();
+      await this.#ask((_, signal) => attachment.attach(signal), options);
     } catch (error) {
       this.#card = before;
       throw error;
@@ -161,7 +149,7 @@ export class Node implements AsyncDisposable {
     const grace = { graceMs, signal: hurry.signal };
     const running = state.kind === "running" ? state.running : undefined;
     const stopped = running === undefined
-      ? this.#cancelStart(state as State & { kind: "starting" })
+      ? this.#cancelStart(state as NodeState & { kind: "starting" })
       : this.#shutDown(running, { grace });
     this.#state = { kind: "stopping", stopped, running, hurry };
     await stopped;
@@ -203,8 +191,8 @@ export class Node implements AsyncDisposable {
   }
 
   /** What the daemon tells about this node now. */
-  async info(): Promise<NodeInfo> {
-    return await this.#daemon().getInfo();
+  async info(options: CallOptions = {}): Promise<NodeInfo> {
+    return await this.#ask((daemon, signal) => daemon.getInfo({ signal }), options);
   }
 
   /**
@@ -213,43 +201,38 @@ export class Node implements AsyncDisposable {
    * (from daemons that keep nothing for later), or another `AgentAnycastError` such as `invalid_argument` for a bad peer id.
    */
   async sendTask(message: MessageInput, options: SendTaskOptions): Promise<TaskHandle> {
-    const daemon = this.#daemon();
-    const { signal } = options;
-    const { reconnectMs } = this.#options;
-    const request = toSendRequest(message, options, daemon.clock.now());
-    const call = { signal, headers: traceHeaders(options) };
+    const request = toSendRequest(message, options, this.#daemon().clock.now());
+    const headers = traceHeaders(options);
     try {
-      const { task } = await persist(() => daemon.call(NodeService.method.sendTask, request, call), {
-        reconnectMs,
-        signal,
-      });
-      return new DaemonTaskHandle(daemon, fromWireTask(task), { reconnectMs, target: request.target });
+      const { task } = await this.#ask(
+        (daemon, signal) => daemon.call(NodeService.method.sendTask, request, { signal, headers }),
+        options,
+      );
+      return this.#handleOf(fromWireTask(task), request.target);
     } catch (error) {
       throw explainTarget(error, options);
     }
   }
 
   /** A snapshot of a task this node knows. Throws `TaskNotFoundError`. */
-  async getTask(taskId: string): Promise<Task> {
-    return await this.#daemon().getTask(taskId);
+  async getTask(taskId: string, options: CallOptions = {}): Promise<Task> {
+    return await this.#ask((daemon, signal) => daemon.getTask(taskId, { signal }), options);
   }
 
   /** Tasks the daemon knows, newest first, in short: the beginning of the request, artifacts without their parts. */
-  async listTasks(filter: TaskFilter & { signal?: AbortSignal } = {}): Promise<Task[]> {
-    return await this.#daemon().listTasks(filter, { signal: filter.signal });
+  async listTasks(options: TaskFilter & CallOptions = {}): Promise<Task[]> {
+    return await this.#ask((daemon, signal) => daemon.listTasks(options, { signal }), options);
   }
 
   /** Webhooks of tasks that the daemon has given up, the last one first. `limit` is 100 when not given. */
-  async listDeadLetters(options: { limit?: number; signal?: AbortSignal } = {}): Promise<DeadLetter[]> {
-    const { limit = 100, signal } = options;
-    return await this.#daemon().listDeadLetters({ limit }, { signal });
+  async listDeadLetters(options: { limit?: number } & CallOptions = {}): Promise<DeadLetter[]> {
+    const { limit = 100 } = options;
+    return await this.#ask((daemon, signal) => daemon.listDeadLetters({ limit }, { signal }), options);
   }
 
   /** Takes up a task again, for instance after this program was restarted. Throws `TaskNotFoundError`. */
-  async getTaskHandle(taskId: string): Promise<TaskHandle> {
-    const daemon = this.#daemon();
-    const { reconnectMs } = this.#options;
-    return new DaemonTaskHandle(daemon, await daemon.getTask(taskId), { reconnectMs });
+  async getTaskHandle(taskId: string, options: CallOptions = {}): Promise<TaskHandle> {
+    return this.#handleOf(await this.getTask(taskId, options));
   }
 
   /**
@@ -287,14 +270,19 @@ export class Node implements AsyncDisposable {
   }
 
   /** Connects to a peer, by its id or by a multiaddr that ends with it. Throws `PeerNotFoundError`. */
-  async connectPeer(peer: string, addresses: readonly string[] = []): Promise<PeerInfo> {
+  async connectPeer(
+    peer: string,
+    addresses: readonly string[] = [],
+    options: CallOptions = {},
+  ): Promise<PeerInfo> {
     const isAddress = peer.startsWith("/");
     const peerId = isAddress ? peer.split("/p2p/").at(-1) ?? "" : peer;
+    const request = { peerId, addresses: isAddress ? [peer, ...addresses] : [...addresses] };
     try {
-      const { peerInfo } = await this.#daemon().call(NodeService.method.connectPeer, {
-        peerId,
-        addresses: isAddress ? [peer, ...addresses] : [...addresses],
-      });
+      const { peerInfo } = await this.#ask(
+        (daemon, signal) => daemon.call(NodeService.method.connectPeer, request, { signal }),
+        options,
+      );
       if (peerInfo !== undefined) return fromWirePeer(peerInfo);
     } catch (error) {
       throw explainPeer(error);
@@ -303,52 +291,78 @@ export class Node implements AsyncDisposable {
   }
 
   /** The peers connected now. */
-  async listPeers(): Promise<PeerInfo[]> {
-    const { peers } = await this.#daemon().call(NodeService.method.listPeers, {});
+  async listPeers(options: CallOptions = {}): Promise<PeerInfo[]> {
+    const { peers } = await this.#ask(
+      (daemon, signal) => daemon.call(NodeService.method.listPeers, {}, { signal }),
+      options,
+    );
     return peers.map(fromWirePeer);
   }
 
   /** The card of a peer. Throws `CardNotAvailableError`. */
-  async getCard(peerId: string): Promise<AgentCard> {
-    return (await this.#askCard({ peerId })).card;
+  async getCard(peerId: string, options: CallOptions = {}): Promise<AgentCard> {
+    return (await this.#askCard({ peerId }, options)).card;
   }
 
   /**
    * The card of a peer and what is proven of it, which may take some seconds; `check` is missing when the daemon does not
    * check cards. Throws `CardNotAvailableError`.
    */
-  async checkCard(peerId: string): Promise<{ card: AgentCard; check?: CardCheck }> {
-    return await this.#askCard({ peerId, check: true });
+  async checkCard(
+    peerId: string,
+    options: CallOptions = {},
+  ): Promise<{ card: AgentCard; check?: CardCheck }> {
+    return await this.#askCard({ peerId, check: true }, options);
   }
 
   /**
    * Agents that offer a skill (an empty one for any), from all that the daemon can ask: relays, the DHT, connected peers and
    * neighbours. Throws `unavailable` when there is none and not everybody could be asked.
    */
-  async discover(skill: string, options: DiscoverOptions = {}): Promise<DiscoveredAgent[]> {
-    const { tags, prefix = "", text = "", limit = 0, signal } = options;
-    const { agents } = await this.#daemon().call(NodeService.method.discover, {
-      ...{ skillId: skill, skillPrefix: prefix, text, limit },
-      tags: { ...tags },
-    }, { signal });
+  async discover(skill: string, options: DiscoverOptions & CallOptions = {}): Promise<DiscoveredAgent[]> {
+    const { tags, prefix = "", text = "", limit = 0 } = options;
+    const request = { skillId: skill, skillPrefix: prefix, text, limit, tags: { ...tags } };
+    const { agents } = await this.#ask(
+      (daemon, signal) => daemon.call(NodeService.method.discover, request, { signal }),
+      options,
+    );
     return agents.map(fromWireAgent);
   }
 
-  /** Asks the daemon to stop, whoever started it; it has not stopped yet when this resolves. */
-  async stopDaemon(): Promise<void> {
-    await this.#daemon().requestStop();
+  /**
+   * Asks the daemon to stop, whoever started it; it has not stopped yet when this resolves. This node does not start it again, as
+   * others at the same home do.
+   */
+  async stopDaemon({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#running().kept?.letGo?.();
+    await this.#daemon().requestStop({ signal });
   }
 
   /** How much the daemon logs; with a level, from now on until it stops. */
   async logLevel(
     level?: "debug" | "info" | "warn" | "error",
+    options: CallOptions = {},
   ): Promise<"debug" | "info" | "warn" | "error"> {
-    return await this.#daemon().setLogLevel(level);
+    return await this.#ask((daemon, signal) => daemon.setLogLevel(level, { signal }), options);
   }
 
   /** Makes the daemon read its configuration and its credentials again. Throws `invalid_argument`. */
-  async reloadDaemon(): Promise<void> {
-    await this.#daemon().requestReload();
+  async reloadDaemon(options: CallOptions = {}): Promise<void> {
+    await this.#ask((daemon, signal) => daemon.requestReload({ signal }), options);
+  }
+
+  /** What a daemon answers, also when it is started again meanwhile. */
+  async #ask<T>(
+    work: (daemon: DaemonClient, signal: AbortSignal) => Promise<T>,
+    { signal, timeoutMs }: CallOptions,
+  ): Promise<T> {
+    const { reconnectMs } = this.#options;
+    return await ask(this.#daemon(), work, { signal, timeoutMs, reconnectMs });
+  }
+
+  #handleOf(task: Task, target?: SendTaskRequest["target"]): TaskHandle {
+    const { reconnectMs } = this.#options;
+    return new DaemonTaskHandle(this.#daemon(), task, { reconnectMs, ...(target && { target }) });
   }
 
   #running(): Running {
@@ -364,27 +378,27 @@ export class Node implements AsyncDisposable {
 
   async #askCard(
     request: { peerId: string; check?: boolean },
+    options: CallOptions,
   ): Promise<{ card: AgentCard; check?: CardCheck }> {
-    const { peerId } = request;
     try {
-      const { card, check } = await this.#daemon().call(NodeService.method.getPeerCard, request);
+      const { card, check } = await this.#ask(
+        (daemon, signal) => daemon.call(NodeService.method.getPeerCard, request, { signal }),
+        options,
+      );
       if (card !== undefined) {
         return { card: fromWireCard(card), ...(check && { check: fromWireCheck(check) }) };
       }
     } catch (error) {
-      const known = toAgentAnycastError(error);
-      throw known.code === "not_found"
-        ? new CardNotAvailableError(known.message, { cause: error })
-        : explainPeer(error);
+      throw explainCard(error);
     }
-    throw new CardNotAvailableError(`${peerId} has no card`);
+    throw new CardNotAvailableError(`${request.peerId} has no card`);
   }
 
   #daemon(): DaemonClient {
     return this.#running().daemon;
   }
 
-  #beginStart(): State & { kind: "starting" } {
+  #beginStart(): NodeState & { kind: "starting" } {
     const abort = new AbortController();
     const { signal } = this.#options;
     const onAbort = () => void this.stop();
@@ -452,7 +466,7 @@ export class Node implements AsyncDisposable {
     );
   }
 
-  async #cancelStart({ started, abort }: State & { kind: "starting" }): Promise<void> {
+  async #cancelStart({ started, abort }: NodeState & { kind: "starting" }): Promise<void> {
     abort.abort(new AgentAnycastError("cancelled", "The node was stopped"));
     const running = await started.catch(() => undefined); // start() throws it
     if (running !== undefined) await this.#shutDown(running);

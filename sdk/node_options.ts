@@ -38,13 +38,21 @@ export interface NodeOptions {
   home?: string;
   /** Multiaddr of a relay, or several. */
   relay?: string | readonly string[];
-  /** Further multiaddrs to connect to at start. */
+  /**
+   * Further multiaddrs to stay connected to. Default for these and relays: those in `AGENTANYCAST_BOOTSTRAP_PEERS`, else as a daemon
+   * that is started is configured.
+   */
   bootstrapPeers?: readonly string[];
+  /** Addresses (`host:port`, `tls://host:port`) of registries that a daemon that is started uses besides relays. Default: as configured. */
+  registryAddrs?: readonly string[];
   /** Identity file. Default `<home>/key`. */
   keyPath?: string;
   /** Use the daemon at `unix:///path` or `tcp://host:port`; none is started. */
   daemonAddr?: string;
-  /** The daemon's program. Default: looked for, and downloaded when there is none. */
+  /**
+   * The daemon's program. Default: `AGENTANYCAST_BINARY` or `AGENTANYCAST_DAEMON_PATH`, else looked for, and downloaded when there
+   * is none.
+   */
   daemonPath?: string;
   /**
    * Whether the program of this SDK's version is downloaded when none is found, checked by its signature, and kept in the user's
@@ -61,7 +69,7 @@ export interface NodeOptions {
   namespace?: string;
   /** Whether a daemon that is started looks for peers on the local network. Default: as it is configured. */
   enableMdns?: boolean;
-  /** Of a daemon that is started: `debug`, `info`, `warn` or `error`. Default `info`. */
+  /** Of a daemon that is started: `debug`, `info`, `warn` or `error`. Default `AGENTANYCAST_LOG_LEVEL` or `info`. */
   logLevel?: string;
   /** How long a daemon may take to answer after its start. Default 15,000. */
   startTimeoutMs?: number;
@@ -93,6 +101,7 @@ export interface ResolvedNodeOptions {
   readonly home: string;
   readonly keyPath: string;
   readonly bootstrapPeers: readonly string[];
+  readonly registryAddrs: readonly string[];
   readonly daemonAddr: string | undefined;
   readonly daemonPath: string | undefined;
   readonly download: boolean;
@@ -127,6 +136,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     home,
     keyPath: options.keyPath === undefined ? join(home, "key") : toPath(options.keyPath),
     bootstrapPeers: [...relays, ...options.bootstrapPeers ?? []],
+    registryAddrs: options.registryAddrs ?? [],
     daemonAddr: options.daemonAddr,
     daemonPath: options.daemonPath === undefined ? undefined : toPath(options.daemonPath),
     download: options.download ?? !/^(0|false)$/.test(process.env.AGENTANYCAST_DOWNLOAD ?? ""),
@@ -135,7 +145,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     transport: options.transport,
     namespace: options.namespace,
     enableMdns: options.enableMdns,
-    logLevel: options.logLevel ?? "info",
+    logLevel: options.logLevel ?? (process.env.AGENTANYCAST_LOG_LEVEL || "info"),
     startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 15_000),
     reconnectMs: positive("reconnectMs", options.reconnectMs ?? 30_000),
     graceMs: notNegative("graceMs", options.graceMs ?? 5_000),

@@ -17,13 +17,31 @@ const PROBE_TIMEOUT_MS = 2_000;
 export interface Running {
   readonly daemon: DaemonClient;
   /** What the node stops with it: the daemon of its home or the engine inside its program. */
-  readonly kept: Pick<KeptDaemon, "stop"> | undefined;
+  readonly kept: Pick<KeptDaemon, "stop"> & Partial<Pick<KeptDaemon, "letGo">> | undefined;
   readonly attachment: Attachment;
   readonly info: NodeInfo;
   /** Fires when the node stops. */
   readonly lifetime: AbortController;
   incoming: IncomingTasks | undefined;
 }
+
+/** What a node is at. */
+export type NodeState =
+  | {
+    readonly kind: "stopped";
+    /** Why, when it was not asked to. */
+    readonly failure?: AgentAnycastError;
+  }
+  | { readonly kind: "starting"; readonly started: Promise<Running>; readonly abort: AbortController }
+  | { readonly kind: "running"; readonly running: Running }
+  | {
+    readonly kind: "stopping";
+    readonly stopped: Promise<void>;
+    /** What handlers that finish their work still use. */
+    readonly running: Running | undefined;
+    /** Ends the grace of handlers. */
+    readonly hurry: AbortController;
+  };
 
 /** What opening a node needs. */
 export interface OpenNodeDeps {

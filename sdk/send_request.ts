@@ -31,6 +31,10 @@ export interface SendTaskOptions {
   traceState?: string;
   /** Ends the waiting for the daemon; a task it has taken goes on. */
   signal?: AbortSignal;
+  /** Ends it after this many milliseconds with `deadline_exceeded`. Default: a minute for each time that the daemon is asked. */
+  timeoutMs?: number;
+  /** How the existing network's daemons are to reach the target; those of this one choose by themselves. */
+  transportHint?: string;
 }
 
 /** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
@@ -44,6 +48,7 @@ export function toSendRequest(input: MessageInput, options: SendTaskOptions, now
     taskId,
     contextId: options.contextId ?? "",
     targetSkillId: options.targetSkill ?? "",
+    transportHint: options.transportHint ?? "",
     skillTags: { ...options.skillTags },
     ...(deadline === undefined ? {} : { deadline: timestampFromDate(deadline) }),
   };

@@ -1,5 +1,6 @@
 import {
   type AgentAnycastError,
+  CardNotAvailableError,
   DaemonError,
   PeerNotFoundError,
   SkillNotFoundError,
@@ -18,6 +19,14 @@ export function explainTarget(error: unknown, { skill }: SendTaskOptions): Agent
 export function explainPeer(error: unknown): AgentAnycastError {
   const known = toAgentAnycastError(error);
   return isNotThere(known) ? new PeerNotFoundError(known.message, { cause: error }) : known;
+}
+
+/** Why there is no card of a peer. */
+export function explainCard(error: unknown): AgentAnycastError {
+  const known = toAgentAnycastError(error);
+  return known.code === "not_found" && !(known instanceof DaemonError)
+    ? new CardNotAvailableError(known.message, { cause: error })
+    : explainPeer(error);
 }
 
 /** Daemons say either of both when the other side cannot be reached. */

@@ -3,7 +3,8 @@ import { NodeService, type SendTaskRequest } from "../gen/agentanycast/v1/node_s
 import { ArtifactFeed } from "./artifact_feed.ts";
 import type { ArtifactStream } from "./artifact_stream.ts";
 import { fromWireTask, textOf, toMessage, toUpdate, toWireMessage } from "./convert.ts";
-import { type DaemonClient, persist } from "./daemon_client.ts";
+import { ask, type CallOptions } from "./call_options.ts";
+import type { DaemonClient } from "./daemon_client.ts";
 import {
   AgentAnycastError,
   TaskCanceledError,
@@ -12,6 +13,7 @@ import {
   TaskInputRequiredError,
   TaskRejectedError,
   TaskTimeoutError,
+  toAgentAnycastError,
 } from "./errors.ts";
 import {
   type Artifact,
@@ -75,18 +77,18 @@ export interface TaskHandle {
    * Answers the question of an agent: the task goes on. Safe to lose the connection in. Throws `failed_precondition` when the
    * task does not wait for input.
    */
-  reply(message: MessageInput, options?: { signal?: AbortSignal }): Promise<Task>;
+  reply(message: MessageInput, options?: CallOptions): Promise<Task>;
   /**
    * Asks the daemon for the current state; with `fromPeer` that asks the agent's node first, which throws `unavailable` when it
    * does not answer and `unimplemented` when it cannot.
    */
-  refresh(options?: { fromPeer?: boolean; signal?: AbortSignal }): Promise<Task>;
+  refresh(options?: { fromPeer?: boolean } & CallOptions): Promise<Task>;
   /**
    * Asks both sides to stop the task and resolves with it as it then stands: canceled, or with `cancelRequested` while the
    * agent's node has not confirmed, for instance because it is offline; `wait` tells the end. Throws `failed_precondition` when it
    * is over already.
    */
-  cancel(): Promise<Task>;
+  cancel(options?: CallOptions): Promise<Task>;
 }
 
 /** {@link TaskHandle} on a daemon's connection. */
@@ -169,28 +171,50 @@ export class DaemonTaskHandle implements TaskHandle {
     }).streams();
   }
 
-  async reply(input: MessageInput, { signal }: { signal?: AbortSignal } = {}): Promise<Task> {
+  async reply(input: MessageInput, options: CallOptions = {}): Promise<Task> {
     const { taskId, contextId, peerId } = this.#task;
     const target = peerId === undefined ? this.#target : { case: "peerId", value: peerId } as const;
     if (target === undefined) {
       throw new AgentAnycastError("failed_precondition", `Cannot reply to task ${taskId}: it has no peer`);
     }
     const message = toWireMessage({ messageId: crypto.randomUUID(), ...toMessage(input, "user") });
-    const { task } = await persist(
-      () =>
-        this.#daemon.call(NodeService.method.sendTask, { target, taskId, contextId, message }, { signal }),
-      { reconnectMs: this.#reconnectMs, signal },
+    const request = { target, taskId, contextId, message };
+    const { task } = await this.#ask(
+      (daemon, signal) => daemon.call(NodeService.method.sendTask, request, { signal }),
+      options,
     );
     return this.#task = fromWireTask(task);
   }
 
-  async refresh(options: { fromPeer?: boolean; signal?: AbortSignal } = {}): Promise<Task> {
-    const { fromPeer: refresh = false, signal } = options;
-    return this.#task = await this.#daemon.getTask(this.taskId, { refresh, signal });
+  async refresh(
+    { fromPeer: refresh = false, ...options }: { fromPeer?: boolean } & CallOptions = {},
+  ): Promise<Task> {
+    const getTask = (daemon: DaemonClient, signal: AbortSignal) =>
+      daemon.getTask(this.taskId, { refresh, signal });
+    return this.#task = await this.#ask(getTask, options);
   }
 
-  async cancel(): Promise<Task> {
-    return this.#task = await this.#daemon.cancelTask(this.taskId);
+  async cancel(options: CallOptions = {}): Promise<Task> {
+    let isRepeated = false;
+    return this.#task = await this.#ask(async (daemon, signal) => {
+      try {
+        return await daemon.cancelTask(this.taskId, { signal });
+      } catch (error) {
+        // The first request may have done it, before its answer was lost.
+        const isOver = isRepeated && toAgentAnycastError(error).code === "failed_precondition";
+        isRepeated = true;
+        const task = isOver ? await daemon.getTask(this.taskId, { signal }) : undefined;
+        if (task?.status === "canceled") return task;
+        throw error;
+      }
+    }, options);
+  }
+
+  async #ask<T>(
+    work: (daemon: DaemonClient, signal: AbortSignal) => Promise<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    return await ask(this.#daemon, work, { ...options, reconnectMs: this.#reconnectMs });
   }
 
   /** The updates of the task; this handle takes over what is news to it. */

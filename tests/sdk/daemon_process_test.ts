@@ -79,6 +79,7 @@ Deno.test("Node.start() launches the daemon by its contract, and stop() ends it"
     transport: "tcp",
     namespace: "team",
     enableMdns: false,
+    registryAddrs: ["192.0.2.1:50052", "tls://registry.example:443"],
     logLevel: "debug",
   });
   await node.start();
@@ -95,7 +96,9 @@ Deno.test("Node.start() launches the daemon by its contract, and stop() ends it"
     "--transport=tcp",
     "--namespace=team",
   ]);
-  assert.match(await home.read("env"), /^AGENTANYCAST_ENABLE_MDNS=false$/m);
+  const env = await home.read("env");
+  assert.match(env, /^AGENTANYCAST_ENABLE_MDNS=false$/m);
+  assert.match(env, /^AGENTANYCAST_REGISTRY_ADDRS=192\.0\.2\.1:50052,tls:\/\/registry\.example:443$/m);
   assert.equal((await Deno.stat(join(home.path, "logs", "daemon.log"))).mode! & 0o777, 0o600);
   const [pid] = await pidsOf(home);
   assert.equal(isAlive(pid!), true);
@@ -224,6 +227,26 @@ async function untilGone(path: string): Promise<void> {
     );
   }
 }
+
+Deno.test("Node.start() says what is wrong with a home that cannot be written to, also while it starts again", async () => {
+  await using home = await makeHome();
+  const daemonPath = await home.daemon();
+  await writeFile(join(home.path, "file"), "");
+  const node = new Node({ home: join(home.path, "file"), daemonPath });
+  const unusable = {
+    name: "DaemonStartError",
+    message: /Cannot use the home .*file: .* Set `home` to a folder/,
+  };
+  await assert.rejects(node.start(), unusable);
+  await using other = makeNode(home, { daemonPath, reconnectMs: 200 });
+  await other.start();
+  const served = other.serveForever();
+  await Deno.rename(join(home.path, "logs"), join(home.path, "moved"));
+  await writeFile(join(home.path, "logs"), "");
+  process.kill((await pidsOf(home))[0] ?? 0, "SIGKILL");
+  await assert.rejects(served, { name: "DaemonStartError", message: /Cannot use the home/ });
+  assert.equal(other.statuses.at(-1)?.state, "failed");
+});
 
 Deno.test("Node.start() refuses a home whose socket path is too long", async () => {
   const node = new Node({ home: "/tmp/" + "x".repeat(120) });
