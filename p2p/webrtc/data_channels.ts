@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte_reader.ts";
 import type { SctpAssociation } from "./sctp_association.ts";
-import { type Message, RECEIVE_WINDOW_BYTES } from "./sctp_receiver.ts";
+import { type Message, messageCost, RECEIVE_WINDOW_BYTES } from "./sctp_receiver.ts";
 
 /** What SCTP carries for data channels (RFC 8831, RFC 8832). */
 const PROTOCOL = { control: 50, text: 51, binary: 53 } as const;
@@ -88,11 +88,11 @@ export class DataChannels {
   onMessage({ stream, protocol, content }: Message): void {
     const channel = this.#channels.get(stream);
     if (protocol === PROTOCOL.control) {
-      this.#sctp.release(content.length);
+      this.#sctp.release(messageCost(content));
       if (content[0] === OPEN && channel === undefined) this.#onOpen(stream, content);
     } else if (channel !== undefined && (protocol === PROTOCOL.binary || protocol === PROTOCOL.text)) {
       channel.onMessage(content);
-    } else this.#sctp.release(content.length);
+    } else this.#sctp.release(messageCost(content));
   }
 
   /** The peer sends nothing more on these channels. */
@@ -198,9 +198,10 @@ class Channel implements DataChannel {
     while (!this.#isPaused && this.#held.length > 0) {
       const [content] = this.#held.splice(0, 1);
       if (content === undefined) break;
-      this.#heldBytes -= content.length;
+      this.#heldBytes -= messageCost(content);
       this.#deliver(content);
     }
+    this.#watch();
     if (!this.#isPaused && this.isEnded) this.#tellClosed();
   }
 
@@ -212,13 +213,11 @@ class Channel implements DataChannel {
   }
 
   onMessage(content: Uint8Array): void {
-    if (this.#isClosed) return this.#sctp.release(content.length);
+    if (this.#isClosed) return this.#sctp.release(messageCost(content));
     if (!this.#isPaused && this.#held.length === 0) return this.#deliver(content);
     this.#held.push(content);
-    this.#heldBytes += content.length;
-    if (this.#heldBytes > MAX_UNREAD_BYTES) {
-      this.#timer ??= setTimeout(() => this.#giveUp(), UNREAD_TIMEOUT_MS);
-    }
+    this.#heldBytes += messageCost(content);
+    this.#watch();
   }
 
   onProgress(): void {
@@ -237,7 +236,7 @@ class Channel implements DataChannel {
   }
 
   #deliver(content: Uint8Array): void {
-    this.#sctp.release(content.length);
+    this.#sctp.release(messageCost(content));
     this.#events?.onMessage(content);
   }
 
@@ -247,8 +246,10 @@ class Channel implements DataChannel {
     this.#events?.onClosed();
   }
 
-  #giveUp(): void {
-    if (this.#heldBytes > MAX_UNREAD_BYTES) this.#tellClosed();
+  /** Gives the channel up when what is unread now is still so much in a while. */
+  #watch(): void {
+    if (this.#heldBytes <= MAX_UNREAD_BYTES) return;
+    this.#timer ??= setTimeout(() => this.#tellClosed(), UNREAD_TIMEOUT_MS);
   }
 
   #drop(): void {

@@ -20,6 +20,7 @@ export class DialPort {
   #asked: string[] = [];
   readonly #answered = Promise.withResolvers<void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
   /** Takes what is not STUN. */
   onDatagram: (datagram: Uint8Array) => void = () => {};
   /** Told what could not be taken. */
@@ -57,6 +58,7 @@ export class DialPort {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#port.close();
   }
@@ -68,6 +70,7 @@ export class DialPort {
 
   #keepAsking(): void {
     clearTimeout(this.#timer);
+    if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
       this.#request();
       this.#keepAsking();

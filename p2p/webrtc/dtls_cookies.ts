@@ -6,6 +6,9 @@ import { CONTENT, plainRecord, readRecords } from "./dtls_record.ts";
 import { encodeMessage } from "./handshake_reader.ts";
 import type { UdpAddress } from "./stun.ts";
 
+/** A cookie is good for one to two of these: who was at an address long ago must not have us send there. */
+const COOKIE_MS = 60_000;
+
 /** What a datagram of somebody unknown is: a hello with our cookie, or something to answer. */
 export type Greeting = { start: { message: number; record: number } } | { answer: Uint8Array };
 
@@ -15,6 +18,12 @@ export type Greeting = { start: { message: number; record: number } } | { answer
  */
 export class CookieGate {
   readonly #secret = crypto.getRandomValues(new Uint8Array(32));
+  readonly #now: () => number;
+
+  /** `now` tells milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** What is to be done with `datagram`; undefined when it is no hello. */
   greet(datagram: Uint8Array, from: UdpAddress): Greeting | undefined {
@@ -36,16 +45,20 @@ export class CookieGate {
     const offset = reader.u24();
     if (type !== MESSAGE.clientHello || offset !== 0) return undefined;
     const { random, cookie } = readHelloStart(reader.take(reader.u24()));
-    const expected = this.#cookieFor(random, from);
-    if (cookie.length === expected.length && timingSafeEqual(cookie, expected)) {
+    const period = Math.floor(this.#now() / COOKIE_MS);
+    const [current, last] = [
+      this.#cookieFor(random, from, period),
+      this.#cookieFor(random, from, period - 1),
+    ];
+    if ([current, last].some((one) => cookie.length === one.length && timingSafeEqual(cookie, one))) {
       return { start: { message, record: record.sequence } };
     }
-    const request = encodeMessage(MESSAGE.helloVerifyRequest, 0, encodeHelloVerifyRequest(expected));
+    const request = encodeMessage(MESSAGE.helloVerifyRequest, 0, encodeHelloVerifyRequest(current));
     return { answer: plainRecord(CONTENT.handshake, record.sequence, request) };
   }
 
-  #cookieFor(random: Uint8Array, { hostname, port }: UdpAddress): Uint8Array {
-    const mac = createHmac("sha256", this.#secret).update(ascii(`${hostname} ${port} `)).update(random);
-    return new Uint8Array(mac.digest());
+  #cookieFor(random: Uint8Array, { hostname, port }: UdpAddress, period: number): Uint8Array {
+    const mac = createHmac("sha256", this.#secret).update(ascii(`${period} ${hostname} ${port} `));
+    return new Uint8Array(mac.update(random).digest());
   }
 }

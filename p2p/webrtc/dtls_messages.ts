@@ -31,6 +31,8 @@ const SIGNATURES = 13;
 const USE_SRTP = 14;
 const EXTENDED_MASTER_SECRET = 23;
 const RENEGOTIATION_INFO = 0xff01;
+/** Among the cipher suites it says the same as an empty RENEGOTIATION_INFO (RFC 5746, 3.3): OpenSSL's way. */
+const RENEGOTIATION_SUITE = 0x00ff;
 /** Nothing is sent by SRTP, but there are peers that want it agreed on: with AES-128 in either mode. */
 const SRTP_PROFILES = [0x0007, 0x0001];
 
@@ -108,13 +110,14 @@ export function parseClientHello(body: Uint8Array): ClientHello {
   if (group === undefined) throw new SyntaxError("the client has no group of ours");
   const srtp = extensions.get(USE_SRTP);
   const profile = srtp && numbers(inVector16(srtp)).find((one) => SRTP_PROFILES.includes(one));
+  const isRenegotiationSafe = extensions.has(RENEGOTIATION_INFO) || suites.includes(RENEGOTIATION_SUITE);
   return {
     random,
     cookie,
     suite,
     group,
     answers: concat([
-      ...extensions.has(RENEGOTIATION_INFO) ? [extension(RENEGOTIATION_INFO, vector8(new Uint8Array()))] : [],
+      ...isRenegotiationSafe ? [extension(RENEGOTIATION_INFO, vector8(new Uint8Array()))] : [],
       ...extensions.has(POINT_FORMATS) ? [extension(POINT_FORMATS, vector8(Uint8Array.of(0)))] : [],
       ...profile === undefined
         ? []

@@ -24,6 +24,8 @@ const ZERO_CHECKSUM = 0x8001;
 const BY_DTLS = Uint8Array.of(0, 0, 0, 1);
 const MAX_STREAMS = 0xffff;
 const COOKIE_BYTES = 32;
+/** Chunks of a packet, beside those with fragments, that are read; each may have an answer of its own. */
+const MAX_CONTROL_CHUNKS = 8;
 
 /** Longest time for which a fragment goes without its acknowledgement (RFC 9260 allows 500 ms). */
 const SACK_DELAY_MS = 25;
@@ -127,7 +129,7 @@ export class SctpAssociation {
     this.#flushSoon();
   }
 
-  /** `bytes` of messages have been read. */
+  /** Messages that cost `bytes` together have been read. */
   release(bytes: number): void {
     if (this.#state === "closed") return;
     const receiver = this.#receiver;
@@ -156,10 +158,13 @@ export class SctpAssociation {
     if (tag !== (isInit ? 0 : this.#tag)) return;
     this.#lastHeard = this.#now();
     let hasData = false;
+    let control = 0;
     for (const chunk of isInit ? chunks.slice(0, 1) : chunks) {
-      hasData ||= chunk.type === CHUNK.data;
-      if (!this.#take(chunk)) break;
+      if (chunk.type === CHUNK.data) hasData = true;
+      else if (++control > MAX_CONTROL_CHUNKS) continue;
+      if (!this.#take(chunk) || this.#hasEnded()) break;
     }
+    if (this.#hasEnded()) return;
     if (hasData) this.#onData();
     this.#flush();
   }
@@ -168,6 +173,11 @@ export class SctpAssociation {
   close(): void {
     if (this.#peer !== undefined && this.#state !== "closed") this.#send([encodeChunk(CHUNK.abort, 0)]);
     this.#close(undefined, "here");
+  }
+
+  /** Whether there is no association any more, which taking a chunk may have brought about. */
+  #hasEnded(): boolean {
+    return this.#state === "closed";
   }
 
   /** Takes a chunk; false when the rest of the packet is not to be read. */

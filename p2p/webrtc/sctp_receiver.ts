@@ -9,8 +9,13 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 /** Fragments that may be beyond a gap. */
 const MAX_AHEAD = 4_096;
 const MAX_GAPS = 64;
-/** What a fragment costs beside its bytes. */
-const FRAGMENT_COST_BYTES = 64;
+/** What a fragment or message costs beside its bytes, so that a window full of tiny ones is no more memory than one of long ones. */
+const PIECE_COST_BYTES = 64;
+
+/** The room that a message takes until it is read. */
+export function messageCost({ length }: Uint8Array): number {
+  return length + PIECE_COST_BYTES;
+}
 
 /** A message, whole. */
 export interface Message {
@@ -49,7 +54,7 @@ export class SctpReceiver {
     return this.#ahead.size > 0;
   }
 
-  /** `bytes` of messages have been read. */
+  /** Messages that cost `bytes` together ({@link messageCost}) have been read. */
   release(bytes: number): void {
     this.#held -= bytes;
   }
@@ -61,7 +66,7 @@ export class SctpReceiver {
     // A peer that keeps sending into a full window loses what it sends.
     if (this.#held + chunk.content.length > RECEIVE_WINDOW_BYTES + GRACE_BYTES) return;
     if (steps > 1) {
-      this.#held += chunk.content.length + FRAGMENT_COST_BYTES;
+      this.#held += messageCost(chunk.content);
       this.#ahead.set(chunk.tsn, { ...chunk, content: chunk.content.slice() });
       return;
     }
@@ -70,7 +75,7 @@ export class SctpReceiver {
       const next = this.#ahead.get(tsnAfter(this.#cumulative));
       if (next === undefined) return;
       this.#ahead.delete(next.tsn);
-      this.#held -= next.content.length + FRAGMENT_COST_BYTES;
+      this.#held -= messageCost(next.content);
       this.#advance(next);
     }
   }
@@ -92,7 +97,7 @@ export class SctpReceiver {
 
   #advance({ tsn, stream, protocol, first, last, content }: DataChunk): void {
     this.#cumulative = tsn;
-    this.#held += content.length;
+    this.#held += messageCost(content);
     const partial = this.#partials.get(stream);
     if (first === (partial !== undefined)) {
       throw new SyntaxError("fragments of a message do not fit together");
@@ -103,6 +108,8 @@ export class SctpReceiver {
     parts.push(last ? content : content.slice());
     if (last) {
       this.#partials.delete(stream);
+      // It is one piece from now on.
+      this.#held -= (parts.length - 1) * PIECE_COST_BYTES;
       this.#onMessage({ stream, protocol, content: concat(parts) });
     } else this.#partials.set(stream, { parts, bytes: bytes + content.length });
   }

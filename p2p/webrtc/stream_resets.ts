@@ -12,6 +12,8 @@ const IN_PROGRESS = 6;
 /** Streams in one request, so that it fits into a packet. */
 const MAX_STREAMS = 256;
 const MAX_TRIES = 10;
+/** Parameters of a chunk (RFC 6525, 3.1). */
+const MAX_PARAMS = 2;
 
 /** What resets are made with. */
 export interface StreamResetsDeps {
@@ -64,7 +66,7 @@ export class StreamResets {
 
   /** Takes a chunk of the peer. Throws `SyntaxError`. */
   take(body: Uint8Array): void {
-    for (const [type, value] of parseParams(body)) {
+    for (const [type, value] of parseParams(body).slice(0, MAX_PARAMS)) {
       if (type === RESPONSE) this.#takeResponse(new ByteReader(value));
       else if (type === OUTGOING_RESET) this.#takeRequest(new ByteReader(value));
       else this.#respond(new ByteReader(value).u32(), DENIED);

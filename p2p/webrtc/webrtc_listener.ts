@@ -15,7 +15,7 @@ import { WebRtcSession } from "./webrtc_session.ts";
 /** Handshakes that may run at once on one socket, and with one address (one /64 of IPv6); loopback is not counted. */
 const MAX_HANDSHAKES = 64;
 const MAX_HANDSHAKES_PER_ADDRESS = 16;
-/** Answers in a second to those of whom nothing is known. */
+/** Answers in a second to those of whom nothing is known; whoever returns a cookie does not count. */
 const MAX_ANSWERS_PER_SECOND = 1_000;
 
 /** What a listener works with. */
@@ -90,19 +90,22 @@ export class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements
 
   /** Who asks is answered and forgotten: whether it receives at its address is shown by DTLS. */
   #answer(datagram: Uint8Array, from: UdpAddress, isKnown: boolean): void {
-    if (!isKnown && !this.#mayAnswer()) return;
     const message = parseStun(datagram);
     const ufrag = message?.ufrag;
     if (message?.kind !== "request" || !ufrag?.startsWith(UFRAG_PREFIX) || !message.isProvenBy(ufrag)) return;
+    if (!isKnown && !this.#mayAnswer()) return;
     this.#bound?.port.send(encodeResponse(message.transaction, ufrag, from), from);
   }
 
   #greet(datagram: Uint8Array, from: UdpAddress): void {
-    if (this.#bound === undefined || !this.#mayAnswer()) return;
+    if (this.#bound === undefined) return;
     const { port, certificate } = this.#bound;
     const greeting = this.#gate.greet(datagram, from);
     if (greeting === undefined) return;
-    if ("answer" in greeting) return port.send(greeting.answer, from);
+    if ("answer" in greeting) {
+      if (this.#mayAnswer()) port.send(greeting.answer, from);
+      return;
+    }
     if (!this.#hasRoomFor(from)) return;
     const closed = Promise.withResolvers<Error | undefined>();
     const session = new WebRtcSession({

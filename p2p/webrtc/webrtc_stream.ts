@@ -88,6 +88,8 @@ export class WebRtcStream extends AbstractStream implements ChannelEvents {
 
   #onFlag(flag: number): void {
     if (flag === FLAG.fin) {
+      // Answered once: what a peer repeats for nothing must not fill our queue.
+      if (this.#ends.received) return;
       this.#channel.send(encodeStreamMessage({ flag: FLAG.finAck }));
       this.#ends.received = true;
       this.onRemoteCloseWrite();

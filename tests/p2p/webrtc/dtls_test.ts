@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { dialerCertificate, listenerCertificate, noisePrologue } from "../../../p2p/webrtc/certificate.ts";
 import { DtlsConnection } from "../../../p2p/webrtc/dtls_connection.ts";
 import { CookieGate } from "../../../p2p/webrtc/dtls_cookies.ts";
 import { deriveSecrets, prf, SUITES } from "../../../p2p/webrtc/dtls_keys.ts";
 import { readRecords } from "../../../p2p/webrtc/dtls_record.ts";
+import { encodeClientHello, parseClientHello } from "../../../p2p/webrtc/dtls_messages.ts";
 import { HandshakeReader } from "../../../p2p/webrtc/handshake_reader.ts";
 import { randomSeed } from "../test_host.ts";
 
@@ -228,4 +230,48 @@ Deno.test("listenerCertificate() is always the same one for a seed, dialerCertif
   const seed = randomSeed();
   assert.deepEqual(await listenerCertificate(seed), await listenerCertificate(seed));
   assert.notDeepEqual((await dialerCertificate()).hash, (await dialerCertificate()).hash);
+});
+
+Deno.test("a cookie is good for two minutes at most", async () => {
+  const hellos: Uint8Array[] = [];
+  const certificate = await dialerCertificate();
+  const client = new DtlsConnection({
+    ...{ role: "client", certificate, checkCertificate() {}, onData() {}, onClosed() {} },
+    send: (datagram) => void hellos.push(datagram),
+  });
+  const handshake = client.handshake(new AbortController().signal);
+  let nowMs = 60_000;
+  const gate = new CookieGate(() => nowMs);
+  const first = gate.greet(hellos[0]!, FROM);
+  assert.ok(first !== undefined && "answer" in first);
+  client.receive(first.answer);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const second = hellos.at(-1)!;
+  nowMs = 179_999;
+  assert.ok("start" in (gate.greet(second, FROM) ?? {}));
+  nowMs = 180_000;
+  assert.ok("answer" in (gate.greet(second, FROM) ?? {}));
+  client.close();
+  await assert.rejects(handshake, /closed/);
+});
+
+Deno.test("a client that says among its cipher suites that it renegotiates safely is answered so", () => {
+  const hello = encodeClientHello(new Uint8Array(32), new Uint8Array()).toHex();
+  const answersTo = (hex: string) => parseClientHello(Uint8Array.fromHex(hex)).answers.toHex();
+  assert.match(answersTo(hello), /ff01000100/);
+  const silent = hello.replace("ff01000100", "ff02000100");
+  assert.doesNotMatch(answersTo(silent), /ff01000100/);
+  // As OpenSSL does.
+  assert.match(answersTo(silent.replace("0004cca9c02b", "000400ffc02b")), /ff01000100/);
+});
+
+Deno.test("no two certificates of the same issuer have the same number", async () => {
+  const made = await Promise.all([
+    listenerCertificate(randomSeed()),
+    dialerCertificate(),
+    dialerCertificate(),
+  ]);
+  const numbers = made.map(({ der }) => new X509Certificate(der).serialNumber);
+  assert.equal(new Set(numbers).size, 3);
+  assert.ok(numbers.every((number) => number.length === 32));
 });

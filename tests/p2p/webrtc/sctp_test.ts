@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
 import { DataChannels } from "../../../p2p/webrtc/data_channels.ts";
 import { SctpAssociation, SILENCE_MS, TICK_MS } from "../../../p2p/webrtc/sctp_association.ts";
-import { encodeData, encodePacket, parsePacket, parseSack } from "../../../p2p/webrtc/sctp_packet.ts";
-import { type Message, RECEIVE_WINDOW_BYTES, SctpReceiver } from "../../../p2p/webrtc/sctp_receiver.ts";
+import {
+  CHUNK,
+  encodeChunk,
+  encodeData,
+  encodePacket,
+  parseData,
+  parsePacket,
+  parseSack,
+} from "../../../p2p/webrtc/sctp_packet.ts";
+import {
+  type Message,
+  messageCost,
+  RECEIVE_WINDOW_BYTES,
+  SctpReceiver,
+} from "../../../p2p/webrtc/sctp_receiver.ts";
 import { SctpSender } from "../../../p2p/webrtc/sctp_sender.ts";
 
 /** What becomes of the packets on their way to a side. */
@@ -32,7 +45,7 @@ class Side {
         if (hasChannels) this.channels.onMessage(message);
         else {
           this.messages.push(message);
-          if (reads) this.sctp.release(message.content.length);
+          if (reads) this.sctp.release(messageCost(message.content));
         }
         this.changed();
       },
@@ -161,7 +174,9 @@ Deno.test("a reader that does not read takes room from the sender, who goes on w
   await b.until(() => heldBytes() > RECEIVE_WINDOW_BYTES - 40_000);
   assert.ok(a.sctp.unsentBytes(2) > 1_500_000);
   while (b.messages.length < 200) {
-    for (; released < b.messages.length; released++) b.sctp.release(16_000);
+    for (; released < b.messages.length; released++) {
+      b.sctp.release(messageCost(b.messages[released]!.content));
+    }
     const before = b.messages.length;
     await b.until(() => heldBytes() >= 0 && (b.messages.length > before || b.messages.length === 200));
   }
@@ -321,4 +336,106 @@ Deno.test("a paused channel holds what comes, and ends behind it", async () => {
   channel.close();
   await b.until(() => got.includes("closed"));
   assert.deepEqual(got, [1, 2, 3, "closed"]);
+});
+
+Deno.test("SctpReceiver counts what tiny fragments and messages cost, not only their bytes", () => {
+  const take = (receiver: SctpReceiver, isWhole: boolean) => {
+    for (let tsn = 1; tsn <= 40_000; tsn++) {
+      const first = isWhole || tsn <= 10;
+      receiver.take({
+        ...{ tsn, stream: tsn % 10, protocol: 53, first, last: isWhole },
+        content: new Uint8Array(1),
+      });
+    }
+    return receiver.cumulative;
+  };
+  const read: Message[] = [];
+  for (const isWhole of [false, true]) {
+    const receiver = new SctpReceiver(1, (message) => read.push(message));
+    assert.ok(take(receiver, isWhole) < 20_000);
+    assert.equal(receiver.window, 0);
+  }
+  // All room comes back.
+  const receiver = new SctpReceiver(1, (message) => receiver.release(messageCost(message.content)));
+  for (let tsn = 1; tsn <= 30; tsn++) {
+    const content = new Uint8Array(tsn);
+    receiver.take({ tsn, stream: 1, protocol: 53, first: tsn % 3 === 1, last: tsn % 3 === 0, content });
+  }
+  assert.equal(receiver.window, RECEIVE_WINDOW_BYTES);
+});
+
+Deno.test("a packet full of questions is not answered by as many packets", async () => {
+  const sent: Uint8Array[] = [];
+  let tag = 0;
+  using net = await connect({
+    way: (packet, to, deliver) => {
+      if (to === "a") sent.push(packet);
+      else tag = parsePacket(packet, { isSealed: true }).tag;
+      queueMicrotask(() => deliver(packet));
+    },
+  });
+  const answersTo = async (chunks: Uint8Array[]) => {
+    sent.length = 0;
+    net.b.sctp.receive(encodePacket(tag, chunks));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return sent.length;
+  };
+  const question = encodeChunk(CHUNK.heartbeat, 0, new Uint8Array(8));
+  assert.equal(await answersTo([question]), 1);
+  assert.ok(await answersTo(Array<Uint8Array>(200).fill(question)) <= 8);
+  const unknown = Uint8Array.fromHex("0011000800000001".repeat(100));
+  assert.ok(await answersTo([encodeChunk(CHUNK.reconfig, 0, unknown)]) <= 2);
+});
+
+Deno.test("an association that ends within a packet does nothing for the rest of it", async () => {
+  let [tag, lastTsn] = [0, 0];
+  let echo: Uint8Array | undefined;
+  const sentByB: Uint8Array[] = [];
+  using net = await connect({
+    way: (packet, to, deliver) => {
+      if (to === "a") sentByB.push(packet);
+      else {
+        const { chunks: [chunk], ...rest } = parsePacket(packet, { isSealed: true });
+        tag = rest.tag;
+        if (chunk?.type === CHUNK.cookieEcho) echo = chunk.body;
+        if (chunk?.type === CHUNK.data) lastTsn = parseData(chunk).tsn;
+      }
+      queueMicrotask(() => deliver(packet));
+    },
+  });
+  const { a, b } = net;
+  a.sctp.send(2, 53, bytes(3));
+  await b.until(() => b.messages.length === 1);
+  b.messages.push = () => {
+    b.sctp.close();
+    sentByB.length = 0;
+    return 0;
+  };
+  const last = { tsn: lastTsn + 1 >>> 0, stream: 2, protocol: 53, first: true, last: true };
+  const data = encodeData({ ...last, content: bytes(1) }, 1);
+  b.sctp.receive(encodePacket(tag, [data, encodeChunk(CHUNK.cookieEcho, 0, echo!)]));
+  b.sctp.send(1, 53, bytes(1));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(sentByB, []);
+});
+
+Deno.test("a channel whose reader goes on for one message and then stops for good is given up", () => {
+  const pauses: (() => void)[] = [];
+  const original = globalThis.setTimeout;
+  globalThis.setTimeout = ((work: () => void) => pauses.push(work)) as unknown as typeof setTimeout;
+  try {
+    const sctp = { send() {}, end() {}, release() {}, unsentBytes: () => 0 };
+    const channel = new DataChannels(sctp, "server");
+    const one = channel.negotiated(0);
+    let closed = 0;
+    one.attach({ onMessage: () => one.pause(), onProgress() {}, onClosed: () => closed++ });
+    one.pause();
+    for (let i = 0; i < 12; i++) channel.onMessage({ stream: 0, protocol: 53, content: bytes(60_000) });
+    one.resume();
+    pauses.at(-1)?.();
+    assert.equal(pauses.length, 2);
+    assert.equal(closed, 1);
+  } finally {
+    globalThis.setTimeout = original;
+  }
 });
