@@ -82,11 +82,12 @@ export class SctpReceiver {
 
   /** What the peer is told. */
   toSack(): Sack {
-    const offsets = [...this.#ahead.keys()].map((tsn) => distance(tsn, this.#cumulative)).sort((a, b) =>
-      a - b
-    );
     const gaps: [number, number][] = [];
-    for (const offset of offsets) {
+    let left = this.#ahead.size;
+    // The first after the last one is what is missing.
+    for (let offset = 2; left > 0 && offset <= MAX_AHEAD; offset++) {
+      if (!this.#ahead.has(tsnAfter(this.#cumulative, offset))) continue;
+      left--;
       const last = gaps.at(-1);
       if (last !== undefined && last[1] === offset - 1) last[1] = offset;
       else if (gaps.length === MAX_GAPS) break;

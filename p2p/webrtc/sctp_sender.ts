@@ -229,11 +229,13 @@ export class SctpSender {
   #settleGaps(cumulative: number, gaps: Sack["gaps"]): number {
     const base = distance(cumulative, this.#firstSent);
     let highest = 0;
+    let next = 0;
     for (const [from, to] of gaps) {
-      for (let i = base + from; i <= Math.min(base + to, this.#sent.length - 1); i++) {
-        const sent = this.#sent[i];
+      // They stand in order: each fragment is looked at once, however many gaps a peer makes up.
+      for (next = Math.max(next, base + from); next <= Math.min(base + to, this.#sent.length - 1); next++) {
+        const sent = this.#sent[next];
         if (sent === undefined || this.#settle(sent) === 0) continue;
-        highest = Math.max(highest, i);
+        highest = next;
       }
     }
     return highest;

@@ -439,3 +439,28 @@ Deno.test("a channel whose reader goes on for one message and then stops for goo
     globalThis.setTimeout = original;
   }
 });
+
+Deno.test("SctpSender looks at each fragment once, however many gaps an acknowledgement has", () => {
+  const sender = new SctpSender(0, () => 0);
+  sender.open(1_000_000);
+  for (let i = 0; i < 300; i++) sender.queue(i, 53, bytes(1));
+  while (sender.take(1_180).length > 0);
+  const { lastTsn } = sender;
+  // A look takes one comparison with the end of what was sent.
+  const gaps = Array.from({ length: 500 }, () => [1, 65_535] as const);
+  let looks = 0;
+  const min = Math.min;
+  Math.min = (...values) => {
+    looks++;
+    return min(...values);
+  };
+  try {
+    sender.acknowledge({ cumulative: 0xffffffff, window: 1_000_000, gaps });
+  } finally {
+    Math.min = min;
+  }
+  assert.ok(looks < 5_000, `${looks} looks`);
+  assert.equal(sender.lastTsn, lastTsn);
+  sender.acknowledge({ cumulative: lastTsn, window: 1_000_000, gaps: [] });
+  assert.ok(!sender.isWaiting);
+});
