@@ -57,10 +57,10 @@ export function taskClientHandlers({ engine, network, host, clock }: NodeService
     },
     getTask: async ({ taskId, refresh }, { signal }) =>
       answer(refresh ? await engine.refreshTask(taskId, { signal }) : await engine.getTask(taskId)),
-    cancelTask: async ({ taskId }, context) => {
+    cancelTask: async ({ taskId }, { signal }) => {
       const task = await engine.cancelTask(taskId);
       if (isTerminal(task.status)) return answer(task);
-      await untilEnd(engine, taskId, { ...context, clock });
+      await untilEnd(engine, taskId, { signal, clock });
       return answer(await engine.getTask(taskId));
     },
     subscribeTaskUpdates: async function* ({ taskId, afterGeneration }, { signal }) {
@@ -185,12 +185,12 @@ async function cardAtHand(
 async function untilEnd(
   engine: Engine,
   taskId: string,
-  context: Pick<RpcContext, "signal"> & { clock: Clock },
+  { signal, clock }: Pick<RpcContext, "signal"> & { clock: Clock },
 ): Promise<void> {
   const patience = new AbortController();
-  using _timer = startTimer(context.clock, CANCEL_WAIT_MS, () => patience.abort());
-  const signal = AbortSignal.any([patience.signal, context.signal]);
-  for await (const { status } of engine.subscribe(taskId, { signal })) {
+  using _timer = startTimer(clock, CANCEL_WAIT_MS, () => patience.abort());
+  const over = AbortSignal.any([patience.signal, signal]);
+  for await (const { status } of engine.subscribe(taskId, { signal: over })) {
     if (isTerminal(status)) return;
   }
 }
