@@ -15,6 +15,8 @@ import { WebRtcSession } from "./webrtc_session.ts";
 /** Handshakes that may run at once on one socket, and with one address (one /64 of IPv6); loopback is not counted. */
 const MAX_HANDSHAKES = 64;
 const MAX_HANDSHAKES_PER_ADDRESS = 16;
+/** One that failed counts for so long: each costs a signature, and a peer can let it fail with one datagram. */
+const FAILED_COUNTS_MS = 1_000;
 /** Answers in a second to those of whom nothing is known; whoever returns a cookie does not count. */
 const MAX_ANSWERS_PER_SECOND = 1_000;
 
@@ -39,6 +41,7 @@ export class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements
   readonly #gate = new CookieGate();
   readonly #sessions = new Map<string, WebRtcSession>();
   readonly #handshakes = new Map<Promise<void>, string>();
+  #failed: { block: string; at: number }[] = [];
   #bound: Bound | undefined;
   #answers = { second: 0, count: 0 };
 
@@ -134,15 +137,19 @@ export class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements
       await this.#deps.accept(session, from, onClosed);
     } catch (error) {
       session.close();
+      this.#failed.push({ block: addressBlock(from.hostname), at: performance.now() });
       this.#deps.log("an inbound connection failed: %s", errorMessage(error));
     }
   }
 
   #hasRoomFor({ hostname }: UdpAddress): boolean {
-    if (this.#handshakes.size >= MAX_HANDSHAKES) return false;
+    const now = performance.now();
+    this.#failed = this.#failed.filter(({ at }) => now - at < FAILED_COUNTS_MS);
+    const blocks = [...this.#handshakes.values(), ...this.#failed.map(({ block }) => block)];
+    if (blocks.length >= MAX_HANDSHAKES) return false;
     if (isLoopbackHost(hostname)) return true;
     const block = addressBlock(hostname);
-    return [...this.#handshakes.values()].filter((one) => one === block).length < MAX_HANDSHAKES_PER_ADDRESS;
+    return blocks.filter((one) => one === block).length < MAX_HANDSHAKES_PER_ADDRESS;
   }
 
   #mayAnswer(): boolean {
