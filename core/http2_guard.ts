@@ -23,7 +23,7 @@ interface NativeSession {
 }
 
 const NOTHING = new Uint8Array(0);
-const PROOF_TIMEOUT_MS = 5_000;
+const PROOF_TIMEOUT_MS = 30_000;
 const onDeno = "Deno" in globalThis;
 const guarded = new WeakSet<object>();
 let installed = false;
