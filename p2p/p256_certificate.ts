@@ -5,6 +5,8 @@ import { ascii, bitString, der, fromHex, SEQUENCE, toPem } from "./der.ts";
 
 /** Bytes from which a key is made, enough that none is likelier than another. */
 const KEY_SEED_BYTES = 48;
+const SERIAL_BYTES = 16;
+const INTEGER = 0x02;
 
 /** DER of the parts that never change (RFC 5280, RFC 5480). */
 const VERSION_3 = fromHex("a003020102");
@@ -30,7 +32,6 @@ export interface P256Certificate {
 export interface P256CertificateInit {
   /** What the key is for; another one gives another key. */
   info: string;
-  serial: Uint8Array;
   notBefore: Uint8Array;
   notAfter: Uint8Array;
 }
@@ -38,9 +39,9 @@ export interface P256CertificateInit {
 /** A self-signed certificate of ECDSA P-256, made from `seed` and `init` alone: the same each time. */
 export async function createP256Certificate(
   seed: Uint8Array,
-  { info, serial, notBefore, notAfter }: P256CertificateInit,
+  { info, notBefore, notAfter }: P256CertificateInit,
 ): Promise<P256Certificate> {
-  const keySeed = new Uint8Array(hkdfSync("sha256", seed, new Uint8Array(), info, KEY_SEED_BYTES));
+  const keySeed = derive(seed, info, KEY_SEED_BYTES);
   const secretKey = p256.utils.randomSecretKey(keySeed);
   const publicKey = bitString(p256.getPublicKey(secretKey, false));
   const utf8 = ascii("agentanycast");
@@ -49,7 +50,7 @@ export async function createP256Certificate(
   const body = der(
     SEQUENCE,
     VERSION_3,
-    serial,
+    der(INTEGER, serialNumber(seed, info)),
     ECDSA_SHA256,
     name,
     der(SEQUENCE, notBefore, notAfter),
@@ -67,4 +68,16 @@ export async function createP256Certificate(
     der: certificate,
     hash: (await sha256.digest(certificate)).bytes,
   };
+}
+
+/** Another one for each key: Firefox refuses a second certificate with the issuer and the number of one it knows. */
+function serialNumber(seed: Uint8Array, info: string): Uint8Array {
+  const number = derive(seed, `${info} serial`, SERIAL_BYTES);
+  // Positive, and as short as DER wants it.
+  number[0] = (number[0] ?? 0) & 0x3f | 0x40;
+  return number;
+}
+
+function derive(seed: Uint8Array, info: string, length: number): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", seed, new Uint8Array(), info, length));
 }

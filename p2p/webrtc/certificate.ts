@@ -1,4 +1,3 @@
-import { hkdfSync } from "node:crypto";
 import { concat } from "../concat.ts";
 import { ascii, der } from "../der.ts";
 import { createP256Certificate, type P256Certificate } from "../p256_certificate.ts";
@@ -6,8 +5,6 @@ import { createP256Certificate, type P256Certificate } from "../p256_certificate
 /** Peers compare the hash and look at nothing else, so it may always be the same one. */
 const NOT_BEFORE = der(0x17, ascii("200101000000Z"));
 const NOT_AFTER = der(0x18, ascii("99991231235959Z"));
-const INTEGER = 0x02;
-const SERIAL_BYTES = 16;
 
 /** The certificate by which the node with this seed is known to listen; addresses carry its hash, so it never changes. */
 export function listenerCertificate(seed: Uint8Array): Promise<P256Certificate> {
@@ -25,14 +22,5 @@ export function noisePrologue(dialer: Uint8Array, listener: Uint8Array): Uint8Ar
 }
 
 function create(seed: Uint8Array, info: string): Promise<P256Certificate> {
-  const serial = der(INTEGER, serialNumber(seed, info));
-  return createP256Certificate(seed, { info, serial, notBefore: NOT_BEFORE, notAfter: NOT_AFTER });
-}
-
-/** Another one for each key: Firefox takes two certificates with one issuer and one number for the same. */
-function serialNumber(seed: Uint8Array, info: string): Uint8Array {
-  const number = new Uint8Array(hkdfSync("sha256", seed, new Uint8Array(), `${info} serial`, SERIAL_BYTES));
-  // Positive, and as short as DER wants it.
-  number[0] = (number[0] ?? 0) & 0x3f | 0x40;
-  return number;
+  return createP256Certificate(seed, { info, notBefore: NOT_BEFORE, notAfter: NOT_AFTER });
 }

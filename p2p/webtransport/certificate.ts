@@ -41,18 +41,9 @@ export function periodAt(nowMs: number): number {
 function createCertificate(seed: Uint8Array, period: number): Promise<P256Certificate> {
   return createP256Certificate(seed, {
     info: `agentanycast webtransport certificate ${period}`,
-    serial: serial(period),
     notBefore: time(period * PERIOD_MS - SLACK_MS),
     notAfter: time((period + 1) * PERIOD_MS + SLACK_MS),
   });
-}
-
-/** Positive, and another one for each period. */
-function serial(period: number): Uint8Array {
-  const bytes = new Uint8Array(5);
-  bytes[0] = 1;
-  new DataView(bytes.buffer).setUint32(1, period);
-  return der(0x02, bytes);
 }
 
 /** UTCTime, good until 2049. */
