@@ -88,7 +88,10 @@ const TELL_TIMEOUT_MS = 10_000;
  * sends, before it is reported or answered.
  */
 export class Engine implements AsyncDisposable {
-  readonly #deps: Required<EngineDeps>;
+  readonly #deps: Required<Omit<EngineDeps, "finder" | "observer">> & {
+    readonly finder: RouteFinder | undefined;
+    readonly observer: EngineObserver | undefined;
+  };
   readonly #delivery: Delivery;
   readonly #offers: Offers;
   readonly #watch: TaskWatch;

@@ -95,7 +95,9 @@ function moduleOf(
   if (dialect === "legacy") {
     return { ...MODULES.legacy, data: { card_schema_version: card.protocolVersion ?? "a2a/0.3" } };
   }
-  const data = isBeforeOne(schemaVersion) ? { protocol_version: "1.0" } : { card_schema_version: "v1.0.0" };
+  const data: JsonObject = isBeforeOne(schemaVersion)
+    ? { protocol_version: "1.0" }
+    : { card_schema_version: "v1.0.0" };
   return { ...MODULES[dialect], data };
 }
 
@@ -108,7 +110,7 @@ function locatorsOf({ peerId, didKey }: CompatCard, schemaVersion: string): Json
     ...peerId === undefined ? [] : [`p2p://${peerId}`],
     ...didKey === undefined ? [] : [didKey.startsWith("did:") ? didKey : `did:${didKey}`],
   ];
-  return urls.map((url) =>
+  return urls.map((url): JsonObject =>
     isBeforeOne(schemaVersion) ? { type: "unspecified", url } : { type: "url", urls: [url] }
   );
 }
