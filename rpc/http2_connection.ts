@@ -51,6 +51,7 @@ export class Http2Connection {
     if (this.#closed) throw this.#unavailable("The connection was closed");
     this.#current ??= this.#connect();
     const session = await abortable(this.#current, signal);
+    signal.throwIfAborted(); // fired since: it would not tell the listener below
     try {
       const stream = session.request(headers);
       const cancel = () => stream.close(http2.constants.NGHTTP2_CANCEL);
