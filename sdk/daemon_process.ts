@@ -96,7 +96,8 @@ export async function startOrJoinDaemon(
       if (nowMs > deadline) {
         if (child.lostHome) throw takenError(options.home, child.logTail());
         throw new DaemonStartError(
-          `The daemon does not answer after ${options.startTimeoutMs} ms\n${child.logTail()}`,
+          `The daemon does not answer after ${options.startTimeoutMs} ms: set startTimeoutMs when this machine takes longer. ` +
+            `Its logs are in ${join(options.home, "logs")}\n${child.logTail()}`,
         );
       }
       await systemClock.sleep(POLL_MS, signal);

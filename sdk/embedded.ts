@@ -120,14 +120,14 @@ function openLog(
   return { control, logger };
 }
 
-/** Where the libraries of the network are, in the frames of a stack. */
-const LIBRARY_FRAME = /[/\\](@libp2p|@chainsafe|libp2p)[/\\]/;
+/** Where the libraries of the network are, in the frames of a stack: where packages are kept, not just any folder of that name. */
+const LIBRARY_FRAME = /(node_modules|[/\\]npm)[/\\]([^/\\@]+[/\\])?(@libp2p|@chainsafe|libp2p)[/\\]/;
 
 /**
  * Logs failures inside the libraries of the network that nobody waited for, instead of letting one end the program; all others
  * stay the program's.
  */
-function logLibraryRejections(logger: Logger): Disposable {
+export function logLibraryRejections(logger: Logger): Disposable {
   const onRejection = (event: PromiseRejectionEvent) => {
     const { reason } = event;
     if (!(reason instanceof Error) || !LIBRARY_FRAME.test(reason.stack ?? "")) return;

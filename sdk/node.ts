@@ -401,7 +401,7 @@ export class Node implements AsyncDisposable {
   #beginStart(): NodeState & { kind: "starting" } {
     const abort = new AbortController();
     const { signal } = this.#options;
-    const onAbort = () => void this.stop();
+    const onAbort = () => void this.stop().catch((error) => this.#report("Cannot stop", error));
     signal?.addEventListener("abort", onAbort, { once: true });
     abort.signal.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), {
       once: true,
@@ -442,6 +442,7 @@ export class Node implements AsyncDisposable {
     if (this.#state.kind !== "running") return;
     const { running } = this.#state;
     const stopped = this.#shutDown(running, { reason: error });
+    stopped.catch((reason) => this.#report("Cannot stop", reason));
     this.#state = { kind: "stopping", stopped, running, hurry: new AbortController() };
   }
 
@@ -469,8 +470,8 @@ export class Node implements AsyncDisposable {
   async #cancelStart({ started, abort }: NodeState & { kind: "starting" }): Promise<void> {
     abort.abort(new AgentAnycastError("cancelled", "The node was stopped"));
     const running = await started.catch(() => undefined); // start() throws it
-    if (running !== undefined) await this.#shutDown(running);
-    this.#state = { kind: "stopped" };
+    if (running === undefined) this.#state = { kind: "stopped" };
+    else await this.#shutDown(running);
   }
 
   async #shutDown(
@@ -484,10 +485,13 @@ export class Node implements AsyncDisposable {
     daemon.close(
       reason ?? new AgentAnycastError("failed_precondition", "The node was stopped: start it again"),
     );
-    await incoming?.ended;
-    await kept?.stop({ isShared: others > 0 });
-    if (stoppingPid !== 0 && kept !== undefined) await untilGone(stoppingPid);
-    this.#state = { kind: "stopped", ...(reason !== undefined && { failure: reason }) };
+    try {
+      await incoming?.ended;
+      await kept?.stop({ isShared: others > 0 });
+      if (stoppingPid !== 0 && kept !== undefined) await untilGone(stoppingPid);
+    } finally {
+      this.#state = { kind: "stopped", ...(reason !== undefined && { failure: reason }) };
+    }
     const { onStatus } = this.#options;
     if (reason === undefined) onStatus({ state: "stopped", message: "Stopped" });
     else onStatus({ state: "failed", message: reason.message, error: reason });

@@ -86,7 +86,7 @@ export interface NodeOptions {
   maxClaims?: number;
   /** With `embedded`: takes each line of the log. Default: they go to `logs/agentanycast.log` in the home. */
   onLog?: (line: string) => void;
-  /** Told about progress and about errors that no call can throw. */
+  /** Told about progress and about errors that no call can throw. What it throws is an uncaught error of the program. */
   onStatus?: (status: NodeStatus) => void;
   /** Stops the node when it fires, also while it starts. */
   signal?: AbortSignal;
@@ -151,8 +151,8 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     graceMs: notNegative("graceMs", options.graceMs ?? 5_000),
     exclusive: options.exclusive ?? false,
     maxClaims: options.maxClaims === undefined ? undefined : positive("maxClaims", options.maxClaims),
-    onLog: options.onLog,
-    onStatus: options.onStatus ?? (() => {}),
+    onLog: options.onLog && detached(options.onLog),
+    onStatus: detached(options.onStatus ?? (() => {})),
     signal: options.signal,
   };
 }
@@ -187,6 +187,19 @@ function resolveMode({ mode, ...options }: NodeOptions): NodeMode {
     throw new TypeError("An attached node needs daemonAddr: the address of the daemon that it shall use");
   }
   return mode;
+}
+
+/** `callback` whose errors are the program's uncaught ones, as those of event listeners are: no work of the node depends on them. */
+function detached<T>(callback: (value: T) => void): (value: T) => void {
+  return (value) => {
+    try {
+      callback(value);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
 }
 
 function positive(name: string, value: number): number {

@@ -38,7 +38,9 @@ export async function downloadDaemon(release: DaemonRelease, options: FetchOptio
 /** Others could put another program there between its check and its start. */
 async function refuseShared(folder: string): Promise<void> {
   const found = await stat(folder).catch(() => undefined); // not there yet
-  if (process.platform === "win32" || found === undefined || (found.mode & 0o022) === 0) return;
+  if (process.platform === "win32" || found === undefined) return;
+  const isOwn = [0, process.getuid?.()].includes(found.uid);
+  if (isOwn && (found.mode & 0o022) === 0) return;
   throw new DaemonDownloadError(
     "failed_precondition",
     `Cannot use the programs in ${folder}: others may write there. Make it this user's alone (\`chmod 700\`), or remove it`,

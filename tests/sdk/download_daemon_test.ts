@@ -1,7 +1,8 @@
 // The daemon's program from a release, served on loopback: whole, cut short, tampered with and missing.
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { RELEASE_KEY } from "../../core/release_signature.ts";
 import { VERSION } from "../../core/version.ts";
 import { assetName, TARGETS } from "../../scripts/compile/targets.ts";
@@ -174,6 +175,11 @@ onLinux("downloadDaemon() tells a full disk and a folder that it may not use", a
   const shared = await downloadDaemon(site.release, { signal: forever }).catch((error) => error);
   assert.equal(shared.code, "failed_precondition");
   assert.match(shared.message, /others may write there.*chmod 700/);
+  if (process.getuid?.() !== 0) return; // nobody else can give a folder away
+  await chmod(folder, 0o700);
+  await chown(folder, 65_534, 65_534);
+  const foreign = await downloadDaemon(site.release, { signal: forever }).catch((error) => error);
+  assert.match(foreign.message, /others may write there/);
 });
 
 Deno.test("withFileLock() takes over a lock that nobody touches, and waits for one that is held", async () => {

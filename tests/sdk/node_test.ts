@@ -283,3 +283,25 @@ function taskInit(taskId: string, text: string) {
     messages: [{ role: 1, parts: [{ content: { case: "textPart" as const, value: { text } } }] }],
   };
 }
+
+Deno.test("Node goes on when onStatus throws, whose error is an uncaught one of the program", async () => {
+  const uncaught: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.push(event.error);
+  };
+  globalThis.addEventListener("error", onError);
+  try {
+    const slip = new Error("slip");
+    const onStatus = () => {
+      throw slip;
+    };
+    await using net = await setUp({ onStatus });
+    assert.equal(net.node.isRunning, true);
+    await net.node.stop();
+    assert.equal(net.node.isRunning, false);
+    assert.deepEqual([...new Set(uncaught)], [slip]);
+  } finally {
+    globalThis.removeEventListener("error", onError);
+  }
+});
