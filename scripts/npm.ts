@@ -35,8 +35,12 @@ export interface NpmPackage {
   readonly left: readonly string[];
 }
 
-/** Writes the package into `folder`, which it replaces. Throws CodedError for sources that cannot be translated. */
+/**
+ * Writes the package into `folder`, in place of an earlier one. Throws CodedError `failed_precondition` for a folder of something
+ * else, and for sources that cannot be translated.
+ */
 export async function buildNpmPackage(folder: string): Promise<NpmPackage> {
+  await refuseForeign(folder);
   const entries = Object.values(manifest.exports);
   const graphs = await Promise.all(entries.map((entry) => readModuleGraph(ROOT, entry)));
   const graph = new Map(graphs.flatMap((one) => [...one]));
@@ -101,6 +105,18 @@ function packageJson(selection: Selection, dependencies: Record<string, string>)
     sideEffects: false,
     dependencies,
   };
+}
+
+/** What is removed has to be a package that was made here. */
+async function refuseForeign(folder: string): Promise<void> {
+  const isThere = await Deno.stat(folder).then(() => true, () => false);
+  if (!isThere) return;
+  const text = await Deno.readTextFile(join(folder, "package.json")).catch(() => "{}"); // then it is none
+  if ((JSON.parse(text) as { name?: unknown }).name === manifest.name) return;
+  throw new CodedError(
+    "failed_precondition",
+    `Cannot put the package into ${folder}: it holds something else. Choose another --out, or remove it`,
+  );
 }
 
 /** Replaces `folder` with `files`. */
