@@ -5,7 +5,7 @@ const MAX_NAMES = 3;
 
 /**
  * The one card of a node with several agents: it has the skills of all. Of a skill that two agents have, the words of the first
- * one count; first is whose name comes first, so that the card does not depend on who came when. A lone card is what it was.
+ * one count and the tags of both; first is whose name comes first, so that the card does not depend on who came when. A lone card is what it was.
  */
 export function mergeCards(cards: readonly AgentCard[]): AgentCard | undefined {
   const [first, ...others] = [...cards].sort((a, b) => compare(a.name, b.name));
@@ -13,7 +13,8 @@ export function mergeCards(cards: readonly AgentCard[]): AgentCard | undefined {
   const all = [first, ...others];
   const skills = new Map<string, Skill>();
   for (const skill of all.flatMap((card) => card.skills)) {
-    if (!skills.has(skill.id)) skills.set(skill.id, skill);
+    const known = skills.get(skill.id);
+    skills.set(skill.id, known === undefined ? skill : { ...known, tags: union([known.tags, skill.tags]) });
   }
   const names = [...new Set(all.map(({ name }) => name))];
   const more = names.length - MAX_NAMES;

@@ -34,10 +34,15 @@ export function createLocalClient({ services, logger }: LocalClientDeps): RpcCli
     services.flatMap((service) => service.methods.map((method) => [method.definition.path, method] as const)),
   );
   const calls = new LocalCalls(logger);
-  const find = (method: DescMethod): RpcMethod => {
+  const find = (method: DescMethod): LocalMethod => {
     const path = `/${method.parent.typeName}/${method.name}`;
     const found = methods.get(path);
-    if (found !== undefined) return found;
+    if (found !== undefined) {
+      return {
+        ...found,
+        answer: (init) => detached(create(method.output, init as never)),
+      };
+    }
     throw new CodedError("unimplemented", `${path} is not served here`);
   };
   return {
@@ -77,6 +82,11 @@ function toRequest<M extends DescMethod>(method: M, request: MessageInitShape<M[
   return detached(create(method.input, request));
 }
 
+/** A method, and how what its handler answers becomes the caller's message. */
+interface LocalMethod extends RpcMethod {
+  readonly answer: (init: unknown) => unknown;
+}
+
 interface LocalCall<R> {
   readonly request: R;
   readonly options: RpcCallOptions;
@@ -97,17 +107,17 @@ class LocalCalls {
     for (const call of [...this.#open]) call.abort(this.#end);
   }
 
-  async answer<T>(method: RpcMethod, { request, options }: LocalCall<unknown>): Promise<T> {
+  async answer<T>(method: LocalMethod, { request, options }: LocalCall<unknown>): Promise<T> {
     using call = this.#begin(options);
     try {
       call.signal.throwIfAborted();
-      return detached(await abortable(method.handle(request, call) as Promise<T>, call.signal));
+      return method.answer(await abortable(method.handle(request, call) as Promise<T>, call.signal)) as T;
     } catch (error) {
       throw this.#explain(error, { method, call });
     }
   }
 
-  async upload<T>(method: RpcMethod, { request: source, options }: LocalCall<Upload>): Promise<T> {
+  async upload<T>(method: LocalMethod, { request: source, options }: LocalCall<Upload>): Promise<T> {
     try {
       return await this.answer<T>(method, { request: source, options });
     } catch (error) {
@@ -117,7 +127,10 @@ class LocalCalls {
     }
   }
 
-  async *exchange<T>(method: RpcMethod, { request: source, options }: LocalCall<Upload>): AsyncGenerator<T> {
+  async *exchange<T>(
+    method: LocalMethod,
+    { request: source, options }: LocalCall<Upload>,
+  ): AsyncGenerator<T> {
     try {
       yield* this.stream<T>(method, { request: source, options });
     } catch (error) {
@@ -127,7 +140,7 @@ class LocalCalls {
     }
   }
 
-  async *stream<T>(method: RpcMethod, { request, options }: LocalCall<unknown>): AsyncGenerator<T> {
+  async *stream<T>(method: LocalMethod, { request, options }: LocalCall<unknown>): AsyncGenerator<T> {
     using call = this.#begin(options);
     let iterator: AsyncIterator<T> | undefined;
     try {
@@ -139,7 +152,7 @@ class LocalCalls {
           iterator = undefined;
           return;
         }
-        yield detached(result.value);
+        yield method.answer(result.value) as T;
       }
     } catch (error) {
       throw this.#explain(error, { method, call });

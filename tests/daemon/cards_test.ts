@@ -215,11 +215,19 @@ Deno.test("setAttached() leaves the card as it was when one cannot be used", asy
   assert.deepEqual([book.own?.name, skillsOf(book)], ["Echo", ["echo"]]);
 });
 
-Deno.test("mergeCards() calls a node of many agents by three of their names", () => {
+Deno.test("mergeCards() calls a node of many agents by three of their names, and unites the tags of a skill", () => {
   const cards = ["d", "a", "c", "b", "e", "a"].map((name) => ({ ...card, name }));
   assert.equal(mergeCards(cards)?.name, "a, b, c and 2 more");
   assert.equal(mergeCards([]), undefined);
   assert.equal(mergeCards([card]), card);
+  const tagged = (name: string, ...tags: string[]) => ({
+    ...card,
+    name,
+    skills: [{ ...skill("echo"), tags }],
+  });
+  assert.deepEqual(mergeCards([tagged("b", "en"), tagged("a", "fr", "en")])?.skills, [
+    { ...skill("echo"), tags: ["fr", "en"] },
+  ]);
 });
 
 function skillsOf({ own }: CardBook): string[] | undefined {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Engine } from "../../../a2a/mod.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { taskServerHandlers } from "../../../daemon/grpc/task_handlers.ts";
 import type { NodeServiceDeps } from "../../../daemon/grpc/node_service_deps.ts";
 import type { SubscribeIncomingTasksRequest } from "../../../gen/agentanycast/v1/node_service_pb.ts";
@@ -14,6 +15,7 @@ function subscribe(engine: Engine, cardOf: NodeServiceDeps["exchange"]["cardOf"]
     host: { peerId: "b" },
     cards: NO_CARDS,
     exchange: { cardOf },
+    clock: systemClock,
   } as unknown as NodeServiceDeps;
   const stop = new AbortController();
   const context = { signal: stop.signal, metadata: new Map<string, string>(), peer: "unix" };
