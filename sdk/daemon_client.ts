@@ -56,9 +56,11 @@ export function isTransient(error: unknown): boolean {
 
 /** Whether it is not known what became of the call: nobody answered, or no longer. */
 function isAnswerLost(error: unknown): boolean {
-  if (error instanceof ConnectionLostError) return true;
-  const { code, cause } = toCodedError(error);
-  return cause instanceof ConnectionLostError || code === "cancelled"; // which a stopping daemon says
+  return isConnectionLost(error) || toCodedError(error).code === "cancelled"; // which a stopping daemon says
+}
+
+function isConnectionLost(error: unknown): boolean {
+  return [error, toCodedError(error).cause].some((one) => one instanceof ConnectionLostError);
 }
 
 /** How long and for whom a call is repeated. */
@@ -83,7 +85,7 @@ export async function persist<T>(
     } catch (error) {
       if (signal.aborted || !isAnswerLost(error)) throw error;
       await outage.pause(error, signal).catch((reason) => {
-        throw signal.aborted ? error : reason;
+        throw signal.aborted || !isConnectionLost(error) ? error : reason;
       });
     }
   }
