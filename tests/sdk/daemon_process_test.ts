@@ -222,7 +222,9 @@ async function untilGone(path: string): Promise<void> {
     while (await connection.read(new Uint8Array(1_024)) !== null);
   } catch (error) {
     assert.ok(
-      error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused,
+      [Deno.errors.NotFound, Deno.errors.ConnectionRefused, Deno.errors.ConnectionReset].some((gone) =>
+        error instanceof gone
+      ),
       String(error),
     );
   }

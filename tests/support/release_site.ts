@@ -67,7 +67,8 @@ function cutShort(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
       controller.enqueue(bytes);
-      controller.close(); // before the length that was told
+      // Before the length that was told, and not before the bytes are on their way.
+      setTimeout(() => controller.close(), 50);
     },
   });
 }
