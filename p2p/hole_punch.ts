@@ -32,7 +32,7 @@ const DIALS_AT: Readonly<
 /** Longest round trip that is believed in this. */
 const MAX_ROUND_TRIP_MS = 500;
 /** Pauses between tries; the last one repeats. */
-const PAUSES_MS = [1_000, 4_000, 15_000, 60_000, 300_000];
+const PAUSES_MS = [1_000, 4_000, 15_000, 15_000, 30_000, 60_000, 300_000];
 /** Tries after {@link HolePuncher.retry} where the other side's turn it is to begin. */
 const OUT_OF_TURN_TRIES = 3;
 const NO_ADDRESS = "the peer has no address that could be reached from here; NATs are passed over QUIC alone";

@@ -13,7 +13,7 @@ const TASK_TIMEOUT_MS = 180_000;
 /** Pause between tasks of {@link runCut}, and between looks at a connection. */
 const PAUSE_MS = 100;
 /** How long a change of the connection is waited for. */
-const PATH_TIMEOUT_MS = 60_000;
+const PATH_TIMEOUT_MS = 90_000;
 /** What is readable at the start of each connection, so that a capture without it has missed everything. */
 const OPENING = "/multistream/1.0.0";
 
@@ -128,7 +128,7 @@ export interface CutResult {
   lost: number;
   /** Longest time between two tasks that came back: with UDP cut off, the change to the relay. */
   longestGapMs: number;
-  /** From the end of the outage until the connection was direct again; undefined when it was not within 60 s. */
+  /** From the end of the outage until the connection was direct again; undefined when it was not within 90 s. */
   directAgainMs: number | undefined;
 }
 
