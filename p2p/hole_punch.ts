@@ -1,4 +1,4 @@
-import type { Connection, Libp2p, Stream } from "@libp2p/interface";
+import type { Connection, Libp2p, PeerId, Stream } from "@libp2p/interface";
 import { isPrivateIp, lpStream } from "@libp2p/utils";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { Clock } from "../core/clock.ts";
@@ -79,6 +79,10 @@ export class HolePuncher {
       // libp2p notes what the peer speaks and where it is after this event.
       deps.inBackground(Promise.resolve().then(() => this.#upgrade(connection)));
     });
+    deps.libp2p.addEventListener("connection:close", ({ detail }) => {
+      if (isRelayed(detail.remoteAddr) || deps.signal.aborted) return;
+      deps.inBackground(Promise.resolve().then(() => this.#directEnded(detail.remotePeer)));
+    });
     deps.libp2p.addEventListener("peer:disconnect", ({ detail }) => this.#states.delete(detail.toString()));
   }
 
@@ -105,6 +109,12 @@ export class HolePuncher {
       if (pause !== undefined) pause.end();
       else this.#deps.inBackground(this.#upgrade(connection, { outOfTurn: true }));
     }
+  }
+
+  /** What was relayed meanwhile is the only way again, and nobody has tried since. */
+  async #directEnded(peer: PeerId): Promise<void> {
+    const left = this.#deps.libp2p.getConnections(peer).find((one) => isRelayed(one.remoteAddr));
+    if (left !== undefined && this.#isNeeded(left)) await this.#upgrade(left);
   }
 
   /** Tries again and again while the connection is relayed and the only way; never rejects. */
