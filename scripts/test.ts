@@ -3,7 +3,7 @@
  * with one line: `N passed, N failed`, and `, N skipped` when some were. A file that fails or stands still is run once
  * more, alone: what passes only then is named as unsteady. What never ran counts as failed.
  *
- * Arguments that are files or folders say what is run, else all of `test.include` in deno.json; the others go to `deno test`.
+ * Arguments name files and folders, else all of `test.include` in deno.json is run; options (`--filter=words`) go to `deno test`.
  *
  * @module
  */
@@ -61,8 +61,8 @@ export function isStuck(text: string): boolean {
 
 /** Runs the tests that `args` name, in the current folder, and counts the outcome; nothing run is a failure. */
 export async function runTests(args: readonly string[]): Promise<TestCounts> {
-  const paths = args.filter((arg) => isPath(arg));
-  const options = args.filter((arg) => !isPath(arg));
+  const options = args.filter((arg) => arg.startsWith("-"));
+  const paths = args.filter((arg) => !arg.startsWith("-"));
   const files = (paths.length > 0 ? paths : testFolders()).flatMap(testFiles).sort();
   if (!options.includes("--no-check") && !await typesHold(files)) return { passed: 0, failed: 1, skipped: 0 };
   const runs = await runAll(files, [...options, "--no-check"]);
@@ -158,15 +158,6 @@ async function typesHold(files: readonly string[]): Promise<boolean> {
     stderr: "inherit",
   }).output();
   return success;
-}
-
-function isPath(arg: string): boolean {
-  try {
-    return Deno.statSync(arg) !== undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function testFolders(): string[] {
