@@ -8,6 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { type ErrorCode, toCodedError } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { AdminService, type ListTasksResponse } from "../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../gen/agentanycast/v1/node_service_pb.ts";
 import {
@@ -20,7 +21,7 @@ import {
 } from "./convert.ts";
 import { fromWireNodeInfo } from "./convert_node.ts";
 import {
-  type AgentAnycastError,
+  AgentAnycastError,
   DaemonConnectionError,
   TaskNotFoundError,
   toAgentAnycastError,
@@ -269,14 +270,23 @@ export class DaemonClient {
     }
   }
 
-  /** `unavailable` may come from the daemon (a peer is not there) or mean that the daemon itself is not: asks it. */
+  /**
+   * `unavailable` may come from the daemon (a peer is not there) or mean that the daemon itself is not, `unimplemented` that it is of
+   * another version: asks it.
+   */
   async #explain(error: unknown): Promise<AgentAnycastError> {
     const known = this.#closedFor ?? toAgentAnycastError(error);
-    if (known.code !== "unavailable") return known;
+    if (known.code !== "unavailable" && known.code !== "unimplemented") return known;
     try {
-      await this.#rpc.unary(NodeService.method.getNodeInfo, {}, { timeoutMs: PROBE_TIMEOUT_MS });
-      return known;
+      const { nodeInfo } = await this.#rpc.unary(NodeService.method.getNodeInfo, {}, {
+        timeoutMs: PROBE_TIMEOUT_MS,
+      });
+      const { version = VERSION } = nodeInfo ?? {};
+      if (known.code === "unavailable" || version === VERSION) return known;
+      const versions = `the daemon at ${this.address} is of version ${version}, this SDK of ${VERSION}`;
+      return new AgentAnycastError(known.code, `${known.message} (${versions})`, { cause: error });
     } catch {
+      if (known.code === "unimplemented") return known;
       // Not there, or not able to answer: the first error tells more than this one.
       return new DaemonConnectionError(`Nobody answers at ${this.address}: is the daemon running?`, {
         cause: error,

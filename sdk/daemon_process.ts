@@ -9,6 +9,7 @@ import { errorMessage } from "../core/errors.ts";
 import { formatRpcAddress, parseRpcAddress } from "../core/rpc_address.ts";
 import { type DaemonCommand, findDaemon, toCommand } from "./daemon_binary.ts";
 import { DaemonClient } from "./daemon_client.ts";
+import { type DaemonChild, DaemonStart, type DaemonStartOptions } from "./daemon_start.ts";
 import { DaemonNotFoundError, DaemonStartError, toAgentAnycastError } from "./errors.ts";
 import { daemonRelease } from "./release/daemon_release.ts";
 import type { RpcClient } from "../rpc/rpc_client.ts";
@@ -21,21 +22,17 @@ const PROBE_TIMEOUT_MS = 2_000;
 const STOP_TIMEOUT_MS = 5_000;
 /** The daemon's exit code when another process uses its home. */
 const HOME_IN_USE_EXIT_CODE = 11;
-/** How long a home is left to the daemon that another program starts there, before it is tried again. */
-const RELAUNCH_MS = 1_000;
 /** How long a daemon takes at most to find out that another one has its home. */
 const OTHER_LIMIT_MS = 3_000;
 const LOG_TAIL_BYTES = 4_096;
 const LOG_TAIL_LINES = 20;
 
 /** What a daemon is started with; all of it resolved. */
-export interface DaemonProcessOptions {
-  readonly home: string;
+export interface DaemonProcessOptions extends DaemonStartOptions {
   readonly keyPath: string;
   readonly logLevel: string;
   readonly bootstrapPeers: readonly string[];
   readonly registryAddrs: readonly string[];
-  readonly startTimeoutMs: number;
   readonly daemonPath?: string | undefined;
   readonly transport?: string | undefined;
   readonly namespace?: string | undefined;
@@ -74,45 +71,19 @@ export async function startOrJoinDaemon(
   if (await pidAt(socket, address) !== undefined) return joined;
 
   const command = await locateDaemon(options, signal);
-  let child = launch(command, options);
+  const start = new DaemonStart(() => launch(command, options), options, systemClock.now());
   try {
-    const deadline = systemClock.now() + options.startTimeoutMs;
-    let relaunchAtMs: number | undefined;
     for (;;) {
       const pid = await pidAt(socket, address);
+      const { child } = start;
       if (pid !== undefined) return await isOther(pid, child) ? joined : ownedBy(child, address);
-      const nowMs = systemClock.now();
-      if (child.ended !== undefined) {
-        if (!child.lostHome) {
-          throw new DaemonStartError(`The daemon did not start: ${child.ended}\n${child.logTail()}`);
-        }
-        // Another program has started one, which is joined when it answers; unless that one is about to stop.
-        relaunchAtMs ??= nowMs + RELAUNCH_MS;
-        if (nowMs >= relaunchAtMs) {
-          child = launch(command, options);
-          relaunchAtMs = undefined;
-        }
-      }
-      if (nowMs > deadline) {
-        if (child.lostHome) throw takenError(options.home, child.logTail());
-        throw new DaemonStartError(
-          `The daemon does not answer after ${options.startTimeoutMs} ms: set startTimeoutMs when this machine takes longer. ` +
-            `Its logs are in ${join(options.home, "logs")}\n${child.logTail()}`,
-        );
-      }
+      start.check(systemClock.now());
       await systemClock.sleep(POLL_MS, signal);
     }
   } catch (error) {
-    await child.stop();
+    await start.child.stop();
     throw error;
   }
-}
-
-function takenError(home: string, logTail: string): DaemonStartError {
-  return new DaemonStartError(
-    `Cannot start a daemon in ${home}, nor join one: another process has this home and answers nobody, as a program with an ` +
-      `embedded node in it does. Stop that one, or use a home of its own\n${logTail}`,
-  );
 }
 
 function ownedBy(child: DaemonChild, address: string): RunningDaemon {
@@ -193,20 +164,6 @@ export async function untilGone(pid: number): Promise<void> {
     }
     await systemClock.sleep(POLL_MS);
   }
-}
-
-interface DaemonChild {
-  readonly pid: number | undefined;
-  /** Why it ended; undefined while it runs. */
-  readonly ended: string | undefined;
-  /** The same when it has. */
-  readonly exited: Promise<string>;
-  /** Whether it ended because another daemon has the home. */
-  readonly lostHome: boolean;
-  /** The last lines it has logged. */
-  logTail(): string;
-  stop(): Promise<void>;
-  leave(): Promise<void>;
 }
 
 /**
@@ -326,9 +283,14 @@ async function stopChild(child: ChildProcess, exited: Promise<unknown>): Promise
   clearTimeout(timer);
 }
 
-/** The last lines written to the file after byte `start`. */
+/** The last lines written to the file after byte `start`; why there are none when it cannot be read, as in a home that was removed. */
 function readTail(path: string, start: number): string {
-  const file = openSync(path, "r");
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    return `(its log cannot be read: ${errorMessage(error)})`;
+  }
   try {
     const { size } = fstatSync(file);
     const from = Math.max(start, size - LOG_TAIL_BYTES);

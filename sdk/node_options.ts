@@ -71,7 +71,10 @@ export interface NodeOptions {
   enableMdns?: boolean;
   /** Of a daemon that is started: `debug`, `info`, `warn` or `error`. Default `AGENTANYCAST_LOG_LEVEL` or `info`. */
   logLevel?: string;
-  /** How long a daemon may take to answer after its start. Default 15,000. */
+  /**
+   * How long a daemon may take to answer after its start, in milliseconds; one that ends is not waited for. `onStatus` is told every
+   * few seconds while it is. Default 60,000.
+   */
   startTimeoutMs?: number;
   /** How long sending, waiting and reporting put up with a daemon that is gone, in milliseconds. Default 30,000. */
   reconnectMs?: number;
@@ -146,7 +149,7 @@ export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
     namespace: options.namespace,
     enableMdns: options.enableMdns,
     logLevel: options.logLevel ?? (process.env.AGENTANYCAST_LOG_LEVEL || "info"),
-    startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 15_000),
+    startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs ?? 60_000),
     reconnectMs: positive("reconnectMs", options.reconnectMs ?? 30_000),
     graceMs: notNegative("graceMs", options.graceMs ?? 5_000),
     exclusive: options.exclusive ?? false,

@@ -67,10 +67,12 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
     state: "starting",
     message: daemonAddr === undefined ? "Starting" : `Connecting to ${daemonAddr}`,
   });
-  const open = (signal: AbortSignal) =>
-    startOrJoinDaemon({ ...options, onDownload: tellProgress(onStatus) }, signal);
+  const open = (signal: AbortSignal, state: "starting" | "restarting" = "restarting") => {
+    const onWait = (message: string) => onStatus({ state, message });
+    return startOrJoinDaemon({ ...options, onWait, onDownload: tellProgress(onStatus) }, signal);
+  };
   const process = mode === "managed"
-    ? await open(signal)
+    ? await open(signal, "starting")
     : mode === "embedded"
     ? await embed(options)
     : undefined;
@@ -87,13 +89,24 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
     signal.throwIfAborted();
     kept = mode === "managed" && process ? keep(process, { ...deps, daemon, open }, options) : undefined;
     const joined = mode === "managed" && process?.ended === undefined;
-    onStatus({ state: "ready", message: joined ? "Joined a running daemon" : "Ready" });
+    const message = (joined ? "Joined a running daemon" : "Ready") +
+      versionNote(info, { joined, ...options });
+    onStatus({ state: "ready", message });
     return { daemon, kept: kept ?? process, attachment, info, lifetime, incoming: undefined };
   } catch (error) {
     daemon?.close();
     await process?.stop();
     throw toAgentAnycastError(error);
   }
+}
+
+/** What is to be known of a daemon that is not of this SDK's version. */
+function versionNote({ version }: NodeInfo, { joined, home }: { joined: boolean; home: string }): string {
+  if (version === "" || version === VERSION) return "";
+  const advice = joined
+    ? `. Stop it with \`agentanycast stop --home ${home}\` to start one of this version`
+    : "";
+  return `: the daemon is of version ${version}, this SDK of ${VERSION}, and what either lacks cannot be used${advice}`;
 }
 
 async function embed(options: ResolvedNodeOptions): Promise<RunningDaemon> {

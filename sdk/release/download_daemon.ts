@@ -8,6 +8,7 @@ import { DaemonDownloadError, type DaemonError } from "../errors.ts";
 import type { DaemonRelease } from "./daemon_release.ts";
 import { fetchFile, type FetchOptions, fetchText, notKept } from "./fetch_file.ts";
 import { withFileLock } from "./file_lock.ts";
+import { noteUse, removeOldReleases } from "./old_releases.ts";
 import { checksumOf } from "./signed_checksums.ts";
 
 /** Tries of one download; each goes on where the one before has ended. */
@@ -16,18 +17,23 @@ const TRIES = 3;
 /**
  * The path of the release's program, which is downloaded unless it is there. Its SHA-256 is that of the release's checksum file
  * and that file is signed by the release's key, each time anew. One process downloads at a time, others wait for it; the program
- * appears in one step, and what has come of a broken download is kept for the next try. Throws {@link DaemonDownloadError} or the
+ * appears in one step, and what has come of a broken download is kept for the next try. A release that has come takes older ones
+ * that nobody uses away, all but the one before. Throws {@link DaemonDownloadError} or the
  * reason of `signal`.
  */
 export async function downloadDaemon(release: DaemonRelease, options: FetchOptions): Promise<string> {
   const program = join(release.folder, release.file);
   await refuseShared(release.folder);
+  if (existsSync(program)) await noteUse(release.folder);
   if (await isGenuine(program, release)) return program;
   try {
     await mkdir(release.folder, { recursive: true, mode: 0o700 });
     await withFileLock(`${program}.lock`, async () => {
-      if (!await isGenuine(program, release)) await download(program, release, options);
+      if (await isGenuine(program, release)) return;
+      await download(program, release, options);
+      await removeOldReleases(release.folder);
     }, options);
+    await noteUse(release.folder);
     return program;
   } catch (error) {
     options.signal.throwIfAborted();

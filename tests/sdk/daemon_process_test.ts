@@ -3,7 +3,9 @@ import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { CodedError } from "../../core/errors.ts";
 import { findDaemon } from "../../sdk/daemon_binary.ts";
+import { type DaemonChild, DaemonStart } from "../../sdk/daemon_start.ts";
 import {
   DaemonNotFoundError,
   DaemonStartError,
@@ -188,6 +190,64 @@ Deno.test("Node.start() stops a daemon that does not answer in time", async () =
   assert.ok(error instanceof DaemonStartError);
   assert.match(error.message, /200 ms/);
   assert.equal(isAlive((await pidsOf(home))[0]!), false);
+});
+
+Deno.test("Node.start() tells why a daemon's log cannot be shown, and how it ended all the same", async () => {
+  await using home = await makeHome();
+  const daemonPath = await home.script("broken", `rm -r '${home.path}/logs'\nexit 3`);
+  const error = await makeNode(home, { daemonPath }).start().catch((error) => error);
+  assert.ok(error instanceof DaemonStartError);
+  assert.match(error.message, /exit code 3\n\(its log cannot be read: ENOENT/);
+});
+
+Deno.test("DaemonStart tells every few seconds that it waits, and starts again after longer and longer pauses where another process has the home", () => {
+  const child = { ended: undefined as string | undefined, lostHome: false, logTail: () => "the log" };
+  const launched: number[] = [];
+  let nowMs = 0;
+  const launch = () => {
+    launched.push(nowMs);
+    return child as DaemonChild;
+  };
+  const told: string[] = [];
+  const onWait = (message: string) => told.push(message);
+  const start = new DaemonStart(launch, { home: "/h", startTimeoutMs: 60_000, onWait }, nowMs);
+  const runUntil = (endMs: number) => {
+    for (; nowMs <= endMs; nowMs += 500) start.check(nowMs);
+  };
+  runUntil(10_000);
+  Object.assign(child, { ended: "exit code 11", lostHome: true });
+  runUntil(35_000);
+  assert.deepEqual(told, [
+    "The daemon does not answer yet, after 5 s",
+    "The daemon does not answer yet, after 10 s",
+    ...[15, 20, 25, 30, 35].map((s) =>
+      `Another process has the home /h and does not answer yet, after ${s} s`
+    ),
+  ]);
+  assert.deepEqual(launched.slice(0, 5), [0, 11_500, 14_000, 18_500, 23_000]);
+  assert.throws(() => runUntil(60_000), /answers nobody.*\nthe log/);
+  Object.assign(child, { ended: "exit code 3", lostHome: false });
+  assert.throws(() => start.check(nowMs), { name: "DaemonStartError", message: /exit code 3\nthe log/ });
+});
+
+Deno.test("Node tells when the daemon is of another version, also when that lacks something", async () => {
+  await using home = await makeHome();
+  await using _daemon = await new FakeDaemon({
+    getNodeInfo: () => ({ nodeInfo: { peerId: FAKE_PEER_ID, version: "9.8.7" } }),
+    discover: () => {
+      throw new CodedError("unimplemented", "No such call");
+    },
+  }).start(`unix://${home.path}/daemon.sock`);
+  await using node = makeNode(home, { daemonPath: "/does/not/exist" });
+  await node.start();
+  assert.match(
+    node.statuses.at(-1)?.message ?? "",
+    /^Joined a running daemon: the daemon is of version 9\.8\.7, this SDK of \S+, .*`agentanycast stop --home /,
+  );
+  await assert.rejects(node.discover("any"), {
+    code: "unimplemented",
+    message: /^No such call \(the daemon at .* is of version 9\.8\.7, this SDK of /,
+  });
 });
 
 Deno.test("Node.stop() during the start takes the daemon down too", async () => {

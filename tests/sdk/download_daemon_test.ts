@@ -16,7 +16,8 @@ import { tempDir } from "../support/temp_dir.ts";
 const PROGRAM = new TextEncoder().encode(`#!/bin/sh\n# ${"x".repeat(300_000)}\nexit 3\n`);
 const forever = new AbortController().signal;
 
-const leftovers = async ({ release }: ReleaseSite) => (await readdir(release.folder).catch(() => [])).sort();
+const leftovers = async ({ release }: ReleaseSite) =>
+  (await readdir(release.folder).catch(() => [])).filter((name) => name !== "users").sort();
 
 Deno.test("downloadDaemon() keeps the program of a good release, and asks nobody the next time", async () => {
   await using site = await startReleaseSite(PROGRAM);
@@ -137,6 +138,32 @@ Deno.test("downloadDaemon() asks for no byte again of a program that came whole 
   const program = await downloadDaemon(site.release, { signal: forever });
   assert.deepEqual(new Uint8Array(await readFile(program)), PROGRAM);
   assert.deepEqual(site.requests, ["SHA256SUMS", "SHA256SUMS.sig"]);
+});
+
+Deno.test("downloadDaemon() removes older releases, but those in use and the one that was used last", async () => {
+  await using site = await startReleaseSite(PROGRAM);
+  const root = join(site.release.folder, "..");
+  const ended = new Deno.Command(Deno.execPath(), { args: ["--version"], stdout: "null" }).spawn();
+  await ended.status;
+  const old = async (name: string, { day, pid }: { day: number; pid: number }) => {
+    const users = join(root, name, "users");
+    await mkdir(users, { recursive: true });
+    await writeFile(join(users, String(pid)), "");
+    await utimes(users, day * 86_400, day * 86_400);
+  };
+  await old("0.0.1", { day: 1, pid: process.pid });
+  await old("0.0.2", { day: 2, pid: ended.pid });
+  await old("0.0.3", { day: 4, pid: ended.pid });
+  await old("0.0.4-rc.1", { day: 3, pid: ended.pid });
+  await old("0.0.5", { day: 0, pid: ended.pid });
+  await writeFile(join(root, "0.0.5", `${FILE}.lock`), ""); // being downloaded
+  await old("other", { day: 0, pid: ended.pid });
+  await downloadDaemon(site.release, { signal: forever });
+  assert.deepEqual((await readdir(root)).sort(), ["0.0.1", "0.0.3", "0.0.5", VERSION, "other"]);
+  assert.deepEqual(await readdir(join(site.release.folder, "users")), [String(process.pid)]);
+  await old(VERSION, { day: 9, pid: ended.pid });
+  await downloadDaemon(site.release, { signal: forever });
+  assert.deepEqual(await readdir(join(site.release.folder, "users")), [String(process.pid)]);
 });
 
 Deno.test("downloadDaemon() says that there is nobody, and why", async () => {

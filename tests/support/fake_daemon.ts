@@ -1,6 +1,7 @@
 import { Channel } from "../../core/channel.ts";
 import { CodedError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/log.ts";
+import { VERSION } from "../../core/version.ts";
 import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { createRpcService, type RpcContext, type RpcHandlers } from "../../rpc/rpc_service.ts";
 import { startGrpcServer } from "../../rpc/server.ts";
@@ -222,7 +223,7 @@ export class FakeDaemon implements AsyncDisposable {
   #handlers(): Handlers {
     const update: FakeDaemon["update"] = (...args) => this.update(...args);
     return {
-      getNodeInfo: () => ({ nodeInfo: { peerId: FAKE_PEER_ID, version: "0.0.0" } }),
+      getNodeInfo: () => ({ nodeInfo: { peerId: FAKE_PEER_ID, version: VERSION } }),
       setAgentCard: () => ({}),
       sendTask: (request) => this.#send(request),
       getTask: ({ taskId }) => ({ task: this.#known(taskId) }),
