@@ -48,6 +48,8 @@ export class AttachedAgents implements AsyncDisposable {
   /** Agents that take tasks; stored, so that a later run knows whom it has to wait for. */
   readonly #takers = new Set<string>();
   readonly #waiting = new Set<() => void>();
+  #changing: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(deps: AttachedAgentsDeps) {
@@ -138,28 +140,32 @@ export class AttachedAgents implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     for (const { events, waiting } of this.#agents.values()) {
       waiting?.abort();
-      events?.close(new CodedError("cancelled", "The daemon is stopping"));
+      events?.close(stoppingError());
     }
     this.#agents.clear();
+    await this.#changing;
     await this.#writing;
   }
 
   /** Sets an agent in place of what it was before. Nothing has changed when its card cannot be used. */
   async #put(agentId: string, agent: Agent): Promise<void> {
-    const before = this.#agents.get(agentId);
-    const isSameCard = before !== undefined && sameCard(before.card, agent.card);
-    before?.waiting?.abort();
-    const others = [...this.#agents].filter(([id, other]) => id !== agentId && !isReplaced(other, agent));
-    if (!isSameCard && (agent.card !== undefined || before?.card !== undefined)) {
-      await this.#show([...others.map(([, other]) => other), agent]);
-    }
-    for (const [id, other] of [...this.#agents]) {
-      if (id !== agentId && isReplaced(other, agent)) await this.#remove(id, { isShown: true });
-    }
-    this.#agents.set(agentId, agent);
-    before?.events?.close();
+    const isShownAnew = await this.#inTurn(async () => {
+      const before = this.#agents.get(agentId);
+      const replaced = [...this.#agents].filter(([id, other]) => id !== agentId && isReplaced(other, agent));
+      const agents = new Map(this.#agents).set(agentId, agent);
+      for (const [id] of replaced) agents.delete(id);
+      const isChanged = !sameCard(before?.card, agent.card);
+      if (isChanged) await this.#setCards(agents);
+      for (const [id] of replaced) this.#takeOut(id);
+      before?.waiting?.abort();
+      this.#agents.set(agentId, agent);
+      before?.events?.close();
+      return isChanged;
+    });
+    if (isShownAnew) await this.#deps.announceCard();
   }
 
   #left(agentId: string, events: Channel<AgentEvent>): void {
@@ -168,11 +174,36 @@ export class AttachedAgents implements AsyncDisposable {
     const waiting = new AbortController();
     this.#agents.set(agentId, { card: agent.card, events: undefined, waiting });
     const { clock = systemClock } = this.#deps;
-    clock.sleep(AWAY_MS, waiting.signal).then(() => this.#remove(agentId), () => {}); // rejects when nobody waits any more
+    clock.sleep(AWAY_MS, waiting.signal).then(
+      () => this.#remove(agentId, (now) => now?.waiting === waiting),
+      () => {}, // nobody waits any more
+    );
     this.#changed();
   }
 
-  async #remove(agentId: string, { isShown = false } = {}): Promise<void> {
+  /** Takes the agent out and shows the cards of the others, if it still is as `condition` has it when its turn comes. */
+  async #remove(
+    agentId: string,
+    condition: (agent: Agent | undefined) => boolean = () => true,
+  ): Promise<void> {
+    try {
+      const isShownAnew = await this.#inTurn(async () => {
+        const agent = this.#agents.get(agentId);
+        if (!condition(agent)) return false;
+        this.#takeOut(agentId);
+        if (agent?.card === undefined) return false;
+        await this.#setCards(this.#agents);
+        return true;
+      });
+      if (isShownAnew) await this.#deps.announceCard();
+    } catch (error) {
+      if (!this.#isClosed) {
+        this.#deps.logger.error("The card of an agent that has gone is still shown", { error });
+      }
+    }
+  }
+
+  #takeOut(agentId: string): void {
     const agent = this.#agents.get(agentId);
     if (agent !== undefined) {
       agent.waiting?.abort();
@@ -182,16 +213,22 @@ export class AttachedAgents implements AsyncDisposable {
     }
     this.#deps.onGone(agentId);
     if (this.#takers.has(agentId)) this.#changeTakers(() => this.#takers.delete(agentId));
-    if (isShown || agent?.card === undefined) return;
-    await this.#show([...this.#agents.values()]).catch((error) => {
-      this.#deps.logger.error("The card of an agent that has gone is still shown", { error });
-    });
   }
 
-  async #show(agents: readonly Agent[]): Promise<void> {
-    await this.#deps.cards.setAttached(agents.flatMap(({ card }) => card === undefined ? [] : [card]));
+  async #setCards(agents: ReadonlyMap<string, Agent>): Promise<void> {
+    const cards = [...agents.values()].flatMap(({ card }) => card === undefined ? [] : [card]);
+    await this.#deps.cards.setAttached(cards);
     this.cardChanged();
-    await this.#deps.announceCard();
+  }
+
+  /** Changes who is there one after the other: each begins with what the one before has made of it. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#changing.then(() => {
+      if (this.#isClosed) throw stoppingError();
+      return change();
+    });
+    this.#changing = changed.catch(() => {}); // whoever asked for the change was told
+    return changed;
   }
 
   #tell(event: AgentEvent): void {
@@ -220,6 +257,10 @@ export class AttachedAgents implements AsyncDisposable {
 /** Whether `agent` is a new run of the program that `other` was, which has gone without a word. */
 function isReplaced(other: Agent, agent: Agent): boolean {
   return other.events === undefined && other.card !== undefined && other.card.name === agent.card?.name;
+}
+
+function stoppingError(): CodedError {
+  return new CodedError("cancelled", "The daemon is stopping");
 }
 
 function sameCard(a: AgentCard | undefined, b: AgentCard | undefined): boolean {

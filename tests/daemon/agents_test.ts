@@ -82,6 +82,37 @@ Deno.test("attach() takes the place of what the agent was, and of an agent of th
   assert.deepEqual(await rig.agents.detach("1"), { others: 1, isAwaited: false }, "the agent is as it was");
 });
 
+Deno.test("attach() shows the cards of all agents that come and go at the same time", async () => {
+  await using rig = openAgents();
+  const echo = await attach(rig.agents, "1", "Echo");
+  await Promise.all([
+    attach(rig.agents, "2", "Painter"),
+    attach(rig.agents, "3", "Poet"),
+    rig.agents.detach("1"),
+    attach(rig.agents, "4", "Singer"),
+  ]);
+  assert.deepEqual(rig.shown.at(-1), ["Painter", "Poet", "Singer"]);
+  assert.equal((await echo.next())?.kind, "peer_connected");
+  assert.equal(await echo.next(), undefined);
+});
+
+Deno.test("attach() with a card that cannot be used leaves the agent gone when its time is over", async () => {
+  await using rig = openAgents();
+  const echo = await attach(rig.agents, "1", "Echo");
+  await echo.leave();
+  await assert.rejects(attach(rig.agents, "1", "bad"), /bad card/);
+  await rig.pass(5_000);
+  assert.deepEqual(rig.shown, [["Echo"], []]);
+  assert.deepEqual(rig.gone, ["1"]);
+});
+
+Deno.test("attach() is cancelled when the daemon stops before it is its turn", async () => {
+  const rig = openAgents();
+  const late = assert.rejects(attach(rig.agents, "1", "Echo"), { code: "cancelled" });
+  await rig[Symbol.asyncDispose]();
+  await late;
+});
+
 Deno.test("attach() tells which peers are connected", async () => {
   await using rig = openAgents();
   const { next } = await attach(rig.agents, "1");
