@@ -1,5 +1,5 @@
 import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
-import type { PeerId, Transport } from "@libp2p/interface";
+import type { CreateListenerOptions, Listener, PeerId, Transport } from "@libp2p/interface";
 import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
 import type { Multiaddr } from "@multiformats/multiaddr";
@@ -9,6 +9,7 @@ import { connectThrough, type Proxy } from "./proxy.ts";
 import { quic } from "./quic/quic_transport.ts";
 import type { webRtcDirect } from "./webrtc/webrtc_transport.ts";
 import { dialWebSocket } from "./websocket_dial.ts";
+import { boundWebSocketListener, type WebSocketListener } from "./websocket_listener.ts";
 import { webTransport } from "./webtransport/webtransport_transport.ts";
 
 /** What decides on the transports. */
@@ -52,7 +53,7 @@ export function createTransports(
       if (proxy !== undefined) dialThrough(proxy, transport as unknown as TcpTransport);
       return transport;
     },
-    dialingWebSockets(proxy),
+    webSocketTransport(proxy),
     ...proxy === undefined && speaksQuic ? [quic(seed)] : [],
     ...proxy === undefined && speaksWebTransport ? [webTransport(seed)] : [],
     ...proxy === undefined && options.webRtcDirect ? [options.webRtcDirect(seed)] : [],
@@ -76,16 +77,24 @@ function dialThrough(proxy: Proxy, transport: TcpTransport): void {
   };
 }
 
-/** The part of libp2p's WebSocket transport that opens a socket. */
+/** The part of libp2p's WebSocket transport that opens sockets. */
 interface WebSocketTransport {
   _connect(address: Multiaddr, options: { signal: AbortSignal }): Promise<WebSocket>;
+  createListener(options: CreateListenerOptions): Listener;
 }
 
-function dialingWebSockets(proxy: Proxy | undefined) {
+function webSocketTransport(proxy: Proxy | undefined) {
   return (components: Parameters<ReturnType<typeof webSockets>>[0]) => {
     const transport = webSockets()(components);
-    (transport as unknown as WebSocketTransport)._connect = async (address, { signal }) =>
+    const inner = transport as unknown as WebSocketTransport;
+    inner._connect = async (address, { signal }) =>
       await dialWebSocket(address, { signal, proxy }) as unknown as WebSocket;
+    const { createListener } = inner;
+    inner.createListener = (options) => {
+      const listener = createListener.call(transport, options);
+      boundWebSocketListener(listener as unknown as WebSocketListener);
+      return listener;
+    };
     return transport;
   };
 }

@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { abortable } from "../core/abortable.ts";
 import { kindOf } from "./address_kind.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
+import { MAX_WEBSOCKET_MESSAGE_BYTES } from "./websocket_listener.ts";
 
 /** How a WebSocket is opened. */
 export interface WebSocketDialOptions {
@@ -29,6 +30,8 @@ export async function dialWebSocket(
   const url = `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const tunnel = proxy && await connectThrough(proxy, { host, port, signal });
   const socket = new WebSocket(url, {
+    maxPayload: MAX_WEBSOCKET_MESSAGE_BYTES,
+    perMessageDeflate: false, // what is encrypted is not compressed
     ...(isSecure && { servername }),
     ...(tunnel && {
       createConnection: (): Socket => isSecure ? connectTls({ socket: tunnel, servername }) : tunnel,
