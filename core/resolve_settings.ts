@@ -8,6 +8,7 @@ import {
   type Section,
   type Setting,
   type SettingNames,
+  TableError,
   type Values,
 } from "./setting.ts";
 
@@ -132,7 +133,9 @@ class Resolution {
         return setting.parse(given.raw, this.sources.userHome);
       } catch (error) {
         const got = setting.secret ? "" : `, got ${shown(given.raw)}`;
-        this.#problems.add(`${given.place}: ${given.name}${errorMessage(error)}${got}`);
+        const inTable = error instanceof TableError && given.name !== "";
+        const place = inTable ? this.#placeIn(name, error.path) : given.place;
+        this.#problems.add(`${place}: ${given.name}${errorMessage(error)}${got}`);
       }
     } else this.origins.set(name, "default");
     return defaultOf(setting, paths);
@@ -172,6 +175,16 @@ class Resolution {
     return line === undefined ? this.#file.path : `${this.#file.path}:${line}`;
   }
 
+  /** The same of a part of a table, or of what it is a part of when it is written in a way that is not looked for. */
+  #placeIn(key: string, path: TableError["path"]): string {
+    const keys = path.filter((step) => typeof step === "string");
+    const index = path.find((step) => typeof step === "number");
+    const names = [keys.length, keys.length - 1, 0].map((n) => [key, ...keys.slice(0, n)].join("."));
+    const found = names.find((name) => lineOf(this.#file.text, name, index) !== undefined) ?? key;
+    const line = lineOf(this.#file.text, found, index);
+    return line === undefined ? this.#place(key) : `${this.#file.path}:${line}`;
+  }
+
   /** The keys of a section behind its name: `keep` of `[tasks]` is `tasks.keep`. What a setting takes whole stays whole. */
   #flatten(table: Readonly<Record<string, unknown>>, prefix = ""): Record<string, unknown> {
     return Object.fromEntries(
@@ -194,18 +207,26 @@ interface ConfigFile {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** The line, from 1, of `section.key` in a TOML text; undefined when it is written in a way that is not looked for. */
-export function lineOf(text: string, name: string): number | undefined {
+/**
+ * The line, from 1, of `section.key` in a TOML text; undefined when it is written in a way that is not looked for.
+ * @param nth which of several `[[section]]`, from 0. Default: any.
+ */
+export function lineOf(text: string, name: string, nth?: number): number | undefined {
+  const seen = new Map<string, number>();
   let section = "";
+  let isOther = false;
   for (const [index, line] of text.split("\n").entries()) {
-    const header = /^\s*\[\[?\s*([^\]\s]+)\s*\]/.exec(line)?.[1];
+    const [, brackets, header] = /^\s*(\[\[?)\s*([^\]\s]+)\s*\]/.exec(line) ?? [];
     if (header !== undefined) {
+      const before = seen.get(header) ?? 0;
+      seen.set(header, before + 1);
       section = `${header}.`;
-      if (header === name) return index + 1;
+      isOther = brackets === "[[" && nth !== undefined && before !== nth;
+      if (header === name && !isOther) return index + 1;
       continue;
     }
     const key = /^\s*([A-Za-z0-9_.-]+)\s*=/.exec(line)?.[1];
-    if (key !== undefined && `${section}${key}` === name) return index + 1;
+    if (key !== undefined && !isOther && `${section}${key}` === name) return index + 1;
   }
   return undefined;
 }

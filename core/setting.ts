@@ -8,6 +8,14 @@ export interface DefaultPaths {
   readonly userHome: string;
 }
 
+/** What is wrong with a part of a `table`: with one of its keys, or of those of its tables. */
+export class TableError extends SyntaxError {
+  /** @param path keys, and places in lists, from the setting to what is wrong. */
+  constructor(readonly path: readonly (string | number)[], message: string) {
+    super(message);
+  }
+}
+
 /** One setting: how its value is read from file, environment and command line, and what it is when nobody says it. */
 export interface Setting<T = unknown> {
   /** How it is given on the command line; a `table` can only be given in the file. */

@@ -5,6 +5,7 @@ import type { AgentAnycastError } from "./errors.ts";
 import type { AgentCard } from "./model.ts";
 import type { NodeParts } from "./embedded.ts";
 import { partsOf } from "./node_parts.ts";
+import { type OptionNames, refuseUnknown } from "./option_names.ts";
 import type { DownloadProgress } from "./release/fetch_file.ts";
 
 /** Something that happened to a node while nobody waited for it. */
@@ -95,6 +96,33 @@ export interface NodeOptions {
   signal?: AbortSignal;
 }
 
+const NAMES: OptionNames<NodeOptions> = {
+  mode: true,
+  card: true,
+  home: true,
+  relay: true,
+  bootstrapPeers: true,
+  registryAddrs: true,
+  keyPath: true,
+  daemonAddr: true,
+  daemonPath: true,
+  download: true,
+  releaseUrl: true,
+  releaseKey: true,
+  transport: true,
+  namespace: true,
+  enableMdns: true,
+  logLevel: true,
+  startTimeoutMs: true,
+  reconnectMs: true,
+  graceMs: true,
+  exclusive: true,
+  maxClaims: true,
+  onLog: true,
+  onStatus: true,
+  signal: true,
+};
+
 /** {@link NodeOptions} with every default filled in. */
 export interface ResolvedNodeOptions {
   /** What an embedded node is made of, in tests. */
@@ -126,9 +154,10 @@ export interface ResolvedNodeOptions {
 
 /**
  * Throws `RangeError` for a time or number that is not positive, a grace that is negative or a mode that is none, `TypeError` for
- * options that the mode has no use for.
+ * options that the mode has no use for, or that there are not.
  */
 export function resolveNodeOptions(options: NodeOptions): ResolvedNodeOptions {
+  refuseUnknown(options, NAMES, "A node");
   const mode = resolveMode(options);
   const home = toPath(options.home ?? process.env.AGENTANYCAST_HOME ?? "~/.agentanycast");
   const relays = typeof options.relay === "string" ? [options.relay] : options.relay ?? [];

@@ -11,6 +11,7 @@ import { ConnectionLostError } from "../rpc/http2_connection.ts";
 import type { DaemonClient } from "./daemon_client.ts";
 import { TaskStreamError, toAgentAnycastError } from "./errors.ts";
 import { isTerminal } from "./model.ts";
+import { type OptionNames, refuseUnknown } from "./option_names.ts";
 import { Outage } from "./outage.ts";
 
 /** Bytes of one chunk at most: few enough for a reader to see progress, many enough not to cost much. */
@@ -43,6 +44,16 @@ export interface ArtifactInput {
   signal?: AbortSignal;
 }
 
+const NAMES: OptionNames<ArtifactInput> = {
+  data: true,
+  name: true,
+  mediaType: true,
+  artifactId: true,
+  totalBytes: true,
+  metadata: true,
+  signal: true,
+};
+
 /** What was sent; it becomes part of the completed task. */
 export interface SentArtifact {
   /** Names it within the task. */
@@ -70,6 +81,7 @@ export async function sendArtifact(
   artifact: ArtifactInput,
   { taskId, signal, reconnectMs }: SendArtifactOptions,
 ): Promise<SentArtifact> {
+  refuseUnknown(artifact, NAMES, "An artifact");
   const named = { ...artifact, artifactId: artifact.artifactId ?? crypto.randomUUID() };
   const { data } = artifact;
   const canRepeat = typeof data === "string" || typeof data === "function" || data instanceof Uint8Array;

@@ -2,6 +2,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { orderedId } from "../core/ordered_id.ts";
 import { toMessage, toWireMessage } from "./convert.ts";
 import type { MessageInput } from "./model.ts";
+import { type OptionNames, refuseUnknown } from "./option_names.ts";
 
 /** Where a task goes: exactly one of `peerId`, `skill` and `url`. */
 export interface SendTaskOptions {
@@ -37,8 +38,27 @@ export interface SendTaskOptions {
   transportHint?: string;
 }
 
+const NAMES: OptionNames<SendTaskOptions> = {
+  peerId: true,
+  skill: true,
+  skillTags: true,
+  url: true,
+  targetSkill: true,
+  metadata: true,
+  contextId: true,
+  taskId: true,
+  deadline: true,
+  deadlineMs: true,
+  traceParent: true,
+  traceState: true,
+  signal: true,
+  timeoutMs: true,
+  transportHint: true,
+};
+
 /** A request that can be made twice, also by a later run of the program: the first message of a task has the task's id. */
 export function toSendRequest(input: MessageInput, options: SendTaskOptions, nowMs = Date.now()) {
+  refuseUnknown(options, NAMES, "sendTask()");
   const deadline = toDeadline(options, nowMs);
   const { taskId = orderedId() } = options;
   return {

@@ -24,6 +24,7 @@ import {
   type TaskStatus,
   type TaskUpdate,
 } from "./model.ts";
+import { refuseUnknown } from "./option_names.ts";
 import { watchTask } from "./task_watch.ts";
 
 /** How long to wait for a task. */
@@ -131,6 +132,7 @@ export class DaemonTaskHandle implements TaskHandle {
   }
 
   async wait(options: WaitOptions = {}): Promise<Task> {
+    refuseUnknown(options, { timeoutMs: true, signal: true }, "wait()");
     const controller = new AbortController();
     const { timeoutMs, signal } = options;
     let expired: TaskTimeoutError | undefined;

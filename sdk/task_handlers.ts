@@ -1,6 +1,7 @@
 import { abortable } from "../core/abortable.ts";
 import { AgentAnycastError } from "./errors.ts";
 import type { IncomingTask } from "./incoming_task.ts";
+import { type OptionNames, refuseUnknown } from "./option_names.ts";
 import { createInputCheck, type InputCheck, type InputSchema } from "./task_input.ts";
 
 /** Handles one incoming task. An error it throws fails the task with its message. */
@@ -30,6 +31,13 @@ export interface CheckedTaskHandlerOptions<Input> extends TaskHandlerOptions {
    */
   input: InputSchema<Input>;
 }
+
+const NAMES: OptionNames<CheckedTaskHandlerOptions<unknown>> = {
+  skill: true,
+  timeoutMs: true,
+  maxConcurrent: true,
+  input: true,
+};
 
 /** A task that can be given the input its schema makes. */
 interface CheckableTask extends IncomingTask {
@@ -130,6 +138,7 @@ export class TaskHandlers {
     handler: TaskHandler<Input>,
     options: TaskHandlerOptions & { input?: InputSchema<Input> },
   ): () => void {
+    refuseUnknown(options, NAMES, "onTask()");
     const { input, skill } = options;
     if (input === "card" && skill === undefined) {
       throw new TypeError("The input schema of the card needs a skill: set skill too");

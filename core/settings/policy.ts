@@ -1,4 +1,5 @@
-import { count, oneOf, optionalPath, table } from "../setting.ts";
+import { nearest } from "../nearest.ts";
+import { count, oneOf, optionalPath, table, TableError } from "../setting.ts";
 
 /** Who a rule is about, what it is about, and what it says. Of several, the first that fits decides. */
 export interface AclRule {
@@ -127,97 +128,119 @@ export const POLICY_SETTINGS = {
 function parseAcl(raw: unknown): readonly AclRule[] {
   if (!Array.isArray(raw)) throw new SyntaxError("must be a list of rules, each [[policy.acl]]");
   if (raw.length > MAX_RULES) throw new SyntaxError(`must have at most ${MAX_RULES} rules`);
-  return raw.map((rule, i) => parseRule(rule, `rule ${i + 1}`));
+  return raw.map((rule, i) => within([i], () => parseRule(rule, `rule ${i + 1}: `)));
 }
 
 function parseRule(raw: unknown, where: string): AclRule {
   const fields = asTable(raw, where, ["direction", "source", "target", "skill", "credential", "allow"]);
-  const { direction = "inbound", allow } = fields;
+  const { direction = "inbound", allow, credential } = fields;
   const known = DIRECTIONS.find((one) => one === direction);
   if (known === undefined) {
-    throw new SyntaxError(`${where}: direction must be one of ${DIRECTIONS.join(", ")}`);
+    throw new TableError(["direction"], `${where}direction must be one of ${DIRECTIONS.join(", ")}`);
   }
-  if (typeof allow !== "boolean") throw new SyntaxError(`${where}: allow must be true or false`);
+  if (typeof allow !== "boolean") throw new TableError(["allow"], `${where}allow must be true or false`);
   if (fields.target !== undefined && known !== "outbound") {
-    throw new SyntaxError(`${where}: target belongs to direction "outbound": what comes in is for this node`);
+    const why = `target belongs to direction "outbound": what comes in is for this node`;
+    throw new TableError(["target"], where + why);
   }
   return {
     direction: known,
-    source: asPattern(fields.source, `${where}: source`),
-    target: asPattern(fields.target, `${where}: target`),
-    skill: asPattern(fields.skill, `${where}: skill`),
-    credential: fields.credential === undefined ? undefined : parseCredentialRule(fields.credential, where),
+    source: asPattern(fields, "source", where),
+    target: asPattern(fields, "target", where),
+    skill: asPattern(fields, "skill", where),
+    credential: credential === undefined
+      ? undefined
+      : within(["credential"], () => parseCredentialRule(credential, `${where}credential: `)),
     allow,
   };
 }
 
 function parseCredentialRule(raw: unknown, where: string): CredentialRule {
-  const fields = asTable(raw, `${where}: credential`, ["issuer", "type", "capability"]);
+  const fields = asTable(raw, where, ["issuer", "type", "capability"]);
   if (fields.issuer === undefined) {
-    throw new SyntaxError(`${where}: credential needs an issuer: anybody can issue one to himself`);
+    throw new TableError([], `${where}needs an issuer: anybody can issue one to himself`);
   }
   return {
-    issuer: asPattern(fields.issuer, `${where}: credential.issuer`),
-    type: asPattern(fields.type, `${where}: credential.type`),
-    capability: asPattern(fields.capability, `${where}: credential.capability`),
+    issuer: asPattern(fields, "issuer", where),
+    type: asPattern(fields, "type", where),
+    capability: asPattern(fields, "capability", where),
   };
 }
 
 function parseRateLimit(raw: unknown): RateLimitTable {
-  const fields = asTable(raw, "it", ["default_rps", "burst", "max_tasks", "total_rps", "overrides"]);
-  const { overrides = [] } = fields;
+  const fields = asTable(raw, "", ["default_rps", "burst", "max_tasks", "total_rps", "overrides"]);
+  const { overrides = [], total_rps = 0 } = fields;
   if (!Array.isArray(overrides) || overrides.length > MAX_RULES) {
-    throw new SyntaxError(`overrides must be a list of at most ${MAX_RULES} tables`);
+    throw new TableError(["overrides"], `overrides must be a list of at most ${MAX_RULES} tables`);
   }
-  const { default_rps: rps, ...rest } = fields;
   return {
-    byDefault: parseLimits({ ...rest, rps }, { where: "", byDefault: NO_LIMITS.byDefault }),
-    totalRps: asNumber(fields.total_rps ?? 0, "total_rps"),
-    overrides: overrides.map((one, i) => {
-      const where = `override ${i + 1}`;
-      const given = asTable(one, where, ["source", "rps", "burst", "max_tasks"]);
-      if (given.source === undefined) throw new SyntaxError(`${where}: needs a source`);
-      const source = asPattern(given.source, `${where}: source`);
-      return { source, ...parseLimits(given, { where: `${where}: `, byDefault: NO_LIMITS.byDefault }) };
-    }),
+    byDefault: parseLimits(fields, "default_rps", ""),
+    totalRps: asNumber({ total_rps }, "total_rps", ""),
+    overrides: overrides.map((one, i) =>
+      within(["overrides", i], () => {
+        const where = `override ${i + 1}: `;
+        const given = asTable(one, where, ["source", "rps", "burst", "max_tasks"]);
+        if (given.source === undefined) throw new TableError([], `${where}needs a source`);
+        return { source: asPattern(given, "source", where), ...parseLimits(given, "rps", where) };
+      })
+    ),
   };
 }
 
-function parseLimits(
-  fields: Readonly<Record<string, unknown>>,
-  { where, byDefault }: { where: string; byDefault: RateLimits },
-): RateLimits {
-  const rps = asNumber(fields.rps ?? byDefault.rps, `${where}rps`);
-  const burst = asNumber(fields.burst ?? Math.max(1, Math.ceil(rps)), `${where}burst`);
-  const maxTasks = asNumber(fields.max_tasks ?? byDefault.maxTasks, `${where}max_tasks`);
-  if (burst < 1) throw new SyntaxError(`${where}burst must be 1 or more`);
-  if (!Number.isInteger(maxTasks)) throw new SyntaxError(`${where}max_tasks must be a whole number`);
+/** @param rate what the rate is called. */
+function parseLimits(given: Fields, rate: string, where: string): RateLimits {
+  const { byDefault } = NO_LIMITS;
+  const fields = { [rate]: byDefault.rps, max_tasks: byDefault.maxTasks, ...given };
+  const rps = asNumber(fields, rate, where);
+  const burst = asNumber({ burst: Math.max(1, Math.ceil(rps)), ...fields }, "burst", where);
+  const maxTasks = asNumber(fields, "max_tasks", where);
+  if (burst < 1) throw new TableError(["burst"], `${where}burst must be 1 or more`);
+  if (!Number.isInteger(maxTasks)) {
+    throw new TableError(["max_tasks"], `${where}max_tasks must be a whole number`);
+  }
   return { rps, burst, maxTasks };
 }
 
-function asTable(raw: unknown, where: string, known: readonly string[]): Readonly<Record<string, unknown>> {
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What `work` reads of a part of the table, `path` from it. */
+function within<T>(path: TableError["path"], work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TableError)) throw error;
+    throw new TableError([...path, ...error.path], error.message);
+  }
+}
+
+function asTable(raw: unknown, where: string, known: readonly string[]): Fields {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
-    throw new SyntaxError(`${where} must be a table`);
+    throw new TableError([], `${where}must be a table`);
   }
   const unknown = Object.keys(raw).find((key) => !known.includes(key));
   if (unknown !== undefined) {
-    throw new SyntaxError(`${where} has an unknown key "${unknown}": known are ${known.join(", ")}`);
+    const meant = nearest(unknown, known);
+    const advice = meant === undefined ? `known are ${known.join(", ")}` : `did you mean "${meant}"?`;
+    throw new TableError([unknown], `${where}unknown key "${unknown}": ${advice}`);
   }
-  return raw as Readonly<Record<string, unknown>>;
+  return raw as Fields;
 }
 
-function asPattern(raw: unknown, where: string): string {
+function asPattern(fields: Fields, key: string, where: string): string {
+  const raw = fields[key];
   if (raw === undefined) return "*";
   if (typeof raw !== "string" || raw === "" || raw.length > 1_024) {
-    throw new SyntaxError(`${where} must be a text such as did:web:example.com or http:*`);
+    throw new TableError([key], `${where}${key} must be a text such as did:web:example.com or http:*`);
   }
   if (/[[\]]/.test(raw)) {
-    throw new SyntaxError(`${where} has brackets: only * (any characters) and ? (one) stand for others`);
+    const why = "has brackets: only * (any characters) and ? (one) stand for others";
+    throw new TableError([key], `${where}${key} ${why}`);
   }
   return raw;
 }
 
-function asNumber(raw: unknown, where: string): number {
+function asNumber(fields: Fields, key: string, where: string): number {
+  const raw = fields[key];
   if (typeof raw === "number" && Number.isFinite(raw) && raw >= 0) return raw;
-  throw new SyntaxError(`${where} must be a number of 0 or more`);
+  throw new TableError([key], `${where}${key} must be a number of 0 or more`);
 }

@@ -102,6 +102,33 @@ Deno.test("resolveConfig() names the line of an unknown key and the key that was
   );
 });
 
+Deno.test("resolveConfig() names the line of the key that is wrong in a table of the policy, or the nearest it finds", () => {
+  const problems: [file: string, problem: RegExp][] = [
+    [
+      "[policy.rate_limit]\nburst = 4\nmax_tasks = 1.5",
+      /toml:3: policy\.rate_limit: max_tasks must be a whole/,
+    ],
+    [
+      "[policy.rate_limit]\n\nmax_taks = 1",
+      /toml:3: policy\.rate_limit: unknown key "max_taks": did you mean "max_t/,
+    ],
+    ["[policy]\nencryption = 'off'\nrate_limit = { burst = 0 }", /toml:3: .* burst must be 1 or more/],
+    [
+      "[[policy.rate_limit.overrides]]\nsource = 'a'\nrps = 1\n[[policy.rate_limit.overrides]]\nsource = 'b'\nrps = -1",
+      /toml:6: policy\.rate_limit: override 2: rps must be/,
+    ],
+    [
+      "[[policy.acl]]\nallow = true\n[[policy.acl]]\nskill = 'x'",
+      /toml:3: policy\.acl: rule 2: allow must be/,
+    ],
+    [
+      "[[policy.acl]]\nallow = true\n[policy.acl.credential]\nissuer = 'a'\ntype = 5",
+      /toml:5: policy\.acl: rule 1: credential: type must be a text/,
+    ],
+  ];
+  for (const [file, problem] of problems) assert.throws(() => resolveWith({ file }), problem, file);
+});
+
 Deno.test("resolveSettings() says where each value comes from", () => {
   const { origins, config } = resolveSettings(DAEMON_SETTINGS, {
     flags: { "log-level": "debug" },

@@ -3,7 +3,12 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { findDaemon } from "../../sdk/daemon_binary.ts";
+import { DaemonClient } from "../../sdk/daemon_client.ts";
+import { Node, type Task } from "../../sdk/mod.ts";
 import { resolveNodeOptions } from "../../sdk/node_options.ts";
+import { sendArtifact } from "../../sdk/send_artifact.ts";
+import { toSendRequest } from "../../sdk/send_request.ts";
+import { DaemonTaskHandle } from "../../sdk/task_handle.ts";
 
 /** Runs `work` with these variables in the environment of this process. */
 function withEnv(env: Record<string, string>, work: () => void): void {
@@ -51,4 +56,36 @@ Deno.test("resolveNodeOptions() throws RangeError for times and numbers that mak
   for (const options of [{ startTimeoutMs: 0 }, { reconnectMs: -1 }, { graceMs: -1 }, { maxClaims: NaN }]) {
     assert.throws(() => resolveNodeOptions(options), RangeError);
   }
+});
+
+Deno.test("Options that there are not are refused with the name that was meant", async () => {
+  const refused = (message: RegExp) => ({ name: "TypeError", message });
+  const misspelt: object[] = [{ onstatus: () => {} }, { startTimeOutMs: 1 }];
+  assert.throws(
+    () => new Node(misspelt[0]),
+    refused(/^A node has no option "onstatus": did you mean "onStatus"\?/),
+  );
+  assert.throws(() => new Node(misspelt[1]), refused(/did you mean "startTimeoutMs"\?/));
+  const node = new Node();
+  const wrong: { skill: string } = { skill: "x", ...{ maxConcurency: 1 } };
+  assert.throws(
+    () => node.onTask(() => {}, wrong),
+    refused(/^onTask\(\) has .* "maxConcurency": did .* "maxConcurrent"/),
+  );
+  const far: { skill: string } = { skill: "x", ...{ elsewhere: 1 } };
+  assert.throws(
+    () => toSendRequest("hi", far),
+    refused(/^sendTask\(\) has no option "elsewhere": it has peerId, /),
+  );
+  const daemon = new DaemonClient("tcp://127.0.0.1:1");
+  const artifact: { data: string } = { data: "x", ...{ mimeType: "text/plain" } };
+  const sending = { taskId: "t", signal: new AbortController().signal, reconnectMs: 1 };
+  await assert.rejects(
+    sendArtifact(daemon, artifact, sending),
+    refused(/^An artifact has no option "mimeType": .* mediaType/),
+  );
+  const handle = new DaemonTaskHandle(daemon, { taskId: "t" } as Task, { reconnectMs: 1 });
+  const wait: { signal: AbortSignal } = { signal: sending.signal, ...{ timeout: 1 } };
+  await assert.rejects(handle.wait(wait), refused(/^wait\(\) has no option "timeout": /));
+  daemon.close();
 });
