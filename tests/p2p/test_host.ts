@@ -6,6 +6,7 @@ import {
   type P2pHostOptions,
   type PeerConnection,
 } from "../../p2p/mod.ts";
+import { Changes } from "../support/patience.ts";
 
 /** A host on loopback that records what its handlers are told. */
 export interface TestHost extends AsyncDisposable {
@@ -35,8 +36,8 @@ export function randomSeed(): Uint8Array {
 /** Opens a host on a free loopback port. */
 export async function openTestHost(options: TestHostOptions = {}): Promise<TestHost> {
   const { seed = randomSeed(), handlers, ...hostOptions } = options;
-  const waiting = new Set<() => void>();
-  const changed = () => waiting.forEach((check) => check());
+  const changes = new Changes();
+  const changed = changes.tell;
   const frames: TestHost["frames"] = [];
   const connected: PeerConnection[] = [];
   const disconnected: string[] = [];
@@ -78,16 +79,7 @@ export async function openTestHost(options: TestHostOptions = {}): Promise<TestH
     connected,
     disconnected,
     lines,
-    until: (condition) =>
-      new Promise((resolve) => {
-        const check = () => {
-          if (!condition()) return;
-          waiting.delete(check);
-          resolve();
-        };
-        waiting.add(check);
-        check();
-      }),
+    until: (condition) => changes.until(condition),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
 }

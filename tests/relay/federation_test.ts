@@ -4,7 +4,8 @@ import { FederationService } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { RegistryService } from "../../gen/agentanycast/v1/registry_service_pb.ts";
 import { RegistryClient } from "../../registry/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
-import { startTestRelay, type TestRelay, untilHolds } from "./test_relay.ts";
+import { untilHolds } from "../support/patience.ts";
+import { startTestRelay, type TestRelay } from "./test_relay.ts";
 
 const identityOf = (byte: number) => createIdentity(new Uint8Array(32).fill(byte));
 const FAST = { federationSyncIntervalMs: 60_000 };

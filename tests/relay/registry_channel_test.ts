@@ -7,7 +7,8 @@ import { RegistryService } from "../../gen/agentanycast/v1/registry_service_pb.t
 import { createChannelClient } from "../../rpc/channel_calls.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { openTestHost } from "../p2p/test_host.ts";
-import { startTestRelay, type TestRelay, untilHolds } from "./test_relay.ts";
+import { untilHolds } from "../support/patience.ts";
+import { startTestRelay, type TestRelay } from "./test_relay.ts";
 
 /** A peer that is connected to a relay, and its way to the registry. */
 async function openPeer(relay: TestRelay, byte: number) {

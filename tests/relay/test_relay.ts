@@ -48,10 +48,3 @@ export async function startTestRelay(given: Partial<RelayConfig> = {}): Promise<
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
-
-/** Looks at `condition` often, since what it depends on is in several relays; a test that waits in vain is ended from outside. */
-export async function untilHolds(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await condition()) {
-    await new Promise<void>((resolve) => setTimeout(() => resolve(), 20));
-  }
-}

@@ -4,7 +4,8 @@ import { FederationService } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { testCertificate } from "../support/test_certificate.ts";
-import { startTestRelay, untilHolds } from "./test_relay.ts";
+import { untilHolds } from "../support/patience.ts";
+import { startTestRelay } from "./test_relay.ts";
 
 Deno.test("a relay with certificates speaks TLS alone, and relays share registrations over it", async () => {
   await using folder = await tempDir();

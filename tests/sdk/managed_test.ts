@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DaemonError, DaemonStartError, type Node } from "../../sdk/mod.ts";
-import { daemonPid, managedHome, within } from "../support/managed_home.ts";
+import { daemonPid, managedHome } from "../support/managed_home.ts";
+import { within } from "../support/patience.ts";
 
 const TASKS_EACH_WAY = 100;
 const KILLS = 3;

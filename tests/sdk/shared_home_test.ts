@@ -1,7 +1,8 @@
 // Several nodes at the real daemon of one home: in one process, and in several.
 import assert from "node:assert/strict";
 import type { IncomingTask, Node } from "../../sdk/mod.ts";
-import { daemonPid, type ManagedHome, managedHome, within } from "../support/managed_home.ts";
+import { daemonPid, type ManagedHome, managedHome } from "../support/managed_home.ts";
+import { within } from "../support/patience.ts";
 import { RunningProgram } from "../support/program.ts";
 
 const PROGRAM = new URL("./shared_home_program.ts", import.meta.url).pathname;

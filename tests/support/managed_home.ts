@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import { Node, type NodeOptions, type NodeStatus } from "../../sdk/mod.ts";
+import { Changes, PATIENCE_MS } from "./patience.ts";
 import { tempDir } from "./temp_dir.ts";
-
-/** How long something may take that is waited for. */
-const PATIENCE_MS = 30_000;
 
 /** A home on loopback whose nodes start daemons of this checkout, each a process of its own. */
 export interface ManagedHome extends AsyncDisposable {
@@ -36,42 +34,18 @@ export async function managedHome(): Promise<ManagedHome> {
 
 function managedNode(options: NodeOptions): ManagedNode {
   const told: NodeStatus[] = [];
-  const wakes = new Set<() => void>();
+  const changes = new Changes();
   const node = new Node({
     reconnectMs: PATIENCE_MS,
     ...options,
     onStatus: (status) => {
       told.push(status);
-      for (const wake of wakes) wake();
+      changes.tell();
     },
   });
-  const until = async (state: NodeStatus["state"], times = 1) => {
-    const isTold = () => told.filter((one) => one.state === state).length >= times;
-    await within(
-      `status ${state}`,
-      new Promise<void>((resolve) => {
-        const wake = () => {
-          if (isTold()) resolve();
-        };
-        wakes.add(wake);
-        wake();
-      }),
-    );
-  };
+  const until = (state: NodeStatus["state"], times = 1) =>
+    changes.until(() => told.filter((one) => one.state === state).length >= times, `status ${state}`);
   return Object.assign(node, { told, until });
-}
-
-/** `promise`, which fails when it takes too long. */
-export async function within<T>(what: string, promise: Promise<T>, limitMs = PATIENCE_MS): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function freePort(): number {

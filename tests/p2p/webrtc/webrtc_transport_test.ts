@@ -3,6 +3,7 @@ import { base64url } from "multiformats/bases/base64";
 import { dialerCertificate } from "../../../p2p/webrtc/certificate.ts";
 import { createUfrag, encodeRequest, parseStun } from "../../../p2p/webrtc/stun.ts";
 import { WebRtcSession } from "../../../p2p/webrtc/webrtc_session.ts";
+import { Changes } from "../../support/patience.ts";
 import { openTestHost } from "../test_host.ts";
 
 const WEBRTC = { webRtcDirect: true, listen: ["/ip4/127.0.0.1/udp/0/webrtc-direct"] };
@@ -48,11 +49,12 @@ Deno.test("an address of WebRTC-direct stays good over a restart, and for the no
 
 Deno.test("a channel over WebRTC-direct tells its end from having been given up", async () => {
   const ends: string[] = [];
-  let changed = () => {};
+  const changes = new Changes();
   const note = (end: string) => {
     ends.push(end);
-    changed();
+    changes.tell();
   };
+  const until = (end: string) => changes.until(() => ends.includes(end));
   await using b = await openTestHost({
     ...WEBRTC,
     channelProtocols: [PROTOCOL],
@@ -69,9 +71,6 @@ Deno.test("a channel over WebRTC-direct tells its end from having been given up"
   });
   await using a = await openTestHost({ ...WEBRTC, listen: [] });
   await a.host.connect(b.peerId, [b.address]);
-  const until = async (end: string) => {
-    while (!ends.includes(end)) await new Promise<void>((resolve) => changed = resolve);
-  };
   const closed = await a.host.openChannel(b.peerId, PROTOCOL);
   await closed.send(Uint8Array.of(1));
   await closed.close();
