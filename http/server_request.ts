@@ -28,7 +28,8 @@ export function toRequest(
   // A host with more than a name and a port would be read as a part of the path.
   if (FORBIDDEN_METHODS.includes(method.toUpperCase()) || /[/\\?#@]/.test(host)) return undefined;
   const url = URL.parse(path.startsWith("/") ? `${isSecure ? "https" : "http"}://${host}${path}` : path);
-  if (url === null) return undefined;
+  // A request may name its whole URL; the standard's Request takes none with a password in it.
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") return undefined;
   if (Number(message.headers["content-length"] ?? 0) > maxBodyBytes) return "too_large";
   const headers = new Headers();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

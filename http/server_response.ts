@@ -56,7 +56,11 @@ async function pipe(
   stallMs: number,
 ): Promise<void> {
   const reader = body.getReader();
-  const onClose = () => void reader.cancel(new CodedError("cancelled", "The reader has gone"));
+  const cancel = (reason?: CodedError) =>
+    reader.cancel(reason).catch(() => {
+      // It has failed already, which was told; or its source did not take its end well, which nobody waits for.
+    });
+  const onClose = () => void cancel(new CodedError("cancelled", "The reader has gone"));
   response.once("close", onClose);
   try {
     while (true) {
@@ -67,9 +71,7 @@ async function pipe(
     response.end();
   } finally {
     response.off("close", onClose);
-    await reader.cancel().catch(() => {
-      // It has failed already, which was told.
-    });
+    await cancel();
   }
 }
 

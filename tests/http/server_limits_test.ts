@@ -101,6 +101,26 @@ Deno.test("startHttpServer() gives up an answer that its reader does not take", 
   await ended.promise;
 });
 
+Deno.test("startHttpServer() survives a stream of events that does not end well when its reader goes", async () => {
+  const ended = Promise.withResolvers<void>();
+  await using server = await start(() => {
+    const body = new ReadableStream({
+      start: (stream) => stream.enqueue(new TextEncoder().encode(": hello\n\n")),
+      cancel() {
+        ended.resolve();
+        throw new Error("no end");
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }, {});
+  {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+    await connection.read(new Uint8Array(1024));
+  }
+  await ended.promise;
+});
+
 Deno.test("startHttpServer() gives up a long answer of which nothing is read", async () => {
   const failed = Promise.withResolvers<string>();
   const logger = {
@@ -138,11 +158,13 @@ Deno.test("startHttpServer() goes on after a handler has cancelled the body of a
   assert.equal(await (await fetch(server.url)).text(), "not read");
 });
 
-Deno.test("startHttpServer() refuses a host that is more than a name, and methods that are for proxies", async () => {
+Deno.test("startHttpServer() refuses a host that is more than a name, URLs it cannot be asked for, and methods that are for proxies", async () => {
   await using server = await start(({ url }) => new Response(url), {});
   const refused = [
     "GET / HTTP/1.1\r\nhost: a/tasks?",
     "GET / HTTP/1.1\r\nhost: u:p@a",
+    "GET http://u:p@a/ HTTP/1.1\r\nhost: a",
+    "GET ftp://a/ HTTP/1.1\r\nhost: a",
     "TRACE / HTTP/1.1\r\nhost: a",
   ];
   for (const request of refused) {
