@@ -1,6 +1,6 @@
 import type { CreateStreamOptions, Logger, StreamMuxerFactory } from "@libp2p/interface";
 import { AbstractMultiaddrConnection, type AbstractStream, AbstractStreamMuxer } from "@libp2p/utils";
-import type { Multiaddr } from "@multiformats/multiaddr";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { abortable } from "../../core/abortable.ts";
 import { MAX_STREAM_WINDOW_BYTES } from "../constants.ts";
 import type { QuicStreamInit } from "./byte_stream.ts";
@@ -46,6 +46,40 @@ export class QuicMultiaddrConnection extends AbstractMultiaddrConnection {
   override sendResume(): void {
     // Its streams are paused one by one.
   }
+}
+
+/** Does `work` until `signal` fires; a connection with which it fails is closed. */
+export async function upgradeOrClose<T>(
+  quic: Deno.QuicConn,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await abortable(work(), signal);
+  } catch (error) {
+    quic.close({ closeCode: GIVEN_UP, reason: "handshake failed" });
+    throw error;
+  }
+}
+
+/** The first stream that the peer opens. Rejects when there is none, or with the reason of `signal`. */
+export async function firstStreamOf(
+  quic: Deno.QuicConn,
+  signal: AbortSignal,
+): Promise<Deno.QuicBidirectionalStream> {
+  const streams = quic.incomingBidirectionalStreams.getReader();
+  const { value } = await abortable(streams.read(), signal);
+  streams.releaseLock();
+  if (value === undefined) throw new Error("the peer opened no stream");
+  return value;
+}
+
+/** Where the peer of `quic` is, under the transport that `suffix` says. */
+export function remoteAddressOf(
+  { remoteAddr: { hostname, port } }: Deno.QuicConn,
+  suffix: string,
+): Multiaddr {
+  return multiaddr(`/${hostname.includes(":") ? "ip6" : "ip4"}/${hostname}/udp/${port}${suffix}`);
 }
 
 /** What a muxer over a QUIC connection makes its streams of. */

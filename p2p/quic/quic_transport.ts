@@ -1,27 +1,37 @@
 import {
-  type ComponentLogger,
   type Connection,
   type DialTransportOptions,
   type Listener,
   type ListenerEvents,
   type Logger,
   type PeerId,
-  type PrivateKey,
   type Transport,
   transportSymbol,
   TypedEventEmitter,
   type Upgrader,
 } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
 import { getThinWaistAddresses } from "@libp2p/utils";
-import { CODE_P2P_CIRCUIT, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
-import { abortable } from "../../core/abortable.ts";
+import { CODE_P2P_CIRCUIT, type Multiaddr } from "@multiformats/multiaddr";
 import { CodedError, errorMessage } from "../../core/errors.ts";
 import { kindOf } from "../address_kind.ts";
 import { concat } from "../concat.ts";
+import {
+  ACCEPT_TIMEOUT_MS,
+  NOISE_STREAM,
+  type NoiseProof,
+  proveByNoise,
+  PROVEN,
+  type ProvingComponents,
+} from "../noise_proof.ts";
 import { createCertificate, createTrustAnchor, SERVER_NAME } from "./certificate.ts";
 import { abandonable, familyOf, peerOf } from "./dialing.ts";
-import { createQuicMuxerFactory, QuicMultiaddrConnection } from "./quic_connection.ts";
+import {
+  createQuicMuxerFactory,
+  firstStreamOf,
+  QuicMultiaddrConnection,
+  remoteAddressOf,
+  upgradeOrClose,
+} from "./quic_connection.ts";
 import { QuicStream } from "./quic_stream.ts";
 
 /** TLS application protocol: peers that speak another kind of QUIC are refused in the handshake. */
@@ -30,8 +40,6 @@ const ALPN = "agentanycast/1";
 const PROLOGUE = new TextEncoder().encode("agentanycast quic noise 1");
 /** Handshakes that may run at once on one socket. */
 const PARALLEL_ACCEPTS = 64;
-/** Longest time of a handshake that a peer began. */
-const ACCEPT_TIMEOUT_MS = 10_000;
 const OPTIONS: Deno.QuicTransportOptions = {
   // Shorter than the 30 s after which NATs forget a UDP flow; a way that broke is left after three of them.
   keepAliveInterval: 2_500,
@@ -39,14 +47,6 @@ const OPTIONS: Deno.QuicTransportOptions = {
   maxConcurrentBidirectionalStreams: 1_024,
   maxConcurrentUnidirectionalStreams: 0,
 };
-const HANDSHAKE_STREAM = { maxReadBufferLength: 64 * 1024 };
-
-interface QuicComponents {
-  peerId: PeerId;
-  privateKey: PrivateKey;
-  upgrader: Upgrader;
-  logger: ComponentLogger;
-}
 
 interface OwnEndpoint {
   readonly endpoint: Deno.QuicEndpoint;
@@ -60,7 +60,7 @@ interface OwnEndpoint {
  * of its peer id. Noise XX on the first stream, bound to that key, proves both. The sockets that listen also dial, so what a
  * NAT lets out it lets in again.
  */
-export function quic(seed: Uint8Array): (components: QuicComponents) => QuicTransport {
+export function quic(seed: Uint8Array): (components: ProvingComponents) => QuicTransport {
   return (components) => new QuicTransport(seed, components);
 }
 
@@ -68,13 +68,13 @@ export function quic(seed: Uint8Array): (components: QuicComponents) => QuicTran
 export class QuicTransport implements Transport {
   readonly [transportSymbol] = true;
   readonly [Symbol.toStringTag] = "agentanycast/quic";
-  readonly #components: QuicComponents;
+  readonly #components: ProvingComponents;
   readonly #certificate: ReturnType<typeof createCertificate>;
   readonly #publicKey: Uint8Array;
   readonly #log: Logger;
   readonly #endpoints = new Set<OwnEndpoint>();
 
-  constructor(seed: Uint8Array, components: QuicComponents) {
+  constructor(seed: Uint8Array, components: ProvingComponents) {
     this.#components = components;
     this.#publicKey = rawKeyOf(components.peerId);
     this.#certificate = createCertificate(seed, this.#publicKey);
@@ -114,7 +114,7 @@ export class QuicTransport implements Transport {
       endpoint: this.#endpointFor(address),
     });
     const quic = await abandonable(connecting, signal);
-    return await this.#upgrade(quic, signal, async () => {
+    return await upgradeOrClose(quic, signal, async () => {
       const first = await quic.createBidirectionalStream();
       await this.#prove(first, "outbound", { listenerKey: key, remotePeer: peerId, signal });
       const connection = this.#toConnection(quic, "outbound", address);
@@ -163,48 +163,24 @@ export class QuicTransport implements Transport {
 
   async #accept(quic: Deno.QuicConn, upgrader: Upgrader): Promise<void> {
     const signal = AbortSignal.timeout(ACCEPT_TIMEOUT_MS);
-    await this.#upgrade(quic, signal, async () => {
-      const streams = quic.incomingBidirectionalStreams.getReader();
-      const { value: first } = await abortable(streams.read(), signal);
-      streams.releaseLock();
-      if (first === undefined) throw new Error("the peer opened no stream");
+    await upgradeOrClose(quic, signal, async () => {
+      const first = await firstStreamOf(quic, signal);
       const remotePeer = await this.#prove(first, "inbound", { listenerKey: this.#publicKey, signal });
-      const { hostname, port } = quic.remoteAddr;
-      const family = hostname.includes(":") ? "ip6" : "ip4";
-      const from = multiaddr(`/${family}/${hostname}/udp/${port}/quic-v1/noise`);
-      const connection = this.#toConnection(quic, "inbound", from);
+      const connection = this.#toConnection(quic, "inbound", remoteAddressOf(quic, "/quic-v1/noise"));
       await upgrader.upgradeInbound(connection, { ...this.#proven(quic, remotePeer), signal });
     });
   }
 
-  /** Runs `work`; a connection that it fails with is closed. */
-  async #upgrade<T>(quic: Deno.QuicConn, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      return await abortable(work(), signal);
-    } catch (error) {
-      quic.close({ closeCode: 1, reason: "handshake failed" });
-      throw error;
-    }
-  }
-
-  /** Noise XX on the first stream: resolves with the peer that holds the key of its id. */
+  /** Resolves with the peer that holds the key of its id; the dialer begins. */
   async #prove(
     first: Deno.QuicBidirectionalStream,
     direction: "inbound" | "outbound",
-    { listenerKey, remotePeer, signal }: {
-      listenerKey: Uint8Array;
-      remotePeer?: PeerId;
-      signal: AbortSignal;
-    },
+    { listenerKey, ...proof }: Pick<NoiseProof, "remotePeer" | "signal"> & { listenerKey: Uint8Array },
   ): Promise<PeerId> {
-    const stream = new QuicStream(first, { ...HANDSHAKE_STREAM, id: "noise", direction, log: this.#log });
-    const encrypter = noise({ prologueBytes: concat([PROLOGUE, listenerKey]) })(this.#components);
-    const options = { signal, skipStreamMuxerNegotiation: true, ...(remotePeer && { remotePeer }) };
-    const proven = direction === "outbound"
-      ? await encrypter.secureOutbound(stream, options)
-      : await encrypter.secureInbound(stream, options);
-    await stream.close({ signal });
-    return proven.remotePeer;
+    const stream = new QuicStream(first, { ...NOISE_STREAM, direction, log: this.#log });
+    const prologue = concat([PROLOGUE, listenerKey]);
+    const begins = direction === "outbound";
+    return (await proveByNoise(stream, this.#components, { ...proof, begins, prologue })).remotePeer;
   }
 
   #toConnection(quic: Deno.QuicConn, direction: "inbound" | "outbound", remoteAddr: Multiaddr) {
@@ -213,8 +189,7 @@ export class QuicTransport implements Transport {
 
   #proven(quic: Deno.QuicConn, remotePeer: PeerId) {
     return {
-      skipEncryption: true as const,
-      skipProtection: true,
+      ...PROVEN,
       remotePeer,
       muxerFactory: createQuicMuxerFactory(quic, {
         protocol: "/quic-v1",

@@ -32,6 +32,8 @@ export class SctpReceiver {
   readonly #partials = new Map<number, { parts: Uint8Array[]; bytes: number }>();
   #cumulative: number;
   #held = 0;
+  /** Of these, what fragments beyond the first gap cost. */
+  #heldAhead = 0;
 
   /** `firstTsn` is the number of the first fragment. */
   constructor(firstTsn: number, onMessage: (message: Message) => void) {
@@ -63,10 +65,12 @@ export class SctpReceiver {
   take(chunk: DataChunk): void {
     const steps = distance(chunk.tsn, this.#cumulative);
     if (steps <= 0 || steps > MAX_AHEAD || this.#ahead.has(chunk.tsn)) return;
-    // A peer that keeps sending into a full window loses what it sends.
-    if (this.#held + chunk.content.length > RECEIVE_WINDOW_BYTES + GRACE_BYTES) return;
+    // A peer that keeps sending into a full window loses what it sends. What is beyond a gap never keeps out what fills it.
+    const held = steps > 1 ? this.#held : this.#held - this.#heldAhead;
+    if (held + chunk.content.length > RECEIVE_WINDOW_BYTES + GRACE_BYTES) return;
     if (steps > 1) {
       this.#held += messageCost(chunk.content);
+      this.#heldAhead += messageCost(chunk.content);
       this.#ahead.set(chunk.tsn, { ...chunk, content: chunk.content.slice() });
       return;
     }
@@ -76,6 +80,7 @@ export class SctpReceiver {
       if (next === undefined) return;
       this.#ahead.delete(next.tsn);
       this.#held -= messageCost(next.content);
+      this.#heldAhead -= messageCost(next.content);
       this.#advance(next);
     }
   }

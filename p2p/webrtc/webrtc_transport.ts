@@ -1,21 +1,25 @@
 import {
-  type ComponentLogger,
   type Connection,
   type DialTransportOptions,
   type Listener,
   type Logger,
   type PeerId,
-  type PrivateKey,
   type Transport,
   transportSymbol,
   type Upgrader,
 } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
-import { CODE_CERTHASH, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
-import { base64url } from "multiformats/bases/base64";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { errorMessage } from "../../core/errors.ts";
 import { isRelayed, kindOf } from "../address_kind.ts";
-import { concat } from "../concat.ts";
+import { certHashesOf, toMultihash } from "../cert_hashes.ts";
+import {
+  ACCEPT_TIMEOUT_MS,
+  NOISE_STREAM,
+  type NoiseProof,
+  proveByNoise,
+  PROVEN,
+  type ProvingComponents,
+} from "../noise_proof.ts";
 import { familyOf, peerOf } from "../quic/dialing.ts";
 import type { P256Certificate } from "../p256_certificate.ts";
 import { dialerCertificate, listenerCertificate, noisePrologue } from "./certificate.ts";
@@ -27,24 +31,11 @@ import { WebRtcListener } from "./webrtc_listener.ts";
 import { WebRtcSession } from "./webrtc_session.ts";
 import { WebRtcStream } from "./webrtc_stream.ts";
 
-/** Longest time of a handshake that a peer began. */
-const ACCEPT_TIMEOUT_MS = 10_000;
-const HANDSHAKE_STREAM = { maxReadBufferLength: 64 * 1024 };
-/** A multihash of SHA-256 begins with it. */
-const SHA256_PREFIX = Uint8Array.of(0x12, 0x20);
-
-interface WebRtcComponents {
-  peerId: PeerId;
-  privateKey: PrivateKey;
-  upgrader: Upgrader;
-  logger: ComponentLogger;
-}
-
 /**
  * libp2p's WebRTC-direct, as its specification has it: for browsers and for libp2p nodes of others. DTLS meets the certificate
  * whose hash is in the address; Noise XX on the first channel, bound to both certificates, proves both peers.
  */
-export function webRtcDirect(seed: Uint8Array): (components: WebRtcComponents) => WebRtcTransport {
+export function webRtcDirect(seed: Uint8Array): (components: ProvingComponents) => WebRtcTransport {
   return (components) => new WebRtcTransport(seed, components);
 }
 
@@ -53,12 +44,12 @@ export class WebRtcTransport implements Transport {
   readonly [transportSymbol] = true;
   readonly [Symbol.toStringTag] = "agentanycast/webrtc-direct";
   readonly #seed: Uint8Array;
-  readonly #components: WebRtcComponents;
+  readonly #components: ProvingComponents;
   readonly #log: Logger;
   readonly #dialed = new Map<WebRtcSession, DialPort>();
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(seed: Uint8Array, components: WebRtcComponents) {
+  constructor(seed: Uint8Array, components: ProvingComponents) {
     this.#seed = seed;
     this.#components = components;
     this.#log = components.logger.forComponent("agentanycast:webrtc-direct");
@@ -75,7 +66,7 @@ export class WebRtcTransport implements Transport {
 
   dialFilter(addresses: Multiaddr[]): Multiaddr[] {
     return addresses.filter((address) =>
-      isWebRtcDirect(address) && peerOf(address) !== undefined && hashOf(address) !== undefined
+      isWebRtcDirect(address) && peerOf(address) !== undefined && certHashesOf(address).length > 0
     );
   }
 
@@ -87,7 +78,7 @@ export class WebRtcTransport implements Transport {
     const { signal } = options;
     const remotePeer = peerOf(address);
     const kind = kindOf(address);
-    const hash = hashOf(address);
+    const [hash] = certHashesOf(address);
     if (kind === undefined || remotePeer === undefined || hash === undefined) {
       throw new TypeError(`${address} is not for WebRTC-direct`);
     }
@@ -169,23 +160,16 @@ export class WebRtcTransport implements Transport {
     await upgrader.upgradeInbound(connection, { ...toProven(session, remotePeer), signal });
   }
 
-  /** Noise XX on channel 0, begun by the one who listens: resolves with the peer that holds the key of its id. */
+  /** On channel 0, bound to both certificates; the one who listens begins. Resolves with the peer that holds the key of its id. */
   async #prove(
     session: WebRtcSession,
     direction: "inbound" | "outbound",
-    { prologue, remotePeer, signal }: { prologue: Uint8Array; remotePeer?: PeerId; signal: AbortSignal },
+    proof: Omit<NoiseProof, "begins">,
   ): Promise<PeerId> {
-    const stream = new WebRtcStream(session.noiseChannel, {
-      ...HANDSHAKE_STREAM,
-      ...{ id: "noise", direction, log: this.#log },
-    });
-    const encrypter = noise({ prologueBytes: prologue })(this.#components);
-    const options = { signal, skipStreamMuxerNegotiation: true, ...(remotePeer && { remotePeer }) };
-    const proven = direction === "inbound"
-      ? await encrypter.secureOutbound(stream, options)
-      : await encrypter.secureInbound(stream, options);
-    await stream.close({ signal });
-    return proven.remotePeer;
+    const init = { ...NOISE_STREAM, direction, log: this.#log };
+    const stream = new WebRtcStream(session.noiseChannel, init);
+    const begins = direction === "inbound";
+    return (await proveByNoise(stream, this.#components, { ...proof, begins })).remotePeer;
   }
 
   #toConnection(
@@ -205,25 +189,12 @@ export class WebRtcTransport implements Transport {
 
 function toProven(session: WebRtcSession, remotePeer: PeerId) {
   return {
-    skipEncryption: true as const,
-    skipProtection: true,
+    ...PROVEN,
     remotePeer,
     muxerFactory: createWebRtcMuxerFactory(session),
   };
 }
 
-function toMultihash(digest: Uint8Array): Uint8Array {
-  return concat([SHA256_PREFIX, digest]);
-}
-
 function isWebRtcDirect(address: Multiaddr): boolean {
   return kindOf(address)?.transport === "webrtc-direct" && !isRelayed(address);
-}
-
-/** Multihash of SHA-256 of the certificate that `address` allows; other kinds of hashes cannot be checked. */
-function hashOf(address: Multiaddr): Uint8Array | undefined {
-  const value = address.getComponents().find(({ code }) => code === CODE_CERTHASH)?.value;
-  if (value === undefined || !value.startsWith("u")) return undefined;
-  const hash = base64url.decode(value);
-  return hash.length === 34 && SHA256_PREFIX.every((byte, i) => hash[i] === byte) ? hash : undefined;
 }

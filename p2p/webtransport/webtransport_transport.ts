@@ -1,39 +1,38 @@
 import {
-  type ComponentLogger,
   type Connection,
   type DialTransportOptions,
   type Listener,
   type Logger,
   type PeerId,
-  type PrivateKey,
   type Transport,
   transportSymbol,
   type Upgrader,
 } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
-import { CODE_CERTHASH, type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import { base64url } from "multiformats/bases/base64";
 import { abortable } from "../../core/abortable.ts";
 import { isRelayed, kindOf } from "../address_kind.ts";
+import { certHashesOf, toDigest } from "../cert_hashes.ts";
+import {
+  ACCEPT_TIMEOUT_MS,
+  NOISE_STREAM,
+  type NoiseProof,
+  proveByNoise,
+  PROVEN,
+  type ProvingComponents,
+} from "../noise_proof.ts";
 import { abandonable, familyOf, peerOf } from "../quic/dialing.ts";
-import { createQuicMuxerFactory, QuicMultiaddrConnection } from "../quic/quic_connection.ts";
+import {
+  createQuicMuxerFactory,
+  firstStreamOf,
+  QuicMultiaddrConnection,
+  remoteAddressOf,
+  upgradeOrClose,
+} from "../quic/quic_connection.ts";
 import { certificatesAt } from "./certificate.ts";
 import { acceptSession, openSession, type WebTransportSession } from "./http3_connect.ts";
 import { ALPN, QUIC_OPTIONS, WebTransportListener } from "./webtransport_listener.ts";
 import { WebTransportStream } from "./webtransport_stream.ts";
-
-/** Longest time of a handshake that a peer began. */
-const ACCEPT_TIMEOUT_MS = 10_000;
-const HANDSHAKE_STREAM = { maxReadBufferLength: 64 * 1024 };
-/** A multihash of SHA-256 begins with it. */
-const SHA256_PREFIX = [0x12, 0x20];
-
-interface WebTransportComponents {
-  peerId: PeerId;
-  privateKey: PrivateKey;
-  upgrader: Upgrader;
-  logger: ComponentLogger;
-}
 
 /**
  * libp2p's WebTransport, as its specification has it, over Deno's QUIC: for browsers and for libp2p nodes of others. TLS meets a
@@ -41,7 +40,7 @@ interface WebTransportComponents {
  */
 export function webTransport(
   seed: Uint8Array,
-): (components: WebTransportComponents) => WebTransportTransport {
+): (components: ProvingComponents) => WebTransportTransport {
   return (components) => new WebTransportTransport(seed, components);
 }
 
@@ -50,11 +49,11 @@ export class WebTransportTransport implements Transport {
   readonly [transportSymbol] = true;
   readonly [Symbol.toStringTag] = "agentanycast/webtransport";
   readonly #seed: Uint8Array;
-  readonly #components: WebTransportComponents;
+  readonly #components: ProvingComponents;
   readonly #log: Logger;
   readonly #dialing = new Map<4 | 6, Deno.QuicEndpoint>();
 
-  constructor(seed: Uint8Array, components: WebTransportComponents) {
+  constructor(seed: Uint8Array, components: ProvingComponents) {
     this.#seed = seed;
     this.#components = components;
     this.#log = components.logger.forComponent("agentanycast:webtransport");
@@ -71,7 +70,7 @@ export class WebTransportTransport implements Transport {
 
   dialFilter(addresses: Multiaddr[]): Multiaddr[] {
     return addresses.filter((address) =>
-      isWebTransport(address) && peerOf(address) !== undefined && hashesOf(address).length > 0
+      isWebTransport(address) && peerOf(address) !== undefined && certHashesOf(address).length > 0
     );
   }
 
@@ -83,7 +82,7 @@ export class WebTransportTransport implements Transport {
     const { signal } = options;
     const remotePeer = peerOf(address);
     const kind = kindOf(address);
-    const hashes = hashesOf(address);
+    const hashes = certHashesOf(address);
     if (kind === undefined || remotePeer === undefined || hashes.length === 0) {
       throw new TypeError(`${address} is not for WebTransport`);
     }
@@ -98,29 +97,17 @@ export class WebTransportTransport implements Transport {
         // Deno's own WebTransport uses it too; its types leave it out.
         serverCertificateHashes: hashes.map((hash) => ({
           algorithm: "sha-256",
-          value: hash.slice(SHA256_PREFIX.length),
+          value: toDigest(hash),
         })),
       } as Deno.ConnectQuicOptions<false>,
     );
     const quic = await abandonable(connecting, signal);
-    return await this.#upgrade(quic, signal, async () => {
+    return await upgradeOrClose(quic, signal, async () => {
       const host = kind.host.includes(":") ? `[${kind.host}]` : kind.host;
       const session = await openSession(quic, `${host}:${kind.port}`);
-      const first = new WebTransportStream(await quic.createBidirectionalStream(), {
-        ...HANDSHAKE_STREAM,
-        id: "noise",
-        direction: "outbound",
-        log: this.#log,
-        session: session.id,
-      });
-      const encrypter = noise()(this.#components);
-      const proven = await encrypter.secureOutbound(first, {
-        signal,
-        skipStreamMuxerNegotiation: true,
-        remotePeer,
-      });
+      const first = await quic.createBidirectionalStream();
+      const proven = await this.#prove(first, session, { begins: true, remotePeer, signal });
       assertVouched(hashes, proven.remoteExtensions?.webtransportCerthashes ?? []);
-      await first.close({ signal });
       const connection = this.#toConnection(quic, "outbound", address);
       return await options.upgrader.upgradeOutbound(connection, {
         ...options,
@@ -143,32 +130,22 @@ export class WebTransportTransport implements Transport {
     { upgrader, vouched }: { upgrader: Upgrader; vouched: Uint8Array[] },
   ): Promise<void> {
     const signal = AbortSignal.timeout(ACCEPT_TIMEOUT_MS);
-    await this.#upgrade(quic, signal, async () => {
+    await upgradeOrClose(quic, signal, async () => {
       const session = await abortable(acceptSession(quic), signal);
-      const streams = quic.incomingBidirectionalStreams.getReader();
-      const { value } = await abortable(streams.read(), signal);
-      streams.releaseLock();
-      if (value === undefined) throw new Error("the peer opened no stream");
-      const first = new WebTransportStream(value, {
-        ...HANDSHAKE_STREAM,
-        id: "noise",
-        direction: "inbound",
-        log: this.#log,
-        session: session.id,
-      });
-      const encrypter = noise({ extensions: { webtransportCerthashes: vouched } })(this.#components);
-      const { remotePeer } = await encrypter.secureInbound(first, {
-        signal,
-        skipStreamMuxerNegotiation: true,
-      });
-      await first.close({ signal });
-      const { hostname, port } = quic.remoteAddr;
-      const family = hostname.includes(":") ? "ip6" : "ip4";
-      const from = multiaddr(`/${family}/${hostname}/udp/${port}/quic-v1/webtransport`);
+      const first = await firstStreamOf(quic, signal);
+      const extensions = { webtransportCerthashes: vouched };
+      const { remotePeer } = await this.#prove(first, session, { begins: false, extensions, signal });
+      const from = remoteAddressOf(quic, "/quic-v1/webtransport");
       const connection = this.#toConnection(quic, "inbound", from);
       const proven = toProven(quic, { remotePeer, session });
       await upgrader.upgradeInbound(connection, { ...proven, signal });
     });
+  }
+
+  #prove(first: Deno.QuicBidirectionalStream, session: WebTransportSession, proof: NoiseProof) {
+    const direction = proof.begins ? "outbound" : "inbound";
+    const init = { ...NOISE_STREAM, direction, log: this.#log, session: session.id } as const;
+    return proveByNoise(new WebTransportStream(first, init), this.#components, proof);
   }
 
   #endpointFor(family: 4 | 6): Deno.QuicEndpoint {
@@ -177,16 +154,6 @@ export class WebTransportTransport implements Transport {
     const endpoint = new Deno.QuicEndpoint({ hostname: family === 4 ? "0.0.0.0" : "::", port: 0 });
     this.#dialing.set(family, endpoint);
     return endpoint;
-  }
-
-  /** Runs `work`; a connection that it fails with is closed. */
-  async #upgrade<T>(quic: Deno.QuicConn, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      return await abortable(work(), signal);
-    } catch (error) {
-      quic.close({ closeCode: 1, reason: "handshake failed" });
-      throw error;
-    }
   }
 
   #toConnection(quic: Deno.QuicConn, direction: "inbound" | "outbound", remoteAddr: Multiaddr) {
@@ -200,8 +167,7 @@ function toProven(
 ) {
   void session.ended.then(() => quic.close({ closeCode: 0, reason: "the session ended" }));
   return {
-    skipEncryption: true as const,
-    skipProtection: true,
+    ...PROVEN,
     remotePeer,
     muxerFactory: createQuicMuxerFactory(quic, {
       protocol: "/webtransport",
@@ -213,14 +179,6 @@ function toProven(
 
 function isWebTransport(address: Multiaddr): boolean {
   return kindOf(address)?.transport === "webtransport" && !isRelayed(address);
-}
-
-/** Multihashes of SHA-256 of the certificates that `address` allows; other kinds of hashes cannot be checked. */
-function hashesOf(address: Multiaddr): Uint8Array[] {
-  return address.getComponents()
-    .flatMap(({ code, value }) => code === CODE_CERTHASH && value?.startsWith("u") ? [value] : [])
-    .map((value) => base64url.decode(value))
-    .filter((hash) => hash.length === 34 && SHA256_PREFIX.every((byte, i) => hash[i] === byte));
 }
 
 /** Whoever has given us the address must have had all its hashes from the peer that is now proven. */

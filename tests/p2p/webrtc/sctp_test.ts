@@ -224,6 +224,23 @@ Deno.test("SctpReceiver is not made to hold more than its window, nor to join wh
   }, /too long/);
 });
 
+Deno.test("SctpReceiver takes what fills a gap, however much is beyond it", () => {
+  let count = 0;
+  const receiver: SctpReceiver = new SctpReceiver(1, ({ content }) => {
+    count++;
+    receiver.release(messageCost(content));
+  });
+  const take = (tsn: number) =>
+    receiver.take({ tsn, stream: 1, protocol: 53, first: true, last: true, content: new Uint8Array(500) });
+  // A sender counts the bytes alone, so that it may fill the window with more than there is room for.
+  const sent = Math.floor(RECEIVE_WINDOW_BYTES / 500);
+  for (let tsn = 2; tsn <= sent; tsn++) take(tsn);
+  assert.equal(receiver.window, 0);
+  for (let tsn = 1; tsn <= sent; tsn++) take(tsn);
+  assert.equal(count, sent);
+  assert.equal(receiver.window, RECEIVE_WINDOW_BYTES);
+});
+
 Deno.test("SctpSender ignores acknowledgements of what it never sent, and sends again what is reported missing", () => {
   const sender = new SctpSender(10, () => 0);
   sender.open(100_000);
