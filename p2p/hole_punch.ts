@@ -129,8 +129,7 @@ export class HolePuncher {
         if (outOfTurn && round === OUT_OF_TURN_TRIES) return;
         const reason = await this.#try(connection, { outOfTurn });
         if (reason === "the other side begins" || this.#deps.hasDirect(peerId)) return;
-        const tries = (this.#states.get(peerId)?.tries ?? 0) + 1;
-        this.#states.set(peerId, { tries, reason });
+        const tries = this.#noteTry(connection.remotePeer, reason);
         logger.debug("No direct connection yet", { peer: peerId, tries, reason });
         const again = await pause.take(PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)] ?? 0, signal);
         if (again) round = -1;
@@ -140,6 +139,14 @@ export class HolePuncher {
     } finally {
       this.#pauses.delete(peerId);
     }
+  }
+
+  /** A try came to nothing; answers how many have. Nothing is kept of a peer that has gone meanwhile. */
+  #noteTry(peer: PeerId, reason: string | undefined): number {
+    const peerId = peer.toString();
+    const tries = (this.#states.get(peerId)?.tries ?? 0) + 1;
+    if (this.#deps.libp2p.getConnections(peer).length > 0) this.#states.set(peerId, { tries, reason });
+    return tries;
   }
 
   #isNeeded({ status, remotePeer }: Connection): boolean {
@@ -205,9 +212,7 @@ export class HolePuncher {
       });
       if (!isRelayed(connection.remoteAddr)) return;
       const reason = await this.#dialAll(connection, toAddresses(theirs), roundTripMs);
-      if (reason === undefined || this.#deps.hasDirect(peerId)) return;
-      const tries = (this.#states.get(peerId)?.tries ?? 0) + 1;
-      this.#states.set(peerId, { tries, reason });
+      if (reason !== undefined && !this.#deps.hasDirect(peerId)) this.#noteTry(connection.remotePeer, reason);
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)));
       logger.debug("A hole punch that a peer began came to nothing", { peer: peerId, error });

@@ -1,4 +1,10 @@
 import assert from "node:assert/strict";
+import { generateKeyPair } from "@libp2p/crypto/keys";
+import type { Libp2p } from "@libp2p/interface";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { multiaddr } from "@multiformats/multiaddr";
+import { silentLogger } from "../../core/log.ts";
+import { HolePuncher } from "../../p2p/hole_punch.ts";
 import { decodeHolePunch, encodeHolePunch } from "../../p2p/hole_punch_message.ts";
 import { openTestHost } from "./test_host.ts";
 import { startTestRelay } from "./test_relay.ts";
@@ -17,6 +23,43 @@ Deno.test("encodeHolePunch() writes what the specification has, and decodeHolePu
   ) {
     assert.throws(() => decodeHolePunch(Uint8Array.from(bad)), /cannot be read/);
   }
+});
+
+Deno.test("HolePuncher keeps nothing of a peer that went while it was tried", async () => {
+  const relay = "/ip4/192.0.2.1/udp/1/quic-v1/noise/p2p/12D3KooWHmNxw3GETCAvVyC52QeKLo3VrhFeKBDNc9JL1pJ7korC";
+  const remotePeer = peerIdFromPrivateKey(await generateKeyPair("Ed25519"));
+  const connection = { remotePeer, remoteAddr: multiaddr(`${relay}/p2p-circuit`), status: "open" };
+  const connections = [connection];
+  const asked = Promise.withResolvers<void>();
+  const known = Promise.withResolvers<{ protocols: string[]; addresses: never[] }>();
+  const libp2p = Object.assign(new EventTarget(), {
+    getConnections: () => connections,
+    peerStore: {
+      get: () => {
+        asked.resolve();
+        return known.promise;
+      },
+    },
+  });
+  const work: Promise<void>[] = [];
+  const puncher = new HolePuncher({
+    libp2p: libp2p as unknown as Libp2p,
+    hasDirect: () => false,
+    dial: () => Promise.reject(new Error("nobody is there")),
+    ownAddresses: () => [],
+    inBackground: (one) => work.push(one),
+    signal: AbortSignal.any([]),
+    clock: { now: () => 0, sleep: () => Promise.resolve() },
+    logger: silentLogger,
+  });
+  libp2p.dispatchEvent(new CustomEvent("peer:identify", { detail: { connection } }));
+  await asked.promise;
+  connection.status = "closed";
+  connections.length = 0;
+  libp2p.dispatchEvent(new CustomEvent("peer:disconnect", { detail: remotePeer }));
+  known.resolve({ protocols: [], addresses: [] });
+  await Promise.all(work);
+  assert.equal(puncher.state(remotePeer.toString()), undefined);
 });
 
 Deno.test({
