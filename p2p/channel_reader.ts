@@ -1,4 +1,9 @@
-import type { Stream, StreamCloseEvent, StreamMessageEvent } from "@libp2p/interface";
+import {
+  type Stream,
+  type StreamCloseEvent,
+  type StreamMessageEvent,
+  UnsupportedProtocolError,
+} from "@libp2p/interface";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { ByteLease } from "./byte_budget.ts";
 import { FrameDecoder } from "./frames.ts";
@@ -224,7 +229,9 @@ export class ChannelReader implements AsyncIterableIterator<Uint8Array> {
 /** The error of a stream that ended without the peer having said so. */
 export function lost(cause?: unknown): CodedError {
   const found = cause === undefined ? "the connection was lost" : errorMessage(cause);
-  return new CodedError("unavailable", `The channel to the peer is gone: ${found}; open a new one`, {
+  // The protocol was agreed ahead, and the answer was another one.
+  const code = cause instanceof UnsupportedProtocolError ? "unimplemented" : "unavailable";
+  return new CodedError(code, `The channel to the peer is gone: ${found}; open a new one`, {
     cause,
   });
 }

@@ -9,7 +9,12 @@ import { CodedError, errorMessage } from "../core/errors.ts";
 import { dialBack } from "./autonat.ts";
 import { silenceLockChannel } from "./broadcast_channel.ts";
 import { isRelayed, kindOf } from "./address_kind.ts";
-import { ADDRESS_DIAL_TIMEOUT_MS, MAX_STREAM_WINDOW_BYTES } from "./constants.ts";
+import {
+  ADDRESS_DIAL_TIMEOUT_MS,
+  CARD_PROTOCOL,
+  LANE_PROTOCOL,
+  MAX_STREAM_WINDOW_BYTES,
+} from "./constants.ts";
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
 import { Gater } from "./gater.ts";
@@ -28,6 +33,9 @@ const LAST_TIMER_ROUNDS = 4;
 
 /** The encryption of connections over TCP, WebSocket and circuits (libp2p Noise specification). */
 const NOISE_PROTOCOL = "/noise";
+
+/** What a peer is taken to speak until it has said by identify what it does: who meets it wants to use these at once. */
+const TAKEN_FOR_GRANTED: readonly string[] = [CARD_PROTOCOL, LANE_PROTOCOL];
 
 const YAMUX = {
   maxInboundStreams: MAX_INBOUND_STREAMS_PER_CONNECTION,
@@ -163,13 +171,16 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
 }
 
 function speakAhead({ upgrader, events, peerStore }: Internals): void {
+  const identified = new WeakSet<Connection>();
+  events.addEventListener("peer:identify", ({ detail: { connection } }) => identified.add(connection));
   negotiateAhead({
     upgrader,
     encryption: NOISE_PROTOCOL,
     onConnection: (listener) => events.addEventListener("connection:open", ({ detail }) => listener(detail)),
-    speaks: async ({ remotePeer }, protocol) => {
+    speaks: async (connection, protocol) => {
+      if (TAKEN_FOR_GRANTED.includes(protocol) && !identified.has(connection)) return true;
       try {
-        return (await peerStore.get(remotePeer)).protocols.includes(protocol);
+        return (await peerStore.get(connection.remotePeer)).protocols.includes(protocol);
       } catch {
         return false; // The peer store throws for a peer of which it knows nothing.
       }

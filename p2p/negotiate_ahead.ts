@@ -1,6 +1,7 @@
 import type { Connection, ConnectionEncrypter, Stream } from "@libp2p/interface";
 import { UnsupportedProtocolError } from "@libp2p/interface";
 import type { Uint8ArrayList } from "uint8arraylist";
+import { abortable } from "../core/abortable.ts";
 import { concat } from "./concat.ts";
 import { A2A_PROTOCOL } from "./constants.ts";
 
@@ -18,6 +19,8 @@ interface Negotiable {
   send(data: Uint8Array): boolean;
   push(data: Uint8Array): void;
   abort(error: Error): void;
+  close(options?: { signal?: AbortSignal }): Promise<void>;
+  addEventListener(type: "close", listener: () => void, options: { once: true }): void;
 }
 
 /** What libp2p makes connections of. */
@@ -55,7 +58,7 @@ export function negotiateAhead({ upgrader, encryption, onConnection, speaks }: A
   outbound.upgradeOutbound = (connection, options) => {
     if (options.skipEncryption !== true && options.initiator !== false) {
       // libp2p asks by itself: it is given the answer that is due, and the real one is left out.
-      leaveOutAnswer(connection, encryption);
+      void leaveOutAnswer(connection, encryption);
       connection.push(linesOf(encryption));
     }
     return upgrade(connection, options);
@@ -77,13 +80,28 @@ export function negotiateAhead({ upgrader, encryption, onConnection, speaks }: A
 
 /** Asks for `protocol` on a new stream and takes it for granted. */
 function askAhead(stream: Negotiable, protocol: string): void {
-  leaveOutAnswer(stream, protocol);
+  const answered = leaveOutAnswer(stream, protocol);
   stream.send(linesOf(protocol));
   stream.protocol = protocol;
+  // libp2p's other side loses a stream whose end is there before it has answered.
+  const close = stream.close.bind(stream);
+  const over = new Promise<void>((resolve) => stream.addEventListener("close", resolve, { once: true }));
+  stream.close = async (options) => {
+    const until = Promise.race([answered, over]);
+    await (options?.signal === undefined ? until : abortable(until, options.signal));
+    await close(options);
+  };
 }
 
-/** Takes the agreement to `protocol` from the front of what comes; anything else ends the stream. */
-function leaveOutAnswer(stream: Negotiable, protocol: string): void {
+/**
+ * Takes the agreement to `protocol` from the front of what comes, and resolves when all of it has come; anything else ends the
+ * stream.
+ */
+function leaveOutAnswer(
+  stream: Pick<Negotiable, "onData" | "abort">,
+  protocol: string,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
   const due = linesOf(protocol);
   const take = stream.onData.bind(stream);
   let came = 0;
@@ -97,7 +115,9 @@ function leaveOutAnswer(stream: Negotiable, protocol: string): void {
     if (came < due.length) return;
     stream.onData = take;
     take(bytes.subarray(answer.length));
+    resolve();
   };
+  return promise;
 }
 
 /** What either side says to agree on `protocol`: two lines, each behind its length. */

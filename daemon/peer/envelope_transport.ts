@@ -25,6 +25,8 @@ export interface EnvelopeTransportOptions {
 export interface WireTransport extends EnvelopeTransport, AsyncDisposable {
   /** A peer acknowledged an envelope of 1.0. */
   onAck(peerId: string, envelopeId: string): void;
+  /** A peer has opened a lane to this node. */
+  onLane(peerId: string): void;
   onDisconnected(peerId: string): void;
   /** A better connection to a peer is there. */
   onMoved(peerId: string): void;
@@ -44,8 +46,8 @@ export function createEnvelopeTransport(
     peerId: host.peerId,
     isConnected: (peerId) => host.isConnected(peerId),
     framingOf(peerId) {
-      const way = known(peerId);
-      return way === undefined ? undefined : way === "legacy" ? "1.0" : "2.0";
+      if (known(peerId) === "legacy") return "1.0";
+      return lanes.speaks(peerId) ? "2.0" : undefined;
     },
     windowOf(peerId) {
       const way = known(peerId);
@@ -64,29 +66,41 @@ export function createEnvelopeTransport(
       }
       // A way that is known heeds the signal itself.
       const opening = known(peerId) === undefined;
-      const sending = wayTo(peerId).then((way) => sendBy(way, peerId, envelope, { signal }));
+      const sending = wayTo(peerId).then((way) =>
+        sendBy(way, peerId, envelope, { host, lanes, acks, signal })
+      );
       return opening && signal !== undefined ? untilAborted(sending, signal) : sending;
     },
     onAck: (peerId, envelopeId) => acks.onAck(peerId, envelopeId),
     onMoved: (peerId) => lanes.onMoved(peerId),
+    onLane: (peerId) => lanes.onOpened(peerId),
     onDisconnected(peerId) {
       lanes.onDisconnected(peerId);
       acks.onDisconnected(peerId);
     },
     [Symbol.asyncDispose]: () => lanes[Symbol.asyncDispose](),
   };
+}
 
-  /** It is called in the order of the sends and hands the envelope over before it waits. */
-  function sendBy(
-    way: Way,
-    peerId: string,
-    envelope: EncodedEnvelope,
-    { signal }: { signal: AbortSignal | undefined },
-  ): Promise<Answer> {
-    if (way !== "legacy") return way.send(envelope.bytes, { signal });
+interface Sending {
+  host: Pick<P2pHost, "sendA2aFrame">;
+  lanes: Lanes;
+  acks: Acknowledgements;
+  signal: AbortSignal | undefined;
+}
+
+/** It is called in the order of the sends and hands the envelope over before it waits. */
+function sendBy(way: Way, peerId: string, envelope: EncodedEnvelope, sending: Sending): Promise<Answer> {
+  const { host, lanes, acks, signal } = sending;
+  if (way === "legacy") {
     const send = host.sendA2aFrame.bind(host);
     return acks.send(peerId, envelope, { send, signal: signal ?? AbortSignal.timeout(LEGACY_PATIENCE_MS) });
   }
+  return way.send(envelope.bytes, { signal }).catch((error) => {
+    if (!way.unspoken) throw error;
+    lanes.fallBack(peerId, way);
+    return sendBy("legacy", peerId, envelope, sending);
+  });
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -8,6 +8,13 @@ export const OWN_LIMITS: LaneLimits = {
   maxEnvelopeBytes: MAX_FRAME_BYTES,
 };
 
+/** What any receiver takes before its hello is there, so that the first envelopes need not wait for it. */
+export const UNGREETED_LIMITS: LaneLimits = {
+  maxUnansweredEnvelopes: 16,
+  maxUnansweredBytes: 64 * 1024,
+  maxEnvelopeBytes: 64 * 1024,
+};
+
 /** Envelopes that go in one frame while more are waiting; a longer one goes alone. */
 export const MAX_BATCH_BYTES = 256 * 1024;
 

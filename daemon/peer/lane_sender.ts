@@ -13,6 +13,7 @@ import {
   PONG_MS,
   QUIET_MS,
   TICK_MS,
+  UNGREETED_LIMITS,
 } from "./lane_limits.ts";
 import { SendQueue } from "./send_queue.ts";
 
@@ -26,7 +27,6 @@ export class LaneSender {
   readonly #channel: FrameChannel;
   readonly #deps: LaneSenderDeps;
   readonly #stop = new AbortController();
-  readonly #ready = Promise.withResolvers<void>();
   readonly #queue: SendQueue;
   /** What the receiver takes; undefined until its hello. */
   #limits: LaneLimits | undefined;
@@ -47,26 +47,16 @@ export class LaneSender {
     this.#running = Promise.all([this.#read(), this.#watch()]);
   }
 
-  /**
-   * Says hello on a channel, which is the lane's from then on, and resolves when the receiver has done so too.
-   * @throws CodedError `unavailable` (lost, or no hello in time, or nothing that this version understands), and by `signal`.
-   */
-  static async open(
-    channel: FrameChannel,
-    deps: LaneSenderDeps,
-    { signal }: { signal: AbortSignal },
-  ): Promise<LaneSender> {
+  /** Says hello on a channel, which is the lane's from then on; the first envelopes follow before the receiver has done so too. */
+  static open(channel: FrameChannel, deps: LaneSenderDeps): LaneSender {
     const lane = new LaneSender(channel, deps);
-    const onAbort = () => lane.#giveUp(toCodedError(signal.reason));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      if (signal.aborted) onAbort();
-      else lane.#write({ kind: "hello", limits: OWN_LIMITS });
-      await lane.#ready.promise;
-      return lane;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    lane.#write({ kind: "hello", limits: OWN_LIMITS });
+    return lane;
+  }
+
+  /** Whether the receiver has said hello. */
+  get greeted(): boolean {
+    return this.#limits !== undefined;
   }
 
   /** Whether it can take no more envelopes; what is under way may still be answered. */
@@ -74,9 +64,15 @@ export class LaneSender {
     return this.#gone !== undefined;
   }
 
+  /** Whether it is gone because the peer speaks no lanes, and so took nothing of it. */
+  get unspoken(): boolean {
+    return this.#gone?.code === "unimplemented";
+  }
+
   /** How many envelopes may be under way at once. */
   get window(): number {
-    return Math.max(1, Math.min(this.#limits?.maxUnansweredEnvelopes ?? 1, MAX_BATCH_ITEMS));
+    const { maxUnansweredEnvelopes } = this.#limits ?? UNGREETED_LIMITS;
+    return Math.max(1, Math.min(maxUnansweredEnvelopes, MAX_BATCH_ITEMS));
   }
 
   /** Resolves when the lane is gone and nothing of it runs any more. */
@@ -86,16 +82,14 @@ export class LaneSender {
 
   /**
    * Sends an envelope and waits for its answer. Beyond the receiver's window it waits here, in order.
-   * @throws CodedError `unavailable` (the lane broke: it may have arrived or not), `resource_exhausted` (too many wait
-   * here), and by `signal`, after which an envelope that has not left does not leave.
+   * @throws CodedError `unavailable` (the lane broke: it may have arrived or not), `unimplemented` (the peer speaks no lanes),
+   * `resource_exhausted` (too many wait here), and by `signal`, after which an envelope that has not left does not leave.
    */
   async send(bytes: Uint8Array, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Answer> {
     if (signal?.aborted) throw toCodedError(signal.reason);
     if (this.#gone !== undefined) throw this.#gone;
     const { maxEnvelopeBytes } = this.#limits ?? OWN_LIMITS;
-    if (bytes.length > maxEnvelopeBytes) {
-      return { outcome: "refused", reason: `the peer takes envelopes of at most ${maxEnvelopeBytes} bytes` };
-    }
+    if (bytes.length > maxEnvelopeBytes) return tooLong(maxEnvelopeBytes);
     const waiting = this.#queue.add(bytes);
     this.#schedule();
     if (signal === undefined) return await waiting.answered.promise;
@@ -138,11 +132,12 @@ export class LaneSender {
   }
 
   #writeNext(): void {
-    if (this.#writing || this.#gone !== undefined || this.#limits === undefined) return;
-    const { window, limits } = { window: this.window, limits: this.#limits };
+    if (this.#writing || this.#gone !== undefined) return;
+    const { maxUnansweredBytes, maxEnvelopeBytes } = this.#limits ?? UNGREETED_LIMITS;
     const envelopes = this.#queue.take({
-      maxUnanswered: window,
-      maxUnansweredBytes: Math.min(limits.maxUnansweredBytes, OWN_LIMITS.maxUnansweredBytes),
+      maxUnanswered: this.window,
+      maxUnansweredBytes: Math.min(maxUnansweredBytes, OWN_LIMITS.maxUnansweredBytes),
+      maxEnvelopeBytes,
       maxBatchBytes: MAX_BATCH_BYTES,
     });
     if (envelopes.length > 0) this.#write({ kind: "envelopes", envelopes });
@@ -180,7 +175,9 @@ export class LaneSender {
     if (this.#limits === undefined) {
       if (frame.kind !== "hello") throw violation(`${frame.kind} came before the hello`);
       this.#limits = frame.limits;
-      this.#ready.resolve();
+      const { maxEnvelopeBytes } = frame.limits;
+      this.#queue.answerLonger(maxEnvelopeBytes, tooLong(maxEnvelopeBytes));
+      this.#endRetired();
       return this.#schedule();
     }
     switch (frame.kind) {
@@ -249,10 +246,6 @@ export class LaneSender {
     this.#gone = error;
     this.#deps.logger.debug("Lane to a peer ended", { peer: this.#channel.peerId, reason: error.message });
     this.#stop.abort(error);
-    this.#ready.promise.catch(() => {
-      // Whoever opens the lane is told; once it is open there is nobody to tell.
-    });
-    this.#ready.reject(error);
     const abort = () => this.#channel.abort(error);
     const idle = this.#queue.empty;
     this.#queue.failAll(error);
@@ -261,7 +254,12 @@ export class LaneSender {
   }
 }
 
+function tooLong(maxBytes: number): Answer {
+  return { outcome: "refused", reason: `the peer takes envelopes of at most ${maxBytes} bytes` };
+}
+
 function broken(cause: unknown): CodedError {
+  if (cause instanceof CodedError && cause.code === "unimplemented") return cause;
   return new CodedError("unavailable", `The lane is gone: ${errorMessage(cause)}; send again`, { cause });
 }
 

@@ -14,7 +14,7 @@ export interface LanesDeps {
 export type Way = LaneSender | "legacy";
 
 interface Link {
-  readonly way: Promise<Way>;
+  way: Promise<Way>;
   /** What `way` resolved to. */
   known: Way | undefined;
 }
@@ -25,6 +25,8 @@ export class Lanes implements AsyncDisposable {
   readonly #links = new Map<string, Link>();
   /** Every lane that has not ended, those that were left for a better one too. */
   readonly #lanes = new Set<LaneSender>();
+  /** Connected peers that have opened a lane to this node: who has lanes has them both ways. */
+  readonly #openers = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -35,6 +37,12 @@ export class Lanes implements AsyncDisposable {
   /** What is known about the way to a peer. */
   known(peerId: string): Way | undefined {
     return this.#links.get(peerId)?.known;
+  }
+
+  /** Whether a peer is known to have lanes. */
+  speaks(peerId: string): boolean {
+    const way = this.known(peerId);
+    return way !== "legacy" && (this.#openers.has(peerId) || way?.greeted === true);
   }
 
   /**
@@ -63,8 +71,22 @@ export class Lanes implements AsyncDisposable {
     if (way instanceof LaneSender) way.retire();
   }
 
+  /** A peer has opened a lane to this node. */
+  onOpened(peerId: string): void {
+    this.#openers.add(peerId);
+  }
+
+  /** What `lane` was given was not taken, since the peer speaks no lanes: its envelopes go one by one. */
+  fallBack(peerId: string, lane: LaneSender): void {
+    const link = this.#links.get(peerId);
+    if (link?.known !== lane) return;
+    link.known = "legacy";
+    link.way = Promise.resolve("legacy");
+  }
+
   /** The peer went away: what it speaks is asked anew when it comes back. */
   onDisconnected(peerId: string): void {
+    this.#openers.delete(peerId);
     const link = this.#links.get(peerId);
     if (link?.known === "legacy") this.#forget(peerId, link);
   }
@@ -81,7 +103,13 @@ export class Lanes implements AsyncDisposable {
     if (before instanceof LaneSender) await before.ended();
     try {
       const channel = await host.openChannel(peerId, LANE_PROTOCOL, { signal });
-      return await LaneSender.open(channel, { clock, logger }, { signal });
+      if (signal.aborted) {
+        channel.abort(signal.reason);
+        throw signal.reason;
+      }
+      const lane = LaneSender.open(channel, { clock, logger });
+      this.#lanes.add(lane);
+      return lane;
     } catch (error) {
       if (error instanceof CodedError && error.code === "unimplemented") return "legacy";
       throw error;
@@ -91,10 +119,10 @@ export class Lanes implements AsyncDisposable {
   async #keep(peerId: string, link: Link, way: Way): Promise<void> {
     link.known = way;
     if (way === "legacy") return;
-    this.#lanes.add(way);
     await way.ended();
     this.#lanes.delete(way);
-    this.#forget(peerId, link);
+    if (way.unspoken) this.fallBack(peerId, way);
+    else this.#forget(peerId, link);
   }
 
   #forget(peerId: string, link: Link): void {

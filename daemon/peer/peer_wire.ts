@@ -45,6 +45,13 @@ interface Served {
   engine: Pick<Engine, "receive" | "peerConnected">;
 }
 
+/** An exchange of cards under way. */
+interface Exchange {
+  readonly over: Promise<void>;
+  /** Resolves earlier when the peer has offered its card by itself, or has said that it has none. */
+  readonly heard: PromiseWithResolvers<void>;
+}
+
 /** The wire to other nodes: envelopes and cards both ways. What arrives before {@link serve} waits for it. */
 export class PeerWire implements AsyncDisposable {
   /** Protocols of which peers may open channels. */
@@ -56,7 +63,7 @@ export class PeerWire implements AsyncDisposable {
   readonly #options: PeerWireOptions;
   readonly #served = Promise.withResolvers<Served>();
   #transport: WireTransport | undefined;
-  readonly #exchanges = new Map<string, Promise<void>>();
+  readonly #exchanges = new Map<string, Exchange>();
   /** Connected peers that have been asked for their card; one that has a card offers it by itself from then on. */
   readonly #asked = new Set<string>();
   readonly #stop = new AbortController();
@@ -86,7 +93,10 @@ export class PeerWire implements AsyncDisposable {
       else await this.#artifacts?.onChannel(channel);
     },
     onCardFrame: async (peerId, frame) => {
+      // Without a card of its own it sends an empty frame, so it need not be asked.
+      this.#asked.add(peerId);
       await this.#take(peerId, frame);
+      this.#exchanges.get(peerId)?.heard.resolve();
       return this.#cards.ownSigned;
     },
     onPeerConnected: ({ peerId, address, direction, foundBy }) => {
@@ -119,12 +129,12 @@ export class PeerWire implements AsyncDisposable {
   /** Offers the own card (or none) to a connected peer and takes its card; failures are logged, never thrown. */
   exchangeCards(peerId: string): Promise<void> {
     const running = this.#exchanges.get(peerId);
-    if (running !== undefined) return running;
-    const exchange = this.#exchange(peerId).catch((error) => {
+    if (running !== undefined) return running.over;
+    const over = this.#exchange(peerId).catch((error) => {
       this.#logger.debug("No card exchanged", { peer: peerId, error });
     }).finally(() => this.#exchanges.delete(peerId));
-    this.#exchanges.set(peerId, exchange);
-    return exchange;
+    this.#exchanges.set(peerId, { over, heard: Promise.withResolvers() });
+    return over;
   }
 
   /**
@@ -136,7 +146,8 @@ export class PeerWire implements AsyncDisposable {
     if (known !== undefined) return known;
     const { host } = await this.#served.promise;
     if (!host.isConnected(peerId) || (this.#asked.has(peerId) && !askAgain)) return undefined;
-    await this.exchangeCards(peerId);
+    const over = this.exchangeCards(peerId);
+    await Promise.race([over, this.#exchanges.get(peerId)?.heard.promise ?? over]);
     return await this.#cards.of(peerId);
   }
 
@@ -145,7 +156,7 @@ export class PeerWire implements AsyncDisposable {
     const { host } = await this.#served.promise;
     await Promise.all(
       host.peers().map(async ({ peerId }) => {
-        await this.#exchanges.get(peerId);
+        await this.#exchanges.get(peerId)?.over;
         await this.exchangeCards(peerId);
       }),
     );
@@ -155,7 +166,7 @@ export class PeerWire implements AsyncDisposable {
     const closing = new DOMException("The daemon is stopping", "AbortError");
     this.#served.reject(closing);
     this.#stop.abort(closing);
-    await Promise.all(this.#exchanges.values());
+    await Promise.all([...this.#exchanges.values()].map(({ over }) => over));
     await this.#transport?.[Symbol.asyncDispose]();
   }
 
@@ -188,6 +199,7 @@ export class PeerWire implements AsyncDisposable {
 
   async #serveLane(channel: FrameChannel, { engine }: Served): Promise<void> {
     const { peerId } = channel;
+    this.#transport?.onLane(peerId);
     try {
       await serveLane(channel, { receive: (bytes) => this.#judge(engine, peerId, bytes) });
     } catch (error) {

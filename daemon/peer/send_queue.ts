@@ -21,6 +21,8 @@ export interface Waiting {
 export interface TakeLimits {
   maxUnanswered: number;
   maxUnansweredBytes: number;
+  /** One that is longer stays, and those behind it. */
+  maxEnvelopeBytes: number;
   maxBatchBytes: number;
 }
 
@@ -70,7 +72,7 @@ export class SendQueue {
       const { length } = waiting.bytes;
       const fits = this.#unanswered.size < limits.maxUnanswered &&
         this.#unansweredBytes + length <= limits.maxUnansweredBytes;
-      if (this.#unanswered.size > 0 && !fits) break;
+      if (length > limits.maxEnvelopeBytes || (this.#unanswered.size > 0 && !fits)) break;
       if (batch.length > 0 && batchBytes + length > limits.maxBatchBytes) break;
       this.#waiting.delete(waiting);
       this.#unanswered.set(++this.#lastNumber, waiting);
@@ -80,6 +82,15 @@ export class SendQueue {
       waiting.bytes = NO_BYTES;
     }
     return batch;
+  }
+
+  /** Answers those that wait and are longer than `maxBytes`. */
+  answerLonger(maxBytes: number, answer: Answer): void {
+    for (const waiting of this.#waiting) {
+      if (waiting.size <= maxBytes) continue;
+      this.#waiting.delete(waiting);
+      waiting.answered.resolve(answer);
+    }
   }
 
   /** Takes the answer to an envelope; false when that number is not open. */

@@ -15,6 +15,17 @@ class Wire {
   taken = "";
   pushed = "";
   failed: Error | undefined;
+  closed = false;
+  readonly #events = new EventTarget();
+
+  addEventListener(type: "close", listener: () => void, options: { once: true }): void {
+    this.#events.addEventListener(type, listener, options);
+  }
+
+  close(_options?: { signal: AbortSignal }): Promise<void> {
+    this.closed = true;
+    return Promise.resolve();
+  }
 
   send(data: Uint8Array): boolean {
     this.sent += new TextDecoder().decode(data);
@@ -31,6 +42,7 @@ class Wire {
 
   abort(error: Error): void {
     this.failed = error;
+    this.#events.dispatchEvent(new Event("close"));
   }
 }
 
@@ -64,6 +76,21 @@ Deno.test("negotiateAhead() ends a stream whose peer does not speak the protocol
   const stream = await rig().open(SPOKEN);
   stream.onData(bytes("\x13/multistream/1.0.0\n\x03na\n"));
   assert.deepEqual([stream.failed?.name, stream.taken], ["UnsupportedProtocolError", ""]);
+});
+
+Deno.test("negotiateAhead() holds the end of a stream back until the answer is there or the stream is over", async () => {
+  const { open } = rig();
+  const [answered, reset, late] = [await open(SPOKEN), await open(SPOKEN), await open(SPOKEN)];
+  const closing = [answered.close(), reset.close()];
+  const giveUp = new AbortController();
+  const given = assert.rejects(late.close({ signal: giveUp.signal }), { name: "AbortError" });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual([answered.closed, reset.closed], [false, false]);
+  answered.onData(bytes(lines(SPOKEN)));
+  reset.abort(new Error("reset"));
+  giveUp.abort();
+  await Promise.all([...closing, given]);
+  assert.deepEqual([answered.closed, reset.closed, late.closed], [true, true, false]);
 });
 
 Deno.test("negotiateAhead() waits for the answer where the protocol is not known, or where nothing else comes back", async () => {

@@ -9,6 +9,7 @@ import { createIdentity } from "../../../identity/mod.ts";
 import { createMemoryKvStore } from "../../../kv/mod.ts";
 import {
   A2A_PROTOCOL,
+  CARD_PROTOCOL,
   type FrameChannel,
   LANE_PROTOCOL,
   openP2pHost,
@@ -134,12 +135,12 @@ Deno.test("createEnvelopeTransport() falls back to 1.0 with a peer that has no l
     assert.deepEqual(b.wire.channelProtocols, []);
     await a.connectTo(b);
     await a.transport.connect(b.host.peerId, { signal: live() });
-    assert.equal(a.transport.framingOf(b.host.peerId), "1.0");
-    assert.equal(a.transport.windowOf(b.host.peerId), 16);
     const answers = await Promise.all(
       ["e1", "e2", "e3"].map((id) => a.transport.send(b.host.peerId, encode(id), { signal: live() })),
     );
     assert.deepEqual(answers, [TAKEN, TAKEN, TAKEN]);
+    assert.equal(a.transport.framingOf(b.host.peerId), "1.0");
+    assert.equal(a.transport.windowOf(b.host.peerId), 16);
     assert.deepEqual([...b.received].sort(), ["e1", "e2", "e3"]);
     assert.deepEqual(await b.transport.send(a.host.peerId, encode("back"), { signal: live() }), TAKEN);
     assert.equal(b.transport.framingOf(a.host.peerId), "1.0");
@@ -148,8 +149,35 @@ Deno.test("createEnvelopeTransport() falls back to 1.0 with a peer that has no l
   await using b = await startNode({ seed });
   await a.connectTo(b);
   assert.notEqual(a.transport.framingOf(b.host.peerId), "1.0");
-  await a.transport.connect(b.host.peerId, { signal: live() });
+  await a.transport.send(b.host.peerId, encode("e4"), { signal: live() });
   assert.equal(a.transport.windowOf(b.host.peerId), 256);
+});
+
+Deno.test("cardOf() waits for no answer of a peer that has said by itself that it has no card", async () => {
+  await using b = await startNode();
+  await using raw = await startRawPeer();
+  const asked = Promise.withResolvers<void>();
+  await raw.libp2p.handle(CARD_PROTOCOL, () => asked.resolve()); // and never answers
+  const stream = await raw.open({ address: b.host.addresses()[0] ?? "" } as never, CARD_PROTOCOL);
+  await asked.promise;
+  const answer = b.wire.cardOf(raw.peerId).then(() => "known");
+  stream.send(encodeFrame(new Uint8Array()));
+  assert.equal(await Promise.race([answer, b.untilLogged("No card exchanged")]), "known");
+});
+
+Deno.test("framingOf() is 2.0 for a peer that has opened a lane, until it goes away", async () => {
+  await using b = await startNode();
+  {
+    await using a = await startNode();
+    await a.connectTo(b);
+    const { peerId } = a.host;
+    assert.equal(b.transport.framingOf(peerId), undefined);
+    assert.deepEqual(await a.transport.send(b.host.peerId, encode("e1"), { signal: live() }), TAKEN);
+    assert.equal(b.transport.framingOf(peerId), "2.0");
+    await a[Symbol.asyncDispose]();
+    await b.untilLogged("Peer disconnected");
+    assert.equal(b.transport.framingOf(peerId), undefined);
+  }
 });
 
 Deno.test("send() on 1.0 acknowledges refusals, keeps silent when busy, and ends by its signal", async () => {

@@ -188,7 +188,7 @@ Deno.test("a lane carries thousands of envelopes in order within a small window"
   };
   const served = serveLane(far, { receive }, { ...LIMITS, maxUnansweredEnvelopes: 16 });
   const { signal } = new AbortController();
-  const sender = await LaneSender.open(near, { clock: new FakeClock(), logger: silentLogger }, { signal });
+  const sender = LaneSender.open(near, { clock: new FakeClock(), logger: silentLogger });
   const count = 2000;
   const answers = await Promise.all(
     Array.from({ length: count }, (_, index) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../../../a2a/mod.ts";
+import { CodedError } from "../../../core/errors.ts";
 import { silentLogger } from "../../../core/log.ts";
 import type { LaneFrame, LaneLimits } from "../../../daemon/peer/lane_codec.ts";
 import { LaneSender } from "../../../daemon/peer/lane_sender.ts";
@@ -33,10 +34,10 @@ async function openLane(limits: Partial<LaneLimits> = {}): Promise<Lane> {
   const [near, far] = memoryChannels();
   const clock = new FakeClock();
   const peer = new FramePlayer(far);
-  const opening = LaneSender.open(near, { clock, logger: silentLogger }, { signal: live() });
+  const sender = LaneSender.open(near, { clock, logger: silentLogger });
   await peer.expect("hello");
   await peer.send({ kind: "hello", limits: { ...LIMITS, ...limits } });
-  const sender = await opening;
+  await settle();
   return {
     clock,
     sender,
@@ -189,28 +190,69 @@ Deno.test("LaneSender fails its sends when the lane is lost or the receiver ends
   }
 });
 
-Deno.test("LaneSender.open() throws unavailable when the hello is late or something else comes, and by its signal", async () => {
-  const open = () => {
-    const [near, far] = memoryChannels();
-    const clock = new FakeClock();
-    const stop = new AbortController();
-    const opening = LaneSender.open(near, { clock, logger: silentLogger }, { signal: stop.signal });
-    return { near, far, clock, stop, opening };
-  };
-  const late = open();
-  const rejected = assert.rejects(late.opening, unavailable);
+/** A lane whose receiver has not said hello. */
+function ungreeted() {
+  const [near, far] = memoryChannels();
+  const clock = new FakeClock();
+  const lane = LaneSender.open(near, { clock, logger: silentLogger });
+  return { near, far, clock, lane, peer: new FramePlayer(far) };
+}
+
+Deno.test("LaneSender fails its sends with unavailable when the hello is late, something else comes or it is closed", async () => {
+  const [late, other, closed] = [ungreeted(), ungreeted(), ungreeted()];
+  const rejected = [late, other, closed].map(({ lane }) => assert.rejects(lane.send(bytes(1)), unavailable));
   await settle();
   late.clock.advance(10_000);
+  await other.peer.send({ kind: "pong", id: 1n });
+  await closed.lane.close();
+  await Promise.all(rejected);
+  for (const { near, lane } of [late, other, closed]) {
+    assert.ok(near.aborted);
+    assert.equal(lane.greeted, false);
+    await lane.ended();
+  }
+});
+
+Deno.test("LaneSender sends a few small envelopes before the receiver's hello, the rest after it", async () => {
+  const { lane, near, peer } = ungreeted();
+  assert.equal(lane.window, 16);
+  const sends = Array.from({ length: 17 }, () => lane.send(bytes(1)));
+  await peer.expect("hello");
+  assert.equal((await peer.expect("envelopes")).envelopes.length, 16);
+  await settle();
+  assert.equal(near.sent.length, 2);
+  await peer.send({ kind: "hello", limits: LIMITS });
+  assert.deepEqual(numbersOf(await peer.expect("envelopes")), [17]);
+  await peer.send({
+    kind: "answers",
+    answers: sends.map((_, index) => ({ number: index + 1, answer: TAKEN })),
+  });
+  await Promise.all(sends);
+  await lane.close();
+});
+
+Deno.test("LaneSender keeps a long envelope for the receiver's hello, and answers refused when it is too long for it", async () => {
+  const { lane, near, peer } = ungreeted();
+  const sends = [lane.send(bytes(70 * 1024)), lane.send(bytes(2 * 1024 * 1024)), lane.send(bytes(1))];
+  await peer.expect("hello");
+  await settle();
+  assert.equal(near.sent.length, 1);
+  await peer.send({ kind: "hello", limits: LIMITS });
+  const batch = await peer.expect("envelopes");
+  assert.deepEqual(batch.envelopes.map(({ bytes }) => bytes.length), [70 * 1024, 1]);
+  await peer.send({ kind: "answers", answers: [1, 2].map((number) => ({ number, answer: TAKEN })) });
+  assert.deepEqual((await Promise.all(sends)).map(({ outcome }) => outcome), ["taken", "refused", "taken"]);
+  await lane.close();
+});
+
+Deno.test("LaneSender fails its sends with unimplemented, and is unspoken, when the peer has no lanes", async () => {
+  const { lane, near } = ungreeted();
+  const rejected = assert.rejects(lane.send(bytes(1)), { code: "unimplemented" });
+  await settle();
+  near.abort(new CodedError("unimplemented", "The peer does not speak it"));
   await rejected;
-  const other = open();
-  const wrong = assert.rejects(other.opening, unavailable);
-  await new FramePlayer(other.far).send({ kind: "pong", id: 1n });
-  await wrong;
-  const stopped = open();
-  const aborted = assert.rejects(stopped.opening, { code: "cancelled" });
-  stopped.stop.abort();
-  await aborted;
-  for (const { near } of [late, other, stopped]) assert.ok(near.aborted);
+  assert.ok(lane.unspoken);
+  await lane.ended();
 });
 
 Deno.test("LaneSender asks for a sign of life after 10 s of silence and gives the lane up 10 s later", async () => {

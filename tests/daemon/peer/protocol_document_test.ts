@@ -35,7 +35,8 @@ Deno.test("docs/protocol.md shows the bytes of a lane as this program makes them
   });
   const { signal } = new AbortController();
   const clock = new FakeClock();
-  const opener = await LaneSender.open(near, { clock, logger: silentLogger }, { signal });
+  const opener = LaneSender.open(near, { clock, logger: silentLogger });
+  await settle();
   show("opener   → receiver", near.sent[0]);
   show("receiver → opener  ", far.sent[0]);
   await Promise.all([opener.send(cancel("e1"), { signal }), opener.send(cancel("e2+"), { signal })]);
