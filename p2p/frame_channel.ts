@@ -1,4 +1,5 @@
 import type { Stream, StreamCloseEvent } from "@libp2p/interface";
+import { Uint8ArrayList } from "uint8arraylist";
 import { abortable } from "../core/abortable.ts";
 import { CodedError, toCodedError } from "../core/errors.ts";
 import type { ByteLease } from "./byte_budget.ts";
@@ -11,8 +12,6 @@ import { closeStream, linger } from "./stream_io.ts";
 
 /** Bytes that the transport may still have to send while it takes more. */
 const UNSENT_BYTES = 256 * 1024;
-/** What fills one message of Noise (65,535 bytes with its tag) with the 12 bytes of Yamux in front. */
-const FULL_PIECE_BYTES = 65_535 - 16 - 12;
 /** Bytes handed in and not written, above which a writer that does not wait is refused. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 
@@ -205,7 +204,7 @@ export class StreamFrameChannel implements FrameChannel {
       while (this.#batch !== undefined) {
         const batch = this.#blocked = this.#batch;
         this.#batch = undefined;
-        for (const piece of toPieces(batch)) this.#stream.send(piece);
+        this.#stream.send(joinShort(batch));
         if (this.#stream.writeBufferLength > UNSENT_BYTES) {
           this.#progressAtMs = performance.now();
           this.#stallTimer ??= setTimeout(this.#onStallTimer, this.#options.writeStallTimeoutMs);
@@ -272,27 +271,23 @@ export class StreamFrameChannel implements FrameChannel {
   }
 }
 
-/** The bytes to write: short parts joined with what is around them and the beginning of the long part behind, that as it is. */
-function toPieces({ parts }: Batch): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
+/** What is to be written, in one go: short parts that follow each other joined, long ones as they are. */
+function joinShort({ parts }: Batch): Uint8ArrayList {
+  const whole = new Uint8ArrayList();
   let short: Uint8Array[] = [];
   const join = () => {
-    if (short.length > 0) pieces.push(concat(short));
+    if (short.length > 0) whole.append(concat(short));
     short = [];
   };
   for (const part of parts) {
-    if (part.length <= SMALL_FRAME_BYTES) {
-      short.push(part);
-      continue;
+    if (part.length <= SMALL_FRAME_BYTES) short.push(part);
+    else {
+      join();
+      whole.append(part);
     }
-    // Each piece is encrypted and written by itself: a few bytes alone would cost as much as a full one.
-    const taken = Math.max(0, FULL_PIECE_BYTES - byteLength(short));
-    short.push(part.subarray(0, taken));
-    join();
-    pieces.push(part.subarray(taken));
   }
   join();
-  return pieces;
+  return whole;
 }
 
 function byteLength(parts: readonly Uint8Array[]): number {

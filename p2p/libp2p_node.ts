@@ -19,6 +19,7 @@ import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
 import { Gater } from "./gater.ts";
 import { negotiateAhead } from "./negotiate_ahead.ts";
+import { noiseCrypto } from "./noise_crypto.ts";
 import type { P2pLimits } from "./limits.ts";
 import type { Proxy } from "./proxy.ts";
 import { createTransports, type ReservationStore } from "./transports.ts";
@@ -124,7 +125,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
     transports: createTransports({ ...options, ...loaded }, (book) => captured.reservations = book),
     connectionGater: gater.toConnectionGater(),
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ crypto: noiseCrypto })],
     streamMuxers: [yamux(YAMUX)],
     connectionManager: connectionOptions(options.limits),
     services: {

@@ -255,7 +255,7 @@ export class IncomingStreams implements AsyncDisposable {
   }
 
   #load(task: Task): Loaded {
-    const streams = new TaskStreams(task, { spool: this.#deps.spool, options: this.#options });
+    const streams = new TaskStreams(task, { ...this.#deps, options: this.#options });
     const ready = streams.load();
     const loaded: Loaded = { streams, ready, watch: new AbortController(), users: 0, ended: false };
     this.#tasks.set(task.taskId, loaded);

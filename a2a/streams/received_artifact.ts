@@ -1,9 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
+import { type Clock, startTimer } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import { checkWhole } from "./artifact_sender.ts";
 import { checkChunkBytes, checkSequence } from "./stream_checks.ts";
 import type { StreamEnd, StreamEndReason, StreamStart } from "./stream_event.ts";
-import { CHUNK_COST_BYTES, type StreamOptions } from "./stream_options.ts";
+import { CHUNK_COST_BYTES, FLUSH_PAUSE_MS, type StreamOptions } from "./stream_options.ts";
 import type { SenderMessage, SpoolChunk, SpoolFile } from "./stream_ports.ts";
 
 /** Bytes that wait for the disk while more is read. */
@@ -16,6 +17,14 @@ export interface ReadPosition {
   bytes: number;
 }
 
+/** What an artifact that comes works with. */
+export interface ReceivedArtifactDeps {
+  options: StreamOptions;
+  clock: Clock;
+  /** Called when there is more to read, to acknowledge, or nothing more to come. */
+  onChange: () => void;
+}
+
 /** A point up to which the chunks are durable. */
 interface Mark {
   readonly chunks: number;
@@ -26,6 +35,7 @@ interface Mark {
 export class ReceivedArtifact {
   readonly file: SpoolFile;
   readonly #options: StreamOptions;
+  readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #positions = new Set<ReadPosition>();
   readonly #stop = new AbortController();
@@ -36,19 +46,22 @@ export class ReceivedArtifact {
   #hash: Hash | undefined;
   #queue: SpoolChunk[] = [];
   #queuedBytes = 0;
-  /** Chunks that were handed to the file. */
-  #written: number;
+  /** What was handed to the file. */
+  #written: Mark;
   #writing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
+  /** Ends the pause before the next flush. */
+  #flushNow: (() => void) | undefined;
+  /** Whether somebody waits for all to be durable. */
+  #isSettling = false;
   #end: StreamEnd | undefined;
 
-  /** @param onChange called when there is more to read, to acknowledge, or nothing more to come. */
-  constructor(file: SpoolFile, { options, onChange }: { options: StreamOptions; onChange: () => void }) {
+  constructor(file: SpoolFile, { options, clock, onChange }: ReceivedArtifactDeps) {
     this.file = file;
     this.#options = options;
+    this.#clock = clock;
     this.#onChange = onChange;
-    this.#received = this.#acknowledged = { chunks: file.chunks, bytes: file.bytes };
-    this.#written = file.chunks;
+    this.#received = this.#acknowledged = this.#written = { chunks: file.chunks, bytes: file.bytes };
     if (file.chunks === 0) this.#hash = createHash("sha256");
     if (file.sha256 !== undefined) {
       this.#end = this.#toEnd("complete", { sha256: file.sha256, totalBytes: file.bytes });
@@ -177,6 +190,8 @@ export class ReceivedArtifact {
   }
 
   async #settled(): Promise<void> {
+    this.#isSettling = true;
+    this.#flushNow?.();
     await this.#writing;
     await this.#flushing;
   }
@@ -187,10 +202,13 @@ export class ReceivedArtifact {
     try {
       while (this.#queue.length > 0) {
         const chunks = this.#queue;
+        const bytes = this.#queuedBytes;
         this.#queue = [];
         this.#queuedBytes = 0;
         await this.file.append(chunks);
-        this.#written += chunks.length;
+        const { chunks: before, bytes: bytesBefore } = this.#written;
+        this.#written = { chunks: before + chunks.length, bytes: bytesBefore + bytes };
+        if (this.#isFlushDue) this.#flushNow?.();
         this.#flushing ??= this.#flush();
       }
     } catch (error) {
@@ -200,19 +218,32 @@ export class ReceivedArtifact {
     }
   }
 
-  /** One flush at a time; what is written meanwhile is in the next. */
+  get #isFlushDue(): boolean {
+    return this.#isSettling || costOf(this.#written) - costOf(this.file) >= this.#options.flushBytes;
+  }
+
+  /** One flush at a time; what is written meanwhile, and in the pause behind it, is in the next. */
   async #flush(): Promise<void> {
     try {
-      while (this.file.chunks < this.#written) {
+      while (this.file.chunks < this.#written.chunks) {
         await this.file.flush();
         this.#marks.push({ chunks: this.file.chunks, bytes: this.file.bytes });
         this.#onChange();
+        if (!this.#isFlushDue) await this.#pause();
       }
     } catch (error) {
       this.#stop.abort(toCodedError(error));
     } finally {
       this.#flushing = undefined;
     }
+  }
+
+  async #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = startTimer(this.#clock, FLUSH_PAUSE_MS, resolve);
+    this.#flushNow = resolve;
+    await promise;
+    this.#flushNow = undefined;
   }
 
   #checkOpen(): void {

@@ -5,6 +5,9 @@ const MIB = 1024 * 1024;
 /** Bytes that a chunk counts in a window besides its own: empty ones cost too. */
 export const CHUNK_COST_BYTES = 64;
 
+/** How soon after one flush the next follows, unless there is much to flush: each costs the same, however much it is. */
+export const FLUSH_PAUSE_MS = 5;
+
 /** Bounds and times of streamed artifacts. */
 export interface StreamOptions {
   /** Bytes a sender keeps unacknowledged, and bytes a receiver acknowledges ahead of its slowest reader. Default 8 MiB. */
@@ -23,6 +26,8 @@ export interface StreamOptions {
   readonly maxCollectedBytes: number;
   /** Up to this size a finished artifact is handed out as bytes, above as a file. Default 1 MiB. */
   readonly maxInlineBytes: number;
+  /** Written bytes that are made durable at once; fewer wait for more, {@link FLUSH_PAUSE_MS} at most. Default 1 MiB. */
+  readonly flushBytes: number;
   /** How long a new channel may be silent. Default 10 s. */
   readonly openTimeoutMs: number;
   /** First and longest pause before a broken channel is opened again. Default 250 ms and 15 s. */
@@ -41,6 +46,7 @@ const DEFAULTS: StreamOptions = {
   maxSubscribersPerTask: 32,
   maxCollectedBytes: 8 * MIB,
   maxInlineBytes: MIB,
+  flushBytes: MIB,
   openTimeoutMs: 10_000,
   retryMinMs: 250,
   retryMaxMs: 15_000,

@@ -1,4 +1,5 @@
 import { abortable } from "../../core/abortable.ts";
+import type { Clock } from "../../core/clock.ts";
 import { CodedError } from "../../core/errors.ts";
 import { KeyedLock } from "../../core/keyed_lock.ts";
 import { isTerminal } from "../state_machine.ts";
@@ -22,6 +23,7 @@ export class TaskStreams {
   readonly changed = new Wakeup();
   readonly #artifacts = new Map<string, ReceivedArtifact>();
   readonly #spool: ArtifactSpool;
+  readonly #clock: Clock;
   readonly #options: StreamOptions;
   readonly #locks = new KeyedLock();
   readonly taskId: string;
@@ -30,10 +32,14 @@ export class TaskStreams {
   #ended: Task | undefined;
   #closed: CodedError | undefined;
 
-  constructor(task: Task, { spool, options }: { spool: ArtifactSpool; options: StreamOptions }) {
+  constructor(
+    task: Task,
+    { spool, clock, options }: { spool: ArtifactSpool; clock: Clock; options: StreamOptions },
+  ) {
     this.taskId = task.taskId;
     this.peerId = task.peerId;
     this.#spool = spool;
+    this.#clock = clock;
     this.#options = options;
   }
 
@@ -151,7 +157,8 @@ export class TaskStreams {
   }
 
   #follow(file: Awaited<ReturnType<ArtifactSpool["create"]>>): ReceivedArtifact {
-    return new ReceivedArtifact(file, { options: this.#options, onChange: () => this.changed.wake() });
+    const deps = { options: this.#options, clock: this.#clock, onChange: () => this.changed.wake() };
+    return new ReceivedArtifact(file, deps);
   }
 
   async #drop(artifactId: string, error: CodedError): Promise<void> {

@@ -291,8 +291,9 @@ export class StreamNet implements AsyncDisposable {
   readonly #options: Partial<StreamOptions>;
   readonly #accepting = new Set<Promise<void>>();
 
-  constructor(options: Partial<StreamOptions> = {}) {
-    this.#options = options;
+  /** @param given with all that is written flushed at once, unless it says otherwise. */
+  constructor(given: Partial<StreamOptions> = {}) {
+    const options = this.#options = { flushBytes: 1, ...given };
     this.addTask("task");
     this.originator = this.#newOriginator();
     const link = {

@@ -463,3 +463,32 @@ Deno.test("deleteTask() ends subscriptions and removes what is on disk", async (
   await ended;
   assert.equal(net.spool.files.size, 0);
 });
+
+Deno.test("what comes soon after a flush waits for more, until there is much of it, a while has passed or the end comes", async () => {
+  await using net = new StreamNet({ flushBytes: 1000 });
+  const acknowledged: number[] = [];
+  net.tap = (message) => {
+    if (message.type === "acknowledged") acknowledged.push(message.nextSequence);
+  };
+  const feed = new Feed();
+  const sent = net.assignee.send(feed, { signal: never });
+  const give = async (from: number, ...texts: string[]) => {
+    feed.push(...chunksOf(texts, { from }));
+    await settle();
+  };
+  feed.push(startOf());
+  await give(0, "a");
+  assert.deepEqual(acknowledged, [1], "the first is flushed at once");
+  await give(1, "b");
+  assert.deepEqual(acknowledged, [1], "the next waits");
+  net.clock.advance(5);
+  await settle();
+  assert.deepEqual(acknowledged, [1, 2]);
+  await give(2, "x".repeat(1000));
+  assert.deepEqual(acknowledged, [1, 2, 3], "much does not wait");
+  await give(3, "c");
+  feed.push(endOf("complete"));
+  feed.end();
+  await sent;
+  assert.deepEqual([...net.spool.files.values()].map(({ chunks }) => chunks), [4]);
+});
