@@ -42,6 +42,8 @@ export class Attachment {
   /** Whether the daemon knows agents, as far as is known. */
   #isSupported = true;
   #stream: AbortController | undefined;
+  /** Settles when the last call of `attach` has: which stream is the agent's is open until then. */
+  #attaching: Promise<unknown> = Promise.resolve();
   #running: Promise<void> = Promise.resolve();
   /** Peers that were told to be connected. */
   readonly #peers = new Map<string, PeerInfo>();
@@ -53,25 +55,30 @@ export class Attachment {
 
   /** Comes back when the agent is attached with the card as it now is, in place of what it was before. Throws `invalid_argument`. */
   async attach(signal: AbortSignal = this.#signal): Promise<void> {
+    const attached = this.#attaching.then(() => this.#attach(AbortSignal.any([signal, this.#signal])));
+    this.#attaching = attached.catch(() => {}); // whoever asked for it is told
+    await attached;
+  }
+
+  async #attach(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     if (this.#isSupported) {
-      const before = this.#stream;
-      const stream = this.#stream = new AbortController();
-      const events = this.#open(AbortSignal.any([stream.signal, this.#signal]));
-      const wait = AbortSignal.any([signal, this.#signal]);
-      const onAbort = () => stream.abort(wait.reason);
-      wait.addEventListener("abort", onAbort, { once: true });
+      const stream = new AbortController();
+      const onAbort = () => stream.abort(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
       try {
+        const events = this.#open(AbortSignal.any([stream.signal, this.#signal]));
         await this.#take(events, { untilAttached: true });
-        before?.abort();
+        this.#stream?.abort();
+        this.#stream = stream;
         this.#running = this.#run(events, stream);
         return;
       } catch (error) {
-        this.#stream = before;
         const known = toAgentAnycastError(error);
         if (known.code !== "unimplemented") throw known;
         this.#isSupported = false;
       } finally {
-        wait.removeEventListener("abort", onAbort);
+        signal.removeEventListener("abort", onAbort);
       }
     }
     const card = this.#deps.card();
@@ -157,7 +164,8 @@ export class Attachment {
       } catch (error) {
         cause = error;
       }
-      if (signal.aborted || this.#stream !== stream) return; // over, or another one has taken its place
+      await this.#attaching;
+      if (signal.aborted) return; // over, or another one has taken its place
       events = undefined;
       for (const peerId of this.#peers.keys()) this.#deps.onEvent({ kind: "peer_disconnected", peerId });
       this.#peers.clear();
