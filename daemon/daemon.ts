@@ -56,6 +56,8 @@ export interface DaemonDeps {
   loadConfig?: () => Config;
   /** What the node is made of. Default: sockets, files and the wall clock. */
   parts?: NodeParts;
+  /** Ends the start, which then throws its reason; a node that has started goes on. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -75,6 +77,7 @@ export async function startDaemon(config: Config, deps: DaemonDeps): Promise<Dae
     }),
   );
   const facts = await startWires(begun, stack);
+  deps.signal?.throwIfAborted();
   const owned = stack.move();
   return {
     ...facts,
@@ -92,6 +95,7 @@ export async function startEmbeddedNode(config: Config, deps: DaemonDeps): Promi
   await using stack = new AsyncDisposableStack();
   const begun = await begin(config, { ...deps, stack, requestStop: refuseStop });
   const facts = await startWires(begun, stack);
+  deps.signal?.throwIfAborted();
   const owned = stack.move();
   return { ...facts, services: begun.services, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -112,6 +116,7 @@ async function begin(
   deps: DaemonDeps & { stack: AsyncDisposableStack; requestStop: () => void },
 ): Promise<Begun> {
   const core = await openDaemonCore(config, deps);
+  deps.signal?.throwIfAborted();
   const startedAtMs = core.clock.now();
   await startMetrics(core, { stack: deps.stack, startedAtMs });
   const reload = async () => await reloadCore(core, (deps.loadConfig ?? (() => config))());

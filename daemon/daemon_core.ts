@@ -61,15 +61,15 @@ export interface CoreDeps {
   readonly stack: AsyncDisposableStack;
   /** Default: sockets, files and the wall clock. */
   readonly parts?: NodeParts | undefined;
+  /** Ends the opening. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens the core; `stack` closes what it opened, in reverse order. Throws as `startDaemon`. */
-export async function openDaemonCore(
-  config: Config,
-  { logger, stack, parts }: CoreDeps,
-): Promise<DaemonCore> {
+export async function openDaemonCore(config: Config, deps: CoreDeps): Promise<DaemonCore> {
+  const { logger, stack, parts } = deps;
   const clock = parts?.clock ?? systemClock;
-  const own = await openOwn(config, { logger, stack, parts, onOwnCard: () => anycast?.cardChanged() });
+  const own = await openOwn(config, { ...deps, onOwnCard: () => anycast?.cardChanged() });
   const { identity, kv, cards, metrics: { meter, tracer } } = own;
   const addresses = stack.use(new PeerAddresses({ kv, logger }));
   const store = new KvTaskStore({ kv, logger });
@@ -164,8 +164,9 @@ interface Own extends Pick<DaemonCore, "identity" | "kv" | "cards" | "trust" | "
 
 async function openOwn(
   config: Config,
-  { logger, stack, parts, onOwnCard }: CoreDeps & { onOwnCard: () => void },
+  { logger, stack, parts, signal, onOwnCard }: CoreDeps & { onOwnCard: () => void },
 ): Promise<Own> {
+  signal?.throwIfAborted();
   if (parts === undefined) await makeHome(config.home, logger);
   const identity = parts?.identity ?? await openIdentity(config.keyPath);
   const tracer = await openNodeTracer(config.telemetry, { stack });
@@ -183,6 +184,7 @@ async function openOwn(
       ownReach.changed();
     },
   });
+  signal?.throwIfAborted();
   return { identity, kv, cards, trust, metrics, ownReach };
 }
 

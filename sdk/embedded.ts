@@ -42,6 +42,8 @@ export interface EmbeddedOptions {
   readonly parts?: NodeParts | undefined;
   /** Told when the log file cannot be written. */
   readonly onLogFailure: (message: string) => void;
+  /** Ends the start, which undoes what it did and throws the reason. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -62,6 +64,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<RunningDa
         logger,
         logLevel: control,
         loadConfig: load,
+        signal: options.signal,
         ...parts && { parts },
       }),
     );
@@ -70,6 +73,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<RunningDa
     const owned = stack.move();
     return { rpc, address: `embedded:${config.home}`, stop: () => owned.disposeAsync() };
   } catch (error) {
+    options.signal.throwIfAborted();
     throw await explainStart(error, options.home);
   }
 }

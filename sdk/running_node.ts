@@ -74,7 +74,7 @@ export async function openNode(options: ResolvedNodeOptions, deps: OpenNodeDeps)
   const process = mode === "managed"
     ? await open(signal, "starting")
     : mode === "embedded"
-    ? await embed(options)
+    ? await embed(options, signal)
     : undefined;
   let kept: KeptDaemon | undefined;
   const address = process?.address ?? daemonAddr ?? "";
@@ -109,7 +109,7 @@ function versionNote({ version }: NodeInfo, { joined, home }: { joined: boolean;
   return `: the daemon is of version ${version}, this SDK of ${VERSION}, and what either lacks cannot be used${advice}`;
 }
 
-async function embed(options: ResolvedNodeOptions): Promise<RunningDaemon> {
+async function embed(options: ResolvedNodeOptions, signal: AbortSignal): Promise<RunningDaemon> {
   if (!("Deno" in globalThis)) {
     throw new DaemonStartError(
       "An embedded node runs on Deno only: leave out `mode`, so that a daemon is started beside this program",
@@ -117,7 +117,7 @@ async function embed(options: ResolvedNodeOptions): Promise<RunningDaemon> {
   }
   const { startEmbedded } = await import("./embedded.ts"); // brings the whole daemon along
   const onLogFailure = (message: string) => options.onStatus({ state: "error", message });
-  return await startEmbedded({ ...options, onLogFailure });
+  return await startEmbedded({ ...options, onLogFailure, signal });
 }
 
 function keep(

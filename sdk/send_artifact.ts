@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   NodeService,
@@ -16,6 +17,9 @@ import { Outage } from "./outage.ts";
 
 /** Bytes of one chunk at most: few enough for a reader to see progress, many enough not to cost much. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
+
+/** Shorter pieces are joined up to this. */
+const JOINED_BYTES = 32 * 1024;
 
 /** How long a receiver that takes nothing may keep the word that the artifact is called off. */
 const FAREWELL_MS = 500;
@@ -212,12 +216,15 @@ class Sending {
   }
 }
 
-/** The data in pieces that are not too long, as they come. Throws the reason of `signal`, also while the data lets wait. */
+/**
+ * The data in pieces that are neither too long nor, when there are more at hand, too short. Throws the reason of `signal`, also
+ * while the data lets wait.
+ */
 async function* chunksOf(
   data: ArtifactSource | Uint8Array,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const pieces = data instanceof Uint8Array ? [data] : interruptible(iterate(data), signal);
+  const pieces = data instanceof Uint8Array ? [data] : joinSmall(iterate(data), signal);
   for await (const piece of pieces) {
     for (let at = 0; at < piece.length; at += MAX_CHUNK_BYTES) {
       signal.throwIfAborted();
@@ -226,22 +233,67 @@ async function* chunksOf(
   }
 }
 
-/** `source`, left when `signal` fires also while its next item lets wait. */
-async function* interruptible<T>(source: AsyncIterator<T>, signal: AbortSignal): AsyncGenerator<T> {
+/**
+ * The pieces of `source`; small ones that it has at hand are joined, and given as soon as it lets wait for more. Left when `signal`
+ * fires, also while the next one lets wait.
+ */
+async function* joinSmall(
+  source: AsyncIterator<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const small = new SmallPieces();
   let over = false;
   try {
-    while (true) {
-      const next = await abortable(source.next(), signal);
-      over = next.done === true;
-      if (next.done) return;
-      yield next.value;
+    for (let next: Promise<IteratorResult<Uint8Array>> | undefined;;) {
+      next ??= source.next();
+      const came = await abortable(small.bytes === 0 ? next : Promise.race([next, small.turn]), signal);
+      if (came === undefined) {
+        next.catch(() => {}); // thrown when it is asked for again, unless nobody does
+        yield small.take();
+        continue;
+      }
+      next = undefined;
+      over = came.done === true;
+      if (came.done) break;
+      if (small.bytes + came.value.length > JOINED_BYTES && small.bytes > 0) yield small.take();
+      if (came.value.length < JOINED_BYTES) small.add(came.value);
+      else yield came.value;
     }
+    if (small.bytes > 0) yield small.take();
   } catch (error) {
     over ||= !signal.aborted; // what threw has ended by itself
+    if (over && small.bytes > 0) yield small.take();
     throw error;
   } finally {
     // Not waited for: return() of a generator lasts as long as what it is awaiting.
     if (!over) source.return?.().catch(() => {/* nobody asks any more */});
+  }
+}
+
+/** Pieces that wait for each other, but not longer than a turn of the event loop. */
+class SmallPieces {
+  bytes = 0;
+  /** Resolves in the turn after the one in which the first piece came. */
+  turn: Promise<undefined> = Promise.resolve(undefined);
+  #pieces: Uint8Array[] = [];
+
+  /** Takes a copy: whoever gave the piece may use it for the next one. */
+  add(piece: Uint8Array): void {
+    if (this.bytes === 0) this.turn = new Promise((resolve) => setImmediate(() => resolve(undefined)));
+    this.#pieces.push(piece.slice());
+    this.bytes += piece.length;
+  }
+
+  take(): Uint8Array {
+    const joined = new Uint8Array(this.bytes);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      joined.set(piece, at);
+      at += piece.length;
+    }
+    this.#pieces = [];
+    this.bytes = 0;
+    return joined;
   }
 }
 

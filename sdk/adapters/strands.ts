@@ -1,3 +1,4 @@
+import { abortable } from "../../core/abortable.ts";
 import { type AgentRun, isObject } from "./agent_run.ts";
 import { SessionMemory } from "./session_memory.ts";
 
@@ -19,7 +20,12 @@ export function strandsAgent(create: (sessionId: string) => StrandsAgentLike): A
     const before = session.turn;
     let done = (): void => {};
     session.turn = new Promise((resolve) => done = resolve);
-    await before;
+    try {
+      await abortable(before, signal);
+    } catch (error) {
+      void before.then(done); // who comes after this one still waits for the one before
+      throw error;
+    }
     try {
       const events = session.agent.stream(text, { cancelSignal: signal });
       let next = await events.next();

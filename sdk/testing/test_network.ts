@@ -1,3 +1,4 @@
+import { errorMessage } from "../../core/errors.ts";
 import { createIdentity } from "../../identity/mod.ts";
 import type { MemoryDisk, MemoryNetwork } from "../embedded.ts";
 import { AgentAnycastError } from "../errors.ts";
@@ -8,11 +9,14 @@ import { FakeClock } from "./fake_clock.ts";
 
 /** Turns of the event loop without any event after which nothing is under way any more. */
 const QUIET_TURNS = 10;
+const MAX_TURNS = 20_000;
 
 /** How a network begins. */
 export interface TestNetworkOptions {
   /** What its clock shows at first. Default 2026-01-01T00:00:00Z. */
   startAt?: Date;
+  /** Turns of the event loop in which something may happen before `settle()` and `advance()` give up. Default 20,000. */
+  maxTurns?: number;
 }
 
 /** How a node of a {@link TestNetwork} is made: what {@link NodeOptions} has that makes sense in memory, and its configuration. */
@@ -53,10 +57,13 @@ export interface TestNetwork extends AsyncDisposable {
   readonly now: Date;
   /**
    * Lets `ms` pass for all nodes: deadlines, retries, leases and time limits come due one after the other, each with all that
-   * follows from it. Resolves when nothing is under way any more.
+   * follows from it. Resolves when nothing is under way any more; throws as `settle` does.
    */
   advance(ms: number): Promise<void>;
-  /** Resolves when nothing is under way any more, without time passing. What handlers wait for elsewhere is not waited for. */
+  /**
+   * Resolves when nothing is under way any more, without time passing. What handlers wait for elsewhere is not waited for. Throws
+   * `resource_exhausted` when it does not end, as with agents that answer each other for ever.
+   */
   settle(): Promise<void>;
   /** Cuts the link between two nodes, with what is on its way. */
   cut(a: Node, b: Node): void;
@@ -86,14 +93,17 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     throw new AgentAnycastError("unimplemented", "Test networks run on Deno only, since the engine does");
   }
   const engine = await import("../embedded.ts");
+  const { maxTurns = MAX_TURNS } = options;
+  if (!(maxTurns >= 1)) throw new RangeError(`maxTurns must be at least 1, got ${maxTurns}`);
   const clock = new FakeClock((options.startAt ?? new Date("2026-01-01T00:00:00Z")).getTime());
   const network = new engine.MemoryNetwork(clock);
-  return new MemoryTestNetwork({ clock, network, createDisk: () => new engine.MemoryDisk() });
+  return new MemoryTestNetwork({ clock, network, maxTurns, createDisk: () => new engine.MemoryDisk() });
 }
 
 interface TestNetworkParts {
   readonly clock: FakeClock;
   readonly network: MemoryNetwork;
+  readonly maxTurns: number;
   readonly createDisk: () => MemoryDisk;
 }
 
@@ -151,10 +161,17 @@ class MemoryTestNetwork implements TestNetwork {
   }
 
   async settle(): Promise<void> {
-    const { network } = this.#parts;
-    for (let quiet = 0, seen = network.activity; quiet < QUIET_TURNS; quiet++) {
+    const { network, maxTurns } = this.#parts;
+    let seen = network.activity;
+    for (let quiet = 0, turns = 0; quiet < QUIET_TURNS; quiet++) {
       await new Promise((resolve) => setImmediate(resolve));
       if (network.activity === seen) continue;
+      if (++turns > maxTurns) {
+        throw new AgentAnycastError(
+          "resource_exhausted",
+          `The network has not come to rest in ${maxTurns} turns of the event loop: do its agents answer each other for ever?`,
+        );
+      }
       quiet = -1;
       seen = network.activity;
     }
@@ -196,8 +213,13 @@ class MemoryTestNetwork implements TestNetwork {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#nodes.keys()].map((node) => node.stop({ graceMs: 0 })));
+    const stops = [...this.#nodes.keys()].map((node) => node.stop({ graceMs: 0 }));
+    const failures = (await Promise.allSettled(stops)).flatMap((stop) =>
+      stop.status === "rejected" ? [stop.reason] : []
+    );
     this.#parts.network[Symbol.dispose]();
+    if (failures.length > 1) throw new AggregateError(failures, failures.map(errorMessage).join("; "));
+    if (failures.length === 1) throw failures[0];
   }
 
   #idOf(node: Node): string {

@@ -13,6 +13,7 @@ import {
   type TaskHandle,
 } from "../../sdk/mod.ts";
 import { FakeDaemon, type TaskInit, textPart } from "../support/fake_daemon.ts";
+import { within } from "../support/patience.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 type Overrides = ConstructorParameters<typeof FakeDaemon>[0];
@@ -125,6 +126,37 @@ Deno.test("sendArtifact() takes text, iterables and streams", async () => {
     assert.equal((await net.send({ data: one })).totalBytes, 5);
     assert.deepEqual(hashOf(net.daemon), sha256(bytesOf("grün")));
   }
+});
+
+Deno.test("sendArtifact() joins small pieces that are at hand, also when they are one piece of memory", async () => {
+  const memory = new Uint8Array(10);
+  const data = async function* () {
+    for (let i = 0; i < 10_000; i++) yield memory.fill(i);
+  };
+  await using net = await setUp();
+  assert.equal((await net.send({ data })).totalBytes, 100_000);
+  assert.deepEqual(hashOf(net.daemon), sha256(new Uint8Array(100_000).map((_, at) => Math.floor(at / 10))));
+  const chunks = net.daemon.uploads.filter((event) => event.case === "streamChunk");
+  assert.ok(chunks.length < 1_000, `${chunks.length} chunks`); // one turn of the loop may end a chunk early
+});
+
+Deno.test("sendArtifact() sends what it has when the next piece lets wait", async () => {
+  await using net = await setUp();
+  const { daemon } = net;
+  const textOf = () =>
+    daemon.uploads.map((event) =>
+      event.case === "streamChunk" ? new TextDecoder().decode(event.value.data) : ""
+    );
+  const data = async function* () {
+    for (const word of ["one", "two", "three"]) {
+      yield bytesOf(word);
+      await within(word, daemon.until(() => textOf().join("").endsWith(word)));
+    }
+    yield bytesOf("four");
+    throw new Error("the end");
+  };
+  await assert.rejects(net.send({ data: data() }), /the end/);
+  assert.equal(textOf().join(""), "onetwothreefour");
 });
 
 Deno.test("sendArtifact() takes its data no faster than the receiver does", async () => {

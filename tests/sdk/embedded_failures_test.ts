@@ -64,3 +64,34 @@ Deno.test("Node can be started again when something could not be closed at its s
   assert.equal(node.peerId, peerId);
   await node.stop();
 });
+
+Deno.test("Node.stop() ends the start of an embedded node on its way, which can be started again", async () => {
+  const clock = new FakeClock(0);
+  using network = new MemoryNetwork(clock);
+  const disk = new MemoryDisk();
+  const identity = createIdentity(new Uint8Array(32));
+  const { peerId } = identity;
+  let hosts = 0;
+  let stopped: Promise<void> | undefined;
+  const node = new Node(withParts({ mode: "embedded", home: "/memory/one" }, {
+    clock,
+    identity,
+    toml: undefined,
+    openStore: async () => {
+      const store = await disk.openStore();
+      stopped ??= node.stop();
+      return store;
+    },
+    openSpool: () => disk.openSpool(),
+    openHost: (deps) => {
+      hosts++;
+      return network.open({ ...deps, peerId });
+    },
+  }));
+  await assert.rejects(node.start(), { code: "cancelled" });
+  await stopped;
+  assert.equal(hosts, 0);
+  await node.start();
+  assert.equal(hosts, 1);
+  await node.stop();
+});

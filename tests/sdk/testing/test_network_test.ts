@@ -263,3 +263,34 @@ Deno.test("TestNetwork refuses what makes no sense", async () => {
   assert.throws(() => net.drop(0.5, { from: node, to: node }), RangeError);
   await assert.rejects(net.advance(NaN), RangeError);
 });
+
+Deno.test("TestNetwork.settle() gives up when its agents answer each other for ever", async () => {
+  await using net = await createTestNetwork({ maxTurns: 200 });
+  const nodes = [await net.node({ card: ECHO }), await net.node({ card: ECHO })];
+  for (const [i, node] of nodes.entries()) {
+    node.onTask(async (task) => {
+      await task.complete();
+      await node.sendTask("again", { peerId: nodes[1 - i]?.peerId ?? "" });
+    });
+  }
+  await nodes[0]?.sendTask("go", { peerId: nodes[1]?.peerId ?? "" });
+  await assert.rejects(net.settle(), { code: "resource_exhausted", message: /in 200 turns/ });
+  await assert.rejects(createTestNetwork({ maxTurns: 0 }), RangeError);
+});
+
+Deno.test("TestNetwork stops all nodes when some cannot be stopped, and throws why", async () => {
+  const net = await createTestNetwork();
+  const nodes = [await net.node(), await net.node(), await net.node()];
+  for (const node of nodes.slice(0, 2)) {
+    const stop = node.stop.bind(node);
+    node.stop = async (options) => {
+      await stop(options);
+      throw new Error("the disk is gone");
+    };
+  }
+  await assert.rejects(async () => await net[Symbol.asyncDispose](), {
+    name: "AggregateError",
+    message: "the disk is gone; the disk is gone",
+  });
+  assert.deepEqual(nodes.map(({ isRunning }) => isRunning), [false, false, false]);
+});
