@@ -7,6 +7,7 @@ import { KvTaskStore } from "../../daemon/store/kv_task_store.ts";
 import { createMemoryKvStore } from "../../kv/mod.ts";
 import { EngineNet, type EngineNode, receiveFrom, sendTaskBody, textMessage } from "../support/engine_net.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { untilHolds } from "../support/patience.ts";
 
 const HOUR_MS = 3_600_000;
 const LATE = "The deadline of the task is over";
@@ -241,9 +242,7 @@ Deno.test("refreshTask() ends with its signal", async () => {
   net.fate = (from) => from === "b" ? "lose" : "pass";
   const stop = new AbortController();
   const asking = assert.rejects(a.engine.refreshTask(taskId, { signal: stop.signal }));
-  while (!b.sent.some(({ body }) => body.type === "get_task_response")) {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+  await untilHolds(() => b.sent.some(({ body }) => body.type === "get_task_response"));
   stop.abort(new Error("enough"));
   net.clock.advance(10_000); // what was sent meanwhile is given up too
   await net.cut();
@@ -267,7 +266,7 @@ Deno.test("refreshTask() does not fail a task that its assignee is still writing
   };
   const { taskId } = await a.engine.sendTask({ peerId: "b", message: textMessage("hi") });
   const refreshed = a.engine.refreshTask(taskId);
-  while (!a.sent.some(({ body }) => body.type === "get_task")) await new Promise((r) => setTimeout(r, 0));
+  await untilHolds(() => a.sent.some(({ body }) => body.type === "get_task"));
   written.resolve();
   answered.resolve();
   await refreshed;
@@ -293,7 +292,7 @@ Deno.test("refreshTask() does not take an answer for what was asked before the t
   const refreshed = a.engine.refreshTask(taskId);
   await answering.promise;
   await a.engine.sendTask({ peerId: "b", taskId, message: textMessage("red") });
-  while ((await endOf(b, taskId))[0] !== "working") await new Promise((r) => setTimeout(r, 0));
+  await untilHolds(async () => (await endOf(b, taskId))[0] === "working");
   answered.resolve();
   await refreshed;
   assert.equal((await endOf(a, taskId))[0], "working");

@@ -1,4 +1,5 @@
 import { type CliDeps, runCli } from "../../cli/mod.ts";
+import { within } from "../support/patience.ts";
 
 /** What a run printed, and how it ended. */
 export interface CliRun {
@@ -88,11 +89,10 @@ export class ProgramRun implements AsyncDisposable {
   }
 
   async ended(): Promise<CliRun> {
-    const [{ code }, stdout, stderr] = await Promise.all([
-      this.#child.status,
-      this.#stdout.whole(),
-      this.#stderr.whole(),
-    ]);
+    const [{ code }, stdout, stderr] = await within(
+      "the end of the program",
+      Promise.all([this.#child.status, this.#stdout.whole(), this.#stderr.whole()]),
+    );
     return { code, stdout, stderr };
   }
 
@@ -130,7 +130,7 @@ class LineBuffer {
       const found = this.#text.split("\n").slice(0, -1).map((line) => pattern.exec(line)).find(Boolean);
       if (found) return found;
       if (this.#isOver) throw new Error(`The program ended without ${pattern}. It printed:\n${this.#text}`);
-      await woken;
+      await within(`a line ${pattern} after\n${this.#text}`, woken);
     }
   }
 

@@ -1,5 +1,6 @@
 // A real Prometheus that scrapes a real daemon with the configuration that is shipped.
 import assert from "node:assert/strict";
+import { untilHolds, within } from "../support/patience.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
 import { hasProgram } from "./has_program.ts";
@@ -20,7 +21,7 @@ async function untilLine(stream: ReadableStream<Uint8Array>, pattern: RegExp): P
   let text = "";
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   while (true) {
-    const { value, done } = await reader.read();
+    const { value, done } = await within(`${pattern} after\n${text}`, reader.read());
     if (done) throw new Error(`Prometheus ended:\n${text}`);
     text += value;
     if (!pattern.test(text)) continue;
@@ -59,9 +60,10 @@ Deno.test({
     try {
       await untilLine(child.stderr, /Server is ready to receive web requests/);
       let found = new Map<string, string>();
-      while (!found.has("agentanycast_build_info")) {
+      await untilHolds(async () => {
         found = await query(base, '{__name__=~"up|agentanycast_.*",job="agentanycast"}');
-      }
+        return found.has("agentanycast_build_info");
+      });
       assert.equal(found.get("up"), "1");
       assert.equal(found.get("agentanycast_connected_peers"), "0");
       const rules = await (await fetch(`${base}/api/v1/rules`)).json();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { type IncomingTask, Node } from "../../sdk/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
+import { PATIENCE_MS, untilHolds } from "../support/patience.ts";
 import { buildExecutable, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { startReleaseSite } from "../support/release_site.ts";
 import { bundleForNode, findSystemNode } from "../support/system_node.ts";
@@ -82,7 +83,7 @@ Deno.test("two homes find each other with no configuration and a task comes back
   const { peerId } = await ready(agent);
   await ready(daemon);
   await using node = await attach(other);
-  while (!(await node.listPeers()).some((peer) => peer.peerId === peerId));
+  await untilHolds(async () => (await node.listPeers()).some((peer) => peer.peerId === peerId));
   const env = envOf(other, service);
   const sent = await runProgram([program, "send", peerId, "hello", "--skill", "echo"], { env });
   assert.equal(sent.code, 0, sent.stderr);
@@ -128,7 +129,7 @@ Deno.test("an accepted task survives kill -9 of both daemons and ends completed"
   let taskId: string;
   {
     await using client = await attach(other);
-    while (!(await client.listPeers()).some((peer) => peer.peerId === peerId));
+    await untilHolds(async () => (await client.listPeers()).some((peer) => peer.peerId === peerId));
     ({ taskId } = await client.sendTask("keep this", { peerId }));
     await taken.promise;
     await sender.stop("SIGKILL");
@@ -149,7 +150,7 @@ Deno.test("an accepted task survives kill -9 of both daemons and ends completed"
   }];
   await rpc.unary(NodeService.method.completeTask, { taskId, artifacts });
   await using client = await attach(other);
-  const task = await (await client.getTaskHandle(taskId)).wait({ timeoutMs: 30_000 });
+  const task = await (await client.getTaskHandle(taskId)).wait({ timeoutMs: PATIENCE_MS });
   assert.equal(task.artifacts[0]?.parts[0]?.text, "kept");
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { join } from "node:path";
 import { Node } from "../../sdk/mod.ts";
+import { untilHolds } from "../support/patience.ts";
 import { denoDir, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
@@ -11,18 +12,21 @@ const example = (name: string) => [Deno.execPath(), "run", "-A", join(EXAMPLES, 
 
 /** Waits for the daemon that an example has started on `home`. */
 async function daemonOn(home: string): Promise<{ pid: number; address: string }> {
-  for (;;) {
+  let found: { pid: number; address: string } | undefined;
+  await untilHolds(async () => {
     const node = new Node({ daemonAddr: `unix://${join(home, "daemon.sock")}` });
     try {
       await node.start();
       const { pid, listenAddresses, card } = await node.info();
-      if (pid !== undefined && card !== undefined) return { pid, address: listenAddresses[0] ?? "" };
+      if (pid !== undefined && card !== undefined) found = { pid, address: listenAddresses[0] ?? "" };
     } catch (error) {
       assert.equal((error as { code?: string }).code, "unavailable");
     } finally {
       await node.stop();
     }
-  }
+    return found !== undefined;
+  });
+  return found!;
 }
 
 function isAlive(pid: number): boolean {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createIdentity, signRegistryRecord } from "../../identity/mod.ts";
 import { RegistryClient } from "../../registry/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
+import { untilHolds } from "../support/patience.ts";
 import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
@@ -62,8 +63,7 @@ Deno.test("relay() keeps identity and registrations over a kill, and its agents 
   const asker = { ...loopbackEnv(path("asker")), AGENTANYCAST_ENABLE_MDNS: "false" };
   const discover = async () =>
     await runProgram([...MAIN, "discover", "echo", "--relay", address, "--json"], { env: asker });
-  let found = await discover();
-  while (!found.stdout.includes("12D3KooW")) found = await discover();
+  await untilHolds(async () => (await discover()).stdout.includes("12D3KooW"));
   await relay.stop("SIGKILL");
   await using again = startRelay(path("relay"), ports);
   assert.equal(await again.value("RELAY_ADDR"), address);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { untilHolds } from "../support/patience.ts";
 import { startTcpProxy } from "../support/tcp_proxy.ts";
 
 /** A server that sends back what it gets. */
@@ -91,13 +92,13 @@ Deno.test("startTcpProxy() never brings a half-open connection back, and serves 
   await dead.write(bytes("lost"));
   using other = await dial(proxy.port);
   await other.write(bytes("x"));
-  while (proxy.counts.swallowed < 5) await new Promise((resolve) => setTimeout(resolve, 0));
+  await untilHolds(() => proxy.counts.swallowed === 5);
   proxy.setMode({ kind: "pass" });
   await dead.write(bytes("lost too"));
   using fresh = await dial(proxy.port);
   await fresh.write(bytes("new"));
   assert.equal(await readText(fresh, 3), "new");
-  while (proxy.counts.swallowed < 13) await new Promise((resolve) => setTimeout(resolve, 0));
+  await untilHolds(() => proxy.counts.swallowed === 13);
   assert.equal(proxy.open, 3);
 });
 

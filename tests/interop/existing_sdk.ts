@@ -2,12 +2,10 @@ import { join } from "node:path";
 import type { AgentCard, Part, PeerInfo, Task } from "agentanycast";
 import { Node } from "../../sdk/mod.ts";
 import { DaemonScript } from "../support/daemon_script.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { loopbackEnv } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
-
-/** How long a call may take before the test fails. */
-const PATIENCE_MS = 15_000;
 
 /** To whom a task goes. */
 export type Target = { readonly peerId: string } | { readonly skill: string } | { readonly url: string };

@@ -4,9 +4,7 @@ import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { A2AEnvelopeSchema, EnvelopeType } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { type AgentCard, AgentCardSchema } from "../../gen/agentanycast/v1/agent_card_pb.ts";
-
-/** How long an event may take before the test fails with what came instead. */
-const PATIENCE_MS = 15_000;
+import { PATIENCE_MS, within } from "../support/patience.ts";
 
 /** Something that happened to the foreign peer; `event` says what. */
 export type PeerEvent = Record<string, JsonValue> & { event: string };
@@ -81,7 +79,7 @@ export class ForeignPeer implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<Record<string, JsonValue>>();
     this.#replies.set(id, resolve);
     await this.#input.write(new TextEncoder().encode(`${JSON.stringify({ id, command, ...parameters })}\n`));
-    const { result, error } = await promise;
+    const { result, error } = await within(`the answer to ${command}`, promise);
     if (error !== undefined) throw new Error(`The foreign peer cannot ${command}: ${error}`);
     return result ?? null;
   }
@@ -192,7 +190,7 @@ export class ForeignPeer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close();
     await this.#output;
-    assert.equal((await this.#child.status).code, 0);
+    assert.equal((await within("the end of the foreign peer", this.#child.status)).code, 0);
     assert.deepEqual(this.events.filter(({ event }) => event === "violation"), []);
   }
 }

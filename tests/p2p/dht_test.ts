@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { keyOf } from "../../p2p/dht.ts";
 import { DhtDatastore } from "../../p2p/dht_datastore.ts";
 import type { DhtOptions } from "../../p2p/mod.ts";
+import { untilHolds } from "../support/patience.ts";
 import { openTestHost, type TestHost } from "./test_host.ts";
 
 /** Records are texts that begin with `ok`; the longest is the best. */
@@ -28,9 +29,7 @@ async function openTable(count: number, changes: Partial<DhtOptions> = {}) {
     hosts.push(host);
   }
   const owned = stack.move();
-  for (const { host } of hosts) {
-    while ((host.dht?.size ?? 0) === 0) await new Promise((r) => setTimeout(r, 0));
-  }
+  for (const { host } of hosts) await untilHolds(() => (host.dht?.size ?? 0) > 0);
   return { hosts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
@@ -81,7 +80,7 @@ Deno.test("a client asks and is not asked", async () => {
   await using server = await openTestHost({ dht: { ...RECORDS, mode: "server" } });
   await using client = await openTestHost({ dht: { ...RECORDS, mode: "client" } });
   await client.host.connect(server.peerId, [server.address]);
-  while (client.host.dht?.size === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  await untilHolds(() => client.host.dht?.size !== 0);
   await client.host.dht!.provide("skill/x");
   const found = await Array.fromAsync(server.host.dht!.findProviders("skill/x"));
   assert.deepEqual(found.map(({ peerId }) => peerId), [client.peerId]);

@@ -3,6 +3,7 @@ import type { Connection } from "@libp2p/interface";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { DialBackoff } from "../../p2p/dial_backoff.ts";
 import { type DialPlan, raceDials } from "../../p2p/dial_race.ts";
+import { Changes } from "../support/patience.ts";
 
 const RELAY = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 const direct = (port: number) => multiaddr(`/ip4/192.0.2.1/tcp/${port}`);
@@ -11,7 +12,7 @@ const relayed = (port: number) => multiaddr(`/ip4/192.0.2.9/tcp/${port}/p2p/${RE
 /** Dials that end when the test says so. */
 function rig(plan: Partial<DialPlan>) {
   const dials = new Map<string, PromiseWithResolvers<Connection> & { signal: AbortSignal }>();
-  let started = () => {};
+  const changes = new Changes();
   let background: Promise<void> = Promise.resolve();
   const stop = new AbortController();
   const winner = raceDials({ direct: [], relayed: [], doubtful: [], ...plan }, {
@@ -19,7 +20,7 @@ function rig(plan: Partial<DialPlan>) {
       const dial = { ...Promise.withResolvers<Connection>(), signal };
       signal.addEventListener("abort", () => dial.reject(signal.reason));
       dials.set(address.toString(), dial);
-      started();
+      changes.tell();
       return dial.promise;
     },
     signal: stop.signal,
@@ -34,7 +35,7 @@ function rig(plan: Partial<DialPlan>) {
     background: () => background,
     dialed: () => [...dials.keys()],
     async until(address: Multiaddr) {
-      while (!dials.has(address.toString())) await new Promise<void>((resolve) => started = resolve);
+      await changes.until(() => dials.has(address.toString()), `a dial of ${address}`);
       return dials.get(address.toString())!;
     },
     async connect(address: Multiaddr) {

@@ -10,6 +10,7 @@ import {
   MAX_CHANNEL_FRAME_BYTES,
   type P2pLimits,
 } from "../../p2p/mod.ts";
+import { within } from "../support/patience.ts";
 import { readAll, startRawPeer } from "./raw_peer.ts";
 import { openTestHost, type TestHost } from "./test_host.ts";
 
@@ -60,7 +61,10 @@ async function openPair(limits: Partial<P2pLimits> = {}): Promise<Pair> {
     async open(protocol = LANE_PROTOCOL) {
       const near = await a.host.openChannel(b.peerId, protocol);
       const { channel, release } = arrived.shift() ??
-        await new Promise<{ channel: FrameChannel; release: () => void }>((resolve) => waiting.push(resolve));
+        await within(
+          "the channel at its handler",
+          new Promise<{ channel: FrameChannel; release: () => void }>((resolve) => waiting.push(resolve)),
+        );
       releases.push(release);
       return { near, far: channel, release };
     },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { multiaddr } from "@multiformats/multiaddr";
 import type { CodedError, ErrorCode } from "../../core/errors.ts";
 import { MAX_FRAME_BYTES } from "../../p2p/mod.ts";
+import { untilHolds } from "../support/patience.ts";
 import { startRawPeer } from "./raw_peer.ts";
 import { openTestHost, randomSeed } from "./test_host.ts";
 
@@ -119,7 +120,7 @@ Deno.test("peers are told our name, and an inbound peer's own addresses serve fo
   await first.host.connect(b.peerId, [b.address]);
   await b.until(() => b.host.isConnected(first.peerId));
   const known = () => b.host.peers().find(({ peerId }) => peerId === first.peerId)?.addresses ?? [];
-  while (!known().includes(bare)) await b.host.ping(first.peerId);
+  await untilHolds(() => known().includes(bare));
   await first[Symbol.asyncDispose]();
   await b.until(() => b.disconnected.includes(first.peerId));
   await using second = await openTestHost({ seed, listen: [bare] });

@@ -3,6 +3,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { createIdentity, signRegistryRecord } from "../../identity/mod.ts";
 import { RegistryClient } from "../../registry/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
+import { within } from "../support/patience.ts";
 import { startTestRelay, type TestRelay } from "./test_relay.ts";
 
 /** Registers so many agents, each with the skill `echo` and one of its own. */
@@ -98,7 +99,7 @@ Deno.test("GET /api/v1/events tells each change once, and ends with the relay", 
   let text = (await events.read()).value ?? "";
   const [id] = await register(relay, 1);
   const more = async () => {
-    const { value, done } = await events.read();
+    const { value, done } = await within(`an event after ${text}`, events.read());
     text += value ?? "";
     return !done;
   };

@@ -14,6 +14,7 @@ import {
   type NodeStatus,
 } from "../../sdk/mod.ts";
 import { FAKE_PEER_ID, FakeDaemon } from "../support/fake_daemon.ts";
+import { within } from "../support/patience.ts";
 
 const FAKE_MAIN = new URL("../support/fake_daemon.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -279,7 +280,7 @@ Deno.test("Node leaves no daemon behind when its process exits without stop()", 
 async function untilGone(path: string): Promise<void> {
   try {
     using connection = await Deno.connect({ transport: "unix", path });
-    while (await connection.read(new Uint8Array(1_024)) !== null);
+    while (await within(`the end of ${path}`, connection.read(new Uint8Array(1_024))) !== null);
   } catch (error) {
     assert.ok(
       [Deno.errors.NotFound, Deno.errors.ConnectionRefused, Deno.errors.ConnectionReset].some((gone) =>

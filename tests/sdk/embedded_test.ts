@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DaemonStartError, Node, type NodeOptions, type NodeStatus, type TaskHandle } from "../../sdk/mod.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { RunningProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
@@ -36,7 +37,7 @@ async function startPair(options: NodeOptions = {}): Promise<Pair> {
 }
 
 async function resultOf(handle: TaskHandle): Promise<string | undefined> {
-  return (await handle.wait({ timeoutMs: 20_000 })).artifacts[0]?.parts[0]?.text;
+  return (await handle.wait({ timeoutMs: PATIENCE_MS })).artifacts[0]?.parts[0]?.text;
 }
 
 Deno.test("Node embedded exchanges tasks with another one of the same program", async () => {

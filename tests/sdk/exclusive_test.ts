@@ -8,6 +8,7 @@ import { type ClaimedTask, Claims } from "../../sdk/claims.ts";
 import { type IncomingTask, type Message, Node, type NodeOptions, type TaskHandler } from "../../sdk/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeDaemon, type TaskInit, textPart } from "../support/fake_daemon.ts";
+import { untilHolds } from "../support/patience.ts";
 
 interface Setup extends AsyncDisposable {
   readonly daemon: FakeDaemon;
@@ -126,7 +127,7 @@ Deno.test("Node with exclusive leaves tasks alone that come without a claim, and
   await using net = await setUp(() => void runs++, { exclusive: true });
   net.daemon.deliver({ task: taskInit("t1") });
   net.daemon.deliver({ task: taskInit("t2") });
-  while (net.reports.length === 0) await net.node.getTask("t1");
+  await untilHolds(() => net.reports.length > 0);
   await net.node.getTask("t2");
   assert.equal(runs, 0);
   assert.deepEqual(net.reports.length, 1);
@@ -212,7 +213,7 @@ Deno.test("IncomingTask.ask() throws when its time is over, the task ends or ano
   await net.daemon.until(() => net.daemon.called("updateTaskStatus").length === 2);
   net.daemon.update("t", { status: TaskStatus.CANCELED });
   await net.daemon.until(() => net.daemon.watchers("t") === 0);
-  while (thrown.length < 3) await net.node.getTask("t");
+  await untilHolds(() => thrown.length === 3);
   assert.deepEqual(thrown, [
     "TaskTimeoutError deadline_exceeded",
     "AgentAnycastError failed_precondition",

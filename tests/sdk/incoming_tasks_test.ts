@@ -6,6 +6,7 @@ import { TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import type { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { Node, type TaskHandler, type TaskHandlerOptions } from "../../sdk/mod.ts";
 import { FakeDaemon, type TaskInit } from "../support/fake_daemon.ts";
+import { untilHolds } from "../support/patience.ts";
 
 /** What a handler with the default `maxConcurrent` takes before it is full: running and waiting. */
 const ROOM = 16 + 1_000;
@@ -194,7 +195,7 @@ Deno.test("onTask() takes a task again that it could not answer", async () => {
   await net.daemon.until(() => net.daemon.listeners === 1);
   net.daemon.deliver({ task: taskInit("t") });
   await net.daemon.until(() => net.daemon.called("failTask").length === 1);
-  while (net.reports.length === 0) await net.node.getTask("t");
+  await untilHolds(() => net.reports.length > 0);
   net.daemon.deliver({ task: taskInit("t", { status: TaskStatus.WORKING }) });
   await reaches(net, "t", TaskStatus.FAILED);
   assert.match(net.reports[0] ?? "", /Task t could not be answered: not now/);

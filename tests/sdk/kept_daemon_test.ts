@@ -3,6 +3,7 @@ import type { RunningDaemon } from "../../sdk/daemon_process.ts";
 import { type AgentAnycastError, DaemonNotFoundError, DaemonStartError } from "../../sdk/mod.ts";
 import { KeptDaemon } from "../../sdk/kept_daemon.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { Changes } from "../support/patience.ts";
 
 /** A daemon of the test: started here, unless it was joined. */
 class TestDaemon implements RunningDaemon {
@@ -32,7 +33,7 @@ class Rig {
   readonly started: TestDaemon[] = [];
   startError: Error | undefined;
   isThere = false;
-  #wake: () => void = () => {};
+  readonly #changes = new Changes();
 
   keep(daemon: TestDaemon, limitMs = 30_000): KeptDaemon {
     return new KeptDaemon(daemon, {
@@ -64,15 +65,18 @@ class Rig {
 
   #tell(what: string): void {
     this.told.push(what);
-    this.#wake();
+    this.#changes.tell();
   }
 
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#wake = resolve);
+  until(condition: () => boolean): Promise<void> {
+    return this.#changes.until(condition);
   }
 
   async untilTold(what: string, times = 1): Promise<void> {
-    await this.until(() => this.told.filter((one) => one.startsWith(what)).length >= times);
+    await this.#changes.until(
+      () => this.told.filter((one) => one.startsWith(what)).length >= times,
+      `${what}, ${times} times,`,
+    );
   }
 }
 

@@ -1,7 +1,6 @@
 import { join } from "node:path";
+import { within } from "./patience.ts";
 
-/** How long a process may take to end before the test fails. */
-const PATIENCE_MS = 15_000;
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 
 /**
@@ -44,14 +43,8 @@ export class DaemonScript implements AsyncDisposable {
 
   /** Comes back when the process started last is gone; fails when it stays. */
   async untilGone(): Promise<void> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`${this.path} is still running`)), PATIENCE_MS);
-    try {
-      await Promise.race([this.#gone, promise]);
-      this.#gone = undefined;
-    } finally {
-      clearTimeout(timer);
-    }
+    await within(`the end of ${this.path}`, Promise.resolve(this.#gone));
+    this.#gone = undefined;
   }
 
   /** The arguments of the last start. */

@@ -15,6 +15,7 @@ import {
   type SubscribeTaskStreamResponseSchema,
   type SubscribeTaskUpdatesResponseSchema,
 } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { Changes } from "./patience.ts";
 
 /** A message written as a literal. */
 type Init<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
@@ -50,7 +51,7 @@ export class FakeDaemon implements AsyncDisposable {
   readonly #streams = new Map<string, Set<Channel<{ event: StreamEventInit }>>>();
   readonly #updates = new Map<string, Set<Channel<UpdateInit>>>();
   readonly #incoming = new Set<Channel<DeliveryInit>>();
-  readonly #waiters = new Set<() => void>();
+  readonly #changes = new Changes();
   #server: AsyncDisposable | undefined;
   address = "";
 
@@ -86,7 +87,7 @@ export class FakeDaemon implements AsyncDisposable {
   /** Sets the state of a task and tells its subscribers. */
   update(taskId: string, task: TaskInit, told: UpdateInit = {}): void {
     this.#tasks.set(taskId, { ...this.#tasks.get(taskId), ...task, taskId });
-    this.#changed();
+    this.#changes.tell();
     const log = this.#logOf(taskId);
     const update = { ...this.#stateOf(taskId), ...told };
     if (!this.legacy) {
@@ -147,13 +148,8 @@ export class FakeDaemon implements AsyncDisposable {
   }
 
   /** Resolves when `condition` holds; it is checked whenever something happens. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiters.add(resolve));
-  }
-
-  #changed(): void {
-    for (const wake of this.#waiters) wake();
-    this.#waiters.clear();
+  until(condition: () => boolean): Promise<void> {
+    return this.#changes.until(condition);
   }
 
   #recorded<H extends object>(handlers: H): H {
@@ -163,7 +159,7 @@ export class FakeDaemon implements AsyncDisposable {
         (request: Record<string, unknown>, context: RpcContext) => {
           this.calls.push({ method, request });
           if (context.metadata.has("traceparent")) this.traced.push(context.metadata);
-          this.#changed();
+          this.#changes.tell();
           return (handler as (request: unknown, context: RpcContext) => unknown)(request, context);
         },
       ]),
@@ -266,7 +262,7 @@ export class FakeDaemon implements AsyncDisposable {
       sendStreamingArtifact: async (requests) => {
         for await (const { event } of requests) {
           this.uploads.push(event);
-          this.#changed();
+          this.#changes.tell();
         }
         return {};
       },
@@ -283,12 +279,12 @@ export class FakeDaemon implements AsyncDisposable {
   #open<T>(channels: Set<Channel<T>>, { signal, first }: { signal: AbortSignal; first: T[] }): Channel<T> {
     const channel = new Channel<T>(1_000, () => {
       channels.delete(channel);
-      this.#changed();
+      this.#changes.tell();
     });
     channels.add(channel);
     for (const item of first) channel.push(item);
     signal.addEventListener("abort", () => channel.close(), { once: true });
-    this.#changed();
+    this.#changes.tell();
     return channel;
   }
 }

@@ -7,6 +7,7 @@ import { CodedError } from "../../core/errors.ts";
 import { TaskDirection } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { AdminService } from "../../gen/agentanycast/v1/admin_service_pb.ts";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { PATIENCE_MS } from "./patience.ts";
 import { startTestDaemon, type TestDaemon } from "./test_daemon.ts";
 
 export interface FullDiskReport {
@@ -26,7 +27,6 @@ export interface FullDiskReport {
 
 const MESSAGE_BYTES = 40_000;
 const MAX_TASKS = 1_000;
-const PATIENCE_MS = 60_000;
 const PAUSE_MS = 100;
 const { sendTask, getTask, connectPeer } = NodeService.method;
 

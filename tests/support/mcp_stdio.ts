@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { Changes, within } from "./patience.ts";
 import { loopbackEnv } from "./program.ts";
 
 const MAIN = join(import.meta.dirname ?? ".", "..", "..", "main.ts");
@@ -18,7 +19,7 @@ export class McpStdio implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reading: Promise<void>;
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = new Changes();
   #nextId = 1;
   #isOver = false;
 
@@ -74,21 +75,25 @@ export class McpStdio implements AsyncDisposable {
 
   /** The first message, or the next one, that fits. */
   async find(fits: (message: McpMessage) => boolean): Promise<McpMessage> {
-    for (let seen = 0;;) {
-      for (; seen < this.lines.length; seen++) {
-        const message = JSON.parse(this.lines[seen] ?? "null") as McpMessage;
-        if (fits(message)) return message;
+    let found: McpMessage | undefined;
+    let seen = 0;
+    await this.#changes.until(() => {
+      while (found === undefined && seen < this.lines.length) {
+        const message = JSON.parse(this.lines[seen++] ?? "null") as McpMessage;
+        if (fits(message)) found = message;
       }
-      if (this.#isOver) throw new Error("The program ended without the message");
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
+      return found !== undefined || this.#isOver;
+    }, `a message: ${fits}`);
+    if (found === undefined) throw new Error("The program ended without the message");
+    return found;
   }
 
   /** Closes stdin, as a client that is done does; answers the exit code. */
   async close(): Promise<number> {
     await this.#writer.close();
+    const { code } = await within("the end of the program after its stdin", this.child.status);
     await this.#reading;
-    return (await this.child.status).code;
+    return code;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,14 +113,9 @@ export class McpStdio implements AsyncDisposable {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       this.lines.push(...lines);
-      this.#wake();
+      this.#changes.tell();
     }
     this.#isOver = true;
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    this.#changes.tell();
   }
 }

@@ -1,6 +1,9 @@
 import { join } from "node:path";
+import { Changes, within } from "./patience.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
+/** How long a program may run that ends by itself. */
+const RUN_MS = 120_000;
 
 /** How a program ended and what it printed. */
 export interface ProgramOutput {
@@ -37,7 +40,7 @@ export async function buildExecutable(folder: string): Promise<string> {
   return join(folder, "agentanycast");
 }
 
-/** Runs a program to its end. */
+/** Runs a program to its end, which must come within two minutes. */
 export async function runProgram(
   command: readonly string[],
   options: { env?: Record<string, string>; stdin?: string } = {},
@@ -49,9 +52,14 @@ export async function runProgram(
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(stdin)).catch(() => {/* it may end without reading */});
   await writer.close().catch(() => {/* likewise */});
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+  try {
+    const { code, stdout, stderr } = await within(`the end of ${command.join(" ")}`, child.output(), RUN_MS);
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: text(stdout), stderr: text(stderr) };
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
 }
 
 /** A program that runs until it is told to stop, and the lines it prints on standard output. */
@@ -60,7 +68,7 @@ export class RunningProgram implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #done: Promise<void>;
   readonly #errors: Promise<string>;
-  #wake: () => void = () => {};
+  readonly #changes = new Changes();
   #ended = false;
 
   constructor(command: readonly string[], env: Record<string, string> = {}) {
@@ -73,18 +81,17 @@ export class RunningProgram implements AsyncDisposable {
 
   /** The value of the first line `NAME=value`. */
   async value(name: string): Promise<string> {
-    for (;;) {
-      const line = this.lines.find((one) => one.startsWith(`${name}=`));
-      if (line !== undefined) return line.slice(name.length + 1);
-      if (this.#ended) throw new Error(`The program ended without ${name}=: ${await this.#errors}`);
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+    const line = () => this.lines.find((one) => one.startsWith(`${name}=`));
+    await this.#changes.until(() => line() !== undefined || this.#ended, `a line ${name}=`);
+    const found = line();
+    if (found === undefined) throw new Error(`The program ended without ${name}=: ${await this.#errors}`);
+    return found.slice(name.length + 1);
   }
 
   /** Sends the signal and waits for the end. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
     if (!this.#ended) this.child.kill(signal);
-    const { code } = await this.child.status;
+    const { code } = await within(`the end of the program at ${signal}`, this.child.status);
     await this.#done;
     return { code, stderr: await this.#errors };
   }
@@ -99,9 +106,9 @@ export class RunningProgram implements AsyncDisposable {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       this.lines.push(...lines);
-      this.#wake();
+      this.#changes.tell();
     }
     this.#ended = true;
-    this.#wake();
+    this.#changes.tell();
   }
 }

@@ -5,6 +5,7 @@ import {
   type ExecutionEventBus,
   type RequestContext,
 } from "@a2a-js/sdk/server";
+import { within } from "./patience.ts";
 
 /** An A2A agent that does what the text of a message says; see {@link SCRIPTS}. */
 export interface ScriptedAgent extends AgentExecutor {
@@ -71,7 +72,7 @@ export function createScriptedAgent(): ScriptedAgent {
       for (const goOn of holds.values()) goOn(false);
       onWait = Promise.withResolvers();
     },
-    waiting: () => onWait.promise,
+    waiting: () => within("a task that waits", onWait.promise),
     async execute({ userMessage, taskId, contextId, task: known }, bus) {
       const text = textOf(userMessage);
       executed.push(text);

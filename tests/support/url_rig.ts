@@ -9,6 +9,7 @@ import { RemoteTasks } from "../../daemon/store/remote_tasks.ts";
 import { createSafeFetch, type RequestSigner } from "../../http/mod.ts";
 import { createIdentity, signBytes } from "../../identity/mod.ts";
 import { createMemoryKvStore, type KvStore } from "../../kv/mod.ts";
+import { untilHolds, within } from "./patience.ts";
 
 /** An engine whose only others are agents behind URLs. */
 export interface UrlRig extends AsyncDisposable {
@@ -71,19 +72,16 @@ export async function startUrlRig(
         taskId,
       }),
     async until(taskId, ...statuses) {
-      for await (const { status } of engine.subscribe(taskId)) {
-        if (statuses.includes(status) || isTerminal(status)) break;
-      }
+      const reached = (async () => {
+        for await (const { status } of engine.subscribe(taskId)) {
+          if (statuses.includes(status) || isTerminal(status)) break;
+        }
+      })();
+      await within(`the end of ${taskId}, or ${statuses}`, reached);
       return await engine.getTask(taskId);
     },
-    async forgotten(taskId) {
-      while (await records.get(taskId) !== undefined) await new Promise((resolve) => setTimeout(resolve, 0));
-    },
-    async taken(taskId) {
-      while (!(await records.get(taskId))?.remoteTaskId) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-    },
+    forgotten: (taskId) => untilHolds(async () => await records.get(taskId) === undefined),
+    taken: (taskId) => untilHolds(async () => Boolean((await records.get(taskId))?.remoteTaskId)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

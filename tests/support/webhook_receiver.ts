@@ -1,3 +1,5 @@
+import { within } from "./patience.ts";
+
 /** A notification as it came in. */
 export interface ReceivedNotification {
   readonly headers: Headers;
@@ -36,7 +38,11 @@ export function startWebhookReceiver(
     },
     next: () => {
       const one = came.shift();
-      return one === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(one);
+      if (one !== undefined) return Promise.resolve(one);
+      return within(
+        `notification ${count + waiting.length + 1}`,
+        new Promise((resolve) => waiting.push(resolve)),
+      );
     },
     [Symbol.asyncDispose]: () => server.shutdown(),
   });

@@ -4,6 +4,7 @@ import { createIdentity } from "../../../identity/mod.ts";
 import { RegistryClient } from "../../../registry/mod.ts";
 import { createRpcClient } from "../../../rpc/rpc_client.ts";
 import { Node, type Skill } from "../../../sdk/mod.ts";
+import { untilHolds } from "../../support/patience.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 import { startTestRelay, type TestRelay } from "../../support/test_relay.ts";
 import { tempDir } from "../../support/temp_dir.ts";
@@ -33,11 +34,10 @@ async function untilFound(
   skill: string,
   isRight: (peerIds: readonly string[]) => boolean,
 ): Promise<void> {
-  while (true) {
+  await untilHolds(async () => {
     const found = await node.discover(skill).catch(() => []);
-    if (isRight(found.map(({ peerId }) => peerId))) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+    return isRight(found.map(({ peerId }) => peerId));
+  });
 }
 
 const overRelay = (...relays: TestRelay[]) => ({
@@ -168,7 +168,7 @@ Deno.test("agents that met over a relay find each other in the DHT when it is go
     const found = await sender.node.discover("translate").catch(() => []);
     return found.some((one) => one.peerId === peerId && one.via.includes("dht"));
   };
-  while (!await isInTable()) await new Promise((resolve) => setTimeout(resolve, 0));
+  await untilHolds(isInTable);
   await relay[Symbol.asyncDispose]();
   await untilFound(sender, "translate", (found) => found.includes(peerId));
   assert.equal(await isInTable(), true);

@@ -7,6 +7,7 @@ import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 import { createIdentity } from "../../../identity/mod.ts";
 import { Node } from "../../../sdk/mod.ts";
 import { sendTaskBody } from "../../support/engine_net.ts";
+import { PATIENCE_MS } from "../../support/patience.ts";
 import { startTestDaemon } from "../../support/test_daemon.ts";
 
 const me = createIdentity(new Uint8Array(32).fill(1));
@@ -145,9 +146,11 @@ Deno.test("daemons that require sealing exchange tasks and results, and refuse t
       addresses: b.daemon.addresses(),
     });
   }
-  const done = await (await sender.sendTask("hi", { peerId: b.daemon.peerId })).wait({ timeoutMs: 10_000 });
+  const done = await (await sender.sendTask("hi", { peerId: b.daemon.peerId })).wait({
+    timeoutMs: PATIENCE_MS,
+  });
   equal(done.artifacts[0]?.parts[0]?.text, "Echo: hi");
   const refused = await other.sendTask("hi", { peerId: b.daemon.peerId });
-  const error = await refused.wait({ timeoutMs: 10_000 }).catch((reason) => reason);
+  const error = await refused.wait({ timeoutMs: PATIENCE_MS }).catch((reason) => reason);
   match(String(error.message), /sealed payloads only/);
 });

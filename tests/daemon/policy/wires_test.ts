@@ -2,6 +2,7 @@ import { deepEqual, equal, match } from "node:assert/strict";
 import { type CallToolResult, Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 import { Node } from "../../../sdk/mod.ts";
+import { PATIENCE_MS } from "../../support/patience.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 
@@ -109,7 +110,7 @@ Deno.test("no wire leads past the rules, neither to the own agent nor through th
     ...{ peerId: node.daemon.peerId, addresses: node.daemon.addresses() },
   });
   const handle = await otherAgent.sendTask("hi", { peerId: node.daemon.peerId });
-  const rejected = await handle.wait({ timeoutMs: 10_000 }).catch((error) => error);
+  const rejected = await handle.wait({ timeoutMs: PATIENCE_MS }).catch((error) => error);
   match(String(rejected.message), /the policy of this node does not allow it/);
   equal(handle.status, "rejected");
 

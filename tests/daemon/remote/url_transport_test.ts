@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type A2aServerOptions, type ExpressRequest, startA2aServer } from "../../support/a2a_server.ts";
+import { untilHolds } from "../../support/patience.ts";
 import { startUrlRig, textsOf } from "../../support/url_rig.ts";
 import { IDEMPOTENT_SEND } from "../../../daemon/a2a_api/idempotent_send.ts";
 import { createMemoryKvStore } from "../../../kv/mod.ts";
@@ -322,7 +323,7 @@ Deno.test("UrlTransport keeps few streams open to an agent, and follows many tas
   await using server = await startA2aServer({ binding: "JSONRPC", version: "1.0" });
   await using rig = await startUrlRig({ maxStreamsPerAgent: 2 });
   const sent = await Promise.all(Array.from({ length: 100 }, () => rig.send(server.url, "wait")));
-  while (server.agent.executed.length < sent.length) await new Promise((resolve) => setTimeout(resolve, 0));
+  await untilHolds(() => server.agent.executed.length === sent.length);
   const streams = server.requests.filter(({ method }) => method === "SendStreamingMessage").length;
   assert.equal(streams, 2);
   server.agent.release();

@@ -9,6 +9,7 @@ import {
   TaskFailedError,
   TaskInputRequiredError,
 } from "../../../sdk/mod.ts";
+import { Changes } from "../../support/patience.ts";
 import { RunningFixture } from "../conformance/running_fixture.ts";
 import { startTestPair } from "../../support/test_daemon.ts";
 
@@ -23,14 +24,14 @@ async function startProxied() {
   await Promise.all([agent.start(), sender.start()]);
   const stop = new AbortController();
   const cards: AgentCard[] = [];
-  let onCard = () => {};
+  const changes = new Changes();
   const running = runMcpProxy({
     address: toServerAddress([Deno.execPath(), "run", "-A", "--quiet", SERVER]),
     node: agent,
     logger: silentLogger,
     onCard: (card) => {
       cards.push(card);
-      onCard();
+      changes.tell();
     },
   }, { signal: stop.signal });
   stack.defer(async () => {
@@ -39,11 +40,9 @@ async function startProxied() {
   });
   /** The card once it fits. */
   const cardWith = async (skill: string): Promise<AgentCard> => {
-    for (;;) {
-      const card = cards.at(-1);
-      if (card?.skills.some(({ id }) => id === skill)) return card;
-      await Promise.race([new Promise<void>((resolve) => onCard = resolve), running]);
-    }
+    const fits = () => cards.at(-1)?.skills.some(({ id }) => id === skill) ?? false;
+    await Promise.race([changes.until(fits, `a card with ${skill}`), running]);
+    return cards.at(-1)!;
   };
   await cardWith("echo");
   const send = (message: Parameters<Node["sendTask"]>[0], targetSkill?: string) =>

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { silentLogger } from "../../../core/log.ts";
 import { createNetworkService, serveMcpStdio } from "../../../mcp/mod.ts";
+import { Changes } from "../../support/patience.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { AGENT, type FakeAgent, FakeNetwork } from "../fake_network.ts";
 
@@ -27,7 +28,7 @@ class StdioRig implements AsyncDisposable {
   readonly stop = new AbortController();
   readonly #stack: AsyncDisposableStack;
   readonly #lines: Line[] = [];
-  #wake = () => {};
+  readonly #changes = new Changes();
   served: Promise<void> = Promise.resolve();
 
   private constructor(network: FakeNetwork, stack: AsyncDisposableStack) {
@@ -49,7 +50,7 @@ class StdioRig implements AsyncDisposable {
       const lines = (rest + new TextDecoder().decode(chunk)).split("\n");
       rest = lines.pop() ?? "";
       rig.#lines.push(...lines.map((line) => JSON.parse(line)));
-      rig.#wake();
+      rig.#changes.tell();
     });
     rig.served = serveMcpStdio({ service, streams: rig, logger: silentLogger }, { signal: rig.stop.signal });
     return rig;
@@ -61,11 +62,8 @@ class StdioRig implements AsyncDisposable {
 
   /** The next line that fits; each is found once. */
   async next(fits: (line: Line) => boolean): Promise<Line> {
-    for (;;) {
-      const at = this.#lines.findIndex(fits);
-      if (at >= 0) return this.#lines.splice(at, 1)[0]!;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+    await this.#changes.until(() => this.#lines.some(fits), `a line: ${fits}`);
+    return this.#lines.splice(this.#lines.findIndex(fits), 1)[0]!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
