@@ -1,5 +1,6 @@
 // A real Prometheus that scrapes a real daemon with the configuration that is shipped.
 import assert from "node:assert/strict";
+import { freePort } from "../support/free_port.ts";
 import { untilHolds, within } from "../support/patience.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
@@ -37,21 +38,23 @@ Deno.test({
   sanitizeResources: false,
   async fn() {
     await using dir = await tempDir();
-    await using net = await startTestDaemon({ flags: { "metrics-listen": "127.0.0.1:19473" } });
+    const metrics = `127.0.0.1:${freePort()}`;
+    await using net = await startTestDaemon({ flags: { "metrics-listen": metrics } });
     assert.ok(net.daemon.peerId);
     const config = (await Deno.readTextFile(new URL("prometheus.yml", SHIPPED)))
-      .replaceAll("127.0.0.1:9090", "127.0.0.1:19473").replace(
+      .replaceAll("127.0.0.1:9090", metrics).replace(
         "scrape_interval: 15s",
         "scrape_interval: 100ms",
       );
     await Deno.writeTextFile(`${dir.path}/prometheus.yml`, config);
     await Deno.copyFile(new URL("alerts.yml", SHIPPED), `${dir.path}/alerts.yml`);
-    const base = "http://127.0.0.1:19474";
+    const own = `127.0.0.1:${freePort()}`;
+    const base = `http://${own}`;
     const child = new Deno.Command("prometheus", {
       args: [
         `--config.file=${dir.path}/prometheus.yml`,
         `--storage.tsdb.path=${dir.path}/data`,
-        "--web.listen-address=127.0.0.1:19474",
+        `--web.listen-address=${own}`,
         "--log.format=json",
       ],
       stdout: "null",

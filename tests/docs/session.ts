@@ -4,6 +4,7 @@ import { errorMessage } from "../../core/errors.ts";
 import { readOriginCredentials } from "../../core/origin_credentials.ts";
 import { resolveSettings } from "../../core/resolve_settings.ts";
 import { RELAY_ENV_PREFIX, RELAY_SETTINGS } from "../../core/settings/relay.ts";
+import { freePort } from "../support/free_port.ts";
 import { ModuleHost } from "./module_runner.ts";
 import type { Block, Page } from "./page.ts";
 import { whyNotRun } from "./page.ts";
@@ -197,8 +198,3 @@ class Session implements AsyncDisposable {
 /** A port of this machine that a page names. */
 const LOCAL_PORT =
   /(?:(?:127\.0\.0\.1|localhost|0\.0\.0\.0|[\s='"]):|\/ip4\/(?:127\.0\.0\.1|0\.0\.0\.0)\/(?:tcp|udp)\/)(\d{4,5})\b/g;
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

@@ -191,11 +191,14 @@ Deno.test("streams to a peer without our protocols throw unimplemented", async (
 });
 
 Deno.test("exchangeCard() throws deadline_exceeded when the peer keeps silent and out_of_range when it exaggerates", async () => {
-  await using host = await openTestHost({ limits: { frameTimeoutMs: 50 } });
+  await using impatient = await openTestHost({ limits: { frameTimeoutMs: 50 } });
+  await using host = await openTestHost();
   await using peer = await startRawPeer({ listen: true });
-  await host.host.connect(peer.peerId, [peer.libp2p.getMultiaddrs()[0]!.toString()]);
+  const addresses = [peer.libp2p.getMultiaddrs()[0]!.toString()];
+  await impatient.host.connect(peer.peerId, addresses);
+  await host.host.connect(peer.peerId, addresses);
   await peer.libp2p.handle(CARD_PROTOCOL, () => {});
-  await assert.rejects(host.host.exchangeCard(peer.peerId, text("x")), { code: "deadline_exceeded" });
+  await assert.rejects(impatient.host.exchangeCard(peer.peerId, text("x")), { code: "deadline_exceeded" });
   await peer.libp2p.unhandle(CARD_PROTOCOL);
   await peer.libp2p.handle(CARD_PROTOCOL, (stream) => {
     stream.send(Uint8Array.fromHex("01000001"));

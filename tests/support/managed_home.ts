@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Node, type NodeOptions, type NodeStatus } from "../../sdk/mod.ts";
+import { freePort } from "./free_port.ts";
 import { Changes, PATIENCE_MS } from "./patience.ts";
 import { tempDir } from "./temp_dir.ts";
 
@@ -46,11 +47,6 @@ function managedNode(options: NodeOptions): ManagedNode {
   const until = (state: NodeStatus["state"], times = 1) =>
     changes.until(() => told.filter((one) => one.state === state).length >= times, `status ${state}`);
   return Object.assign(node, { told, until });
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** The process of the node's daemon. */

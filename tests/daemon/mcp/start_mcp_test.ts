@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type CallToolResult, Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Node } from "../../../sdk/mod.ts";
+import { freePort } from "../../support/free_port.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 
@@ -17,12 +18,6 @@ async function startAgent({ daemon }: TestDaemon): Promise<Node> {
   node.onTask((task) => task.complete(`Echo: ${task.text}`));
   await node.start();
   return node;
-}
-
-/** A port that nobody listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function connect({ daemon }: TestDaemon, token?: string): Promise<Client & AsyncDisposable> {

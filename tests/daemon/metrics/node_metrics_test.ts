@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { NODE_METRICS } from "../../../core/node_metrics.ts";
 import { NodeService } from "../../../gen/agentanycast/v1/node_service_pb.ts";
 import { StreamEndReason } from "../../../gen/agentanycast/v1/streaming_pb.ts";
+import { freePort } from "../../support/free_port.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 
 const { method } = NodeService;
@@ -39,14 +40,15 @@ async function work({ rpc }: TestDaemon): Promise<void> {
 }
 
 Deno.test("every metric of a node moves with what it counts", async () => {
+  const ports = [freePort(), freePort()];
   const listen = {
-    "metrics-listen": "127.0.0.1:19471",
+    "metrics-listen": `127.0.0.1:${ports[0]}`,
     "bridge-listen": "127.0.0.1:0",
     "anp-listen": "127.0.0.1:0",
   };
   await using agent = await startTestDaemon({ flags: { ...listen, "mcp-listen": "127.0.0.1:0" } });
   await using sender = await startTestDaemon({
-    flags: { "metrics-listen": "127.0.0.1:19472", "outbound-allow": "127.0.0.1" },
+    flags: { "metrics-listen": `127.0.0.1:${ports[1]}`, "outbound-allow": "127.0.0.1" },
   });
   const { daemon } = agent;
   await agent.rpc.unary(method.setAgentCard, { card: { name: "Echo", skills: [{ id: "echo" }] } });
@@ -71,8 +73,8 @@ Deno.test("every metric of a node moves with what it counts", async () => {
   await callTool(daemon.mcpUrl ?? "");
 
   const [received, sent] = await Promise.all([
-    scrape("http://127.0.0.1:19471"),
-    scrape("http://127.0.0.1:19472"),
+    scrape(`http://127.0.0.1:${ports[0]}`),
+    scrape(`http://127.0.0.1:${ports[1]}`),
   ]);
   const moved = (name: string) =>
     [...received, ...sent].some(([sample, value]) =>
