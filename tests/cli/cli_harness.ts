@@ -1,5 +1,5 @@
 import { type CliDeps, runCli } from "../../cli/mod.ts";
-import { within } from "../support/patience.ts";
+import { PROGRAM_MS, within } from "../support/patience.ts";
 
 /** What a run printed, and how it ended. */
 export interface CliRun {
@@ -92,6 +92,7 @@ export class ProgramRun implements AsyncDisposable {
     const [{ code }, stdout, stderr] = await within(
       "the end of the program",
       Promise.all([this.#child.status, this.#stdout.whole(), this.#stderr.whole()]),
+      PROGRAM_MS,
     );
     return { code, stdout, stderr };
   }
@@ -130,7 +131,7 @@ class LineBuffer {
       const found = this.#text.split("\n").slice(0, -1).map((line) => pattern.exec(line)).find(Boolean);
       if (found) return found;
       if (this.#isOver) throw new Error(`The program ended without ${pattern}. It printed:\n${this.#text}`);
-      await within(`a line ${pattern} after\n${this.#text}`, woken);
+      await within(`a line ${pattern} after\n${this.#text}`, woken, PROGRAM_MS);
     }
   }
 

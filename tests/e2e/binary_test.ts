@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { NodeService } from "../../gen/agentanycast/v1/node_service_pb.ts";
 import { type IncomingTask, Node } from "../../sdk/mod.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
-import { PATIENCE_MS, untilHolds } from "../support/patience.ts";
+import { PROGRAM_MS, untilHolds } from "../support/patience.ts";
 import { buildExecutable, loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { startReleaseSite } from "../support/release_site.ts";
 import { bundleForNode, findSystemNode } from "../support/system_node.ts";
@@ -150,7 +150,7 @@ Deno.test("an accepted task survives kill -9 of both daemons and ends completed"
   }];
   await rpc.unary(NodeService.method.completeTask, { taskId, artifacts });
   await using client = await attach(other);
-  const task = await (await client.getTaskHandle(taskId)).wait({ timeoutMs: PATIENCE_MS });
+  const task = await (await client.getTaskHandle(taskId)).wait({ timeoutMs: PROGRAM_MS });
   assert.equal(task.artifacts[0]?.parts[0]?.text, "kept");
 });
 

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { type IncomingTask, Node } from "../../sdk/mod.ts";
 import { randomSeed } from "../p2p/test_host.ts";
 import { startTestRelay, type TestRelay } from "../p2p/test_relay.ts";
-import { PATIENCE_MS } from "../support/patience.ts";
+import { PROGRAM_MS } from "../support/patience.ts";
 import { startTestDaemon, type TestDaemon } from "../support/test_daemon.ts";
 
 const MIB = 1024 * 1024;
@@ -60,7 +60,7 @@ async function receivedHash(sender: Node, peerId: string): Promise<string> {
   for await (const stream of handle.streams()) {
     for await (const chunk of stream) hash.update(chunk);
   }
-  await handle.wait({ timeoutMs: PATIENCE_MS });
+  await handle.wait({ timeoutMs: PROGRAM_MS });
   return hash.digest("hex");
 }
 
@@ -91,7 +91,7 @@ Deno.test({
     );
     const peerId = agent.peerId;
     const first = await sender.sendTask("first", { peerId });
-    await first.wait({ timeoutMs: PATIENCE_MS });
+    await first.wait({ timeoutMs: PROGRAM_MS });
     assert.equal(await pathTo(sender, peerId), "relay");
     const { supportedTransports, relayAddresses } = await sender.getCard(peerId);
     const circuit = `${relay.address}/p2p-circuit/p2p/${peerId}`;
@@ -100,7 +100,7 @@ Deno.test({
     const handles = await Promise.all(
       Array.from({ length: 100 }, (_, i) => sender.sendTask(`task ${i}`, { peerId })),
     );
-    for (const handle of handles) await handle.wait({ timeoutMs: PATIENCE_MS });
+    for (const handle of handles) await handle.wait({ timeoutMs: PROGRAM_MS });
     assert.equal(await hash, hashOfContent());
     await restarted;
     assert.notEqual(restarted, undefined);
@@ -126,13 +126,13 @@ Deno.test({
     const paths = new Set<string | undefined>();
     for (let i = 0; !paths.has("direct"); i++) {
       const handle = await sender.sendTask(`task ${i}`, { peerId });
-      await handle.wait({ timeoutMs: PATIENCE_MS });
+      await handle.wait({ timeoutMs: PROGRAM_MS });
       paths.add(await pathTo(sender, peerId));
     }
     const handles = await Promise.all(
       Array.from({ length: 50 }, (_, i) => sender.sendTask(`more ${i}`, { peerId })),
     );
-    for (const handle of handles) await handle.wait({ timeoutMs: PATIENCE_MS });
+    for (const handle of handles) await handle.wait({ timeoutMs: PROGRAM_MS });
     assert.equal(await hash, hashOfContent());
     assert.equal(await pathTo(sender, peerId), "direct");
   },

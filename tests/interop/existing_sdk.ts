@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { AgentCard, Part, PeerInfo, Task } from "agentanycast";
 import { Node } from "../../sdk/mod.ts";
 import { DaemonScript } from "../support/daemon_script.ts";
-import { PATIENCE_MS } from "../support/patience.ts";
+import { PROGRAM_MS } from "../support/patience.ts";
 import { loopbackEnv } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestDaemon } from "../support/test_daemon.ts";
@@ -90,7 +90,7 @@ export class ExistingSdk implements AsyncDisposable {
     this.#waiting.set(id, resolve);
     const timer = setTimeout(
       () => resolve({ id, error: { name: "Silence", message: `No answer to ${call}` } }),
-      PATIENCE_MS,
+      PROGRAM_MS,
     );
     const command: Command = { id, call, args };
     await this.#input.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));

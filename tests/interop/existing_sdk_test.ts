@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { IncomingTask } from "../../sdk/mod.ts";
-import { PATIENCE_MS } from "../support/patience.ts";
+import { PROGRAM_MS } from "../support/patience.ts";
 import { bundleForNode, findSystemNode } from "../support/system_node.ts";
 import { startTestRelay } from "../support/test_relay.ts";
 import { ExistingSdk, type ExistingSdkNet, type NetOptions, startExistingSdkNet } from "./existing_sdk.ts";
@@ -176,7 +176,7 @@ connectedTest("answers our tasks by its handler", async ({ ours, theirId, sdk })
       peerId: theirId,
       targetSkill: "echo",
     });
-    return await handle.wait({ timeoutMs: PATIENCE_MS });
+    return await handle.wait({ timeoutMs: PROGRAM_MS });
   };
   const { artifacts } = await send("hello");
   assert.deepEqual(artifacts, [{

@@ -4,7 +4,7 @@ import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { A2AEnvelopeSchema, EnvelopeType } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { type AgentCard, AgentCardSchema } from "../../gen/agentanycast/v1/agent_card_pb.ts";
-import { PATIENCE_MS, within } from "../support/patience.ts";
+import { PROGRAM_MS, within } from "../support/patience.ts";
 
 /** Something that happened to the foreign peer; `event` says what. */
 export type PeerEvent = Record<string, JsonValue> & { event: string };
@@ -156,7 +156,7 @@ export class ForeignPeer implements AsyncDisposable {
     const timer = setTimeout(() => {
       const all = this.events.map((event) => JSON.stringify(event).slice(0, 300)).join("\n");
       reject(new assert.AssertionError({ message: `What was waited for did not happen, only:\n${all}` }));
-    }, PATIENCE_MS);
+    }, PROGRAM_MS);
     this.#waiting.add(resolve);
     try {
       await promise;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { DaemonScript } from "../support/daemon_script.ts";
 import { McpStdio } from "../support/mcp_stdio.ts";
-import { PATIENCE_MS } from "../support/patience.ts";
+import { PROGRAM_MS } from "../support/patience.ts";
 import { loopbackEnv, RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { startTestRelay } from "../support/test_relay.ts";
@@ -64,7 +64,7 @@ pythonTest("serves our tasks by an adapter", async () => {
   const { theirs, ours, address } = net;
   const peerId = await theirs.call("start");
   await theirs.call("connectPeer", ours.peerId, [address]);
-  const { artifacts } = await (await ours.sendTask("hello", { peerId })).wait({ timeoutMs: PATIENCE_MS });
+  const { artifacts } = await (await ours.sendTask("hello", { peerId })).wait({ timeoutMs: PROGRAM_MS });
   assert.deepEqual(artifacts.map(({ name, parts }) => [name, parts]), [["output", [{ text: "HELLO" }]]]);
   await theirs.call("stop");
   await net.daemon.untilGone();

@@ -1,5 +1,5 @@
 // Hosts in processes of their own.
-import { within } from "../support/patience.ts";
+import { PROGRAM_MS, within } from "../support/patience.ts";
 
 /** Starts `child_host.ts`; `inside` runs a command elsewhere, `listen` is where it listens. */
 export function startChildHost(
@@ -22,7 +22,11 @@ export function startChildHost(
       while (true) {
         const lines = output.split("\n").slice(0, -1);
         if (done(lines)) return lines;
-        const { value, done: ended } = await within(`more than ${output || "nothing"}`, reader.read());
+        const { value, done: ended } = await within(
+          `more than ${output || "nothing"}`,
+          reader.read(),
+          PROGRAM_MS,
+        );
         if (ended) throw new Error(`The child ended after: ${output}`);
         output += value;
       }
@@ -30,7 +34,7 @@ export function startChildHost(
     /** Ends its input and waits for it. */
     async stop(): Promise<Deno.CommandStatus> {
       await process.stdin.close();
-      while (!(await within("the end of the child", reader.read())).done);
+      while (!(await within("the end of the child", reader.read(), PROGRAM_MS)).done);
       return await process.status;
     },
   };

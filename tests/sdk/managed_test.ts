@@ -57,7 +57,7 @@ Deno.test("Node and its tasks in both directions go on when daemons are killed u
       }),
     );
   }
-  const ids = await within("the end of all tasks", done, 60_000);
+  const ids = await within("the end of all tasks", done);
   assert.equal(new Set(ids).size, all.length);
   assert.deepEqual([...new Set(runs.values())], [1]);
   assert.equal(runs.size, all.length);
@@ -92,7 +92,7 @@ Deno.test("Node ends everything that waits when its daemon died and cannot be st
   const pid = await daemonPid(node);
   await Deno.remove(program);
   Deno.kill(pid, "SIGKILL");
-  await within("the end of all that waits", Promise.all(waits), 10_000);
+  await within("the end of all that waits", Promise.all(waits));
   await node.until("failed");
   assert.equal(node.isRunning, false);
   await assert.rejects(node.sendTask("hi", { peerId }), DaemonStartError);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { IncomingTask, Node } from "../../sdk/mod.ts";
 import { daemonPid, type ManagedHome, managedHome } from "../support/managed_home.ts";
-import { PATIENCE_MS, within } from "../support/patience.ts";
+import { PROGRAM_MS, within } from "../support/patience.ts";
 import { RunningProgram } from "../support/program.ts";
 
 const PROGRAM = new URL("./shared_home_program.ts", import.meta.url).pathname;
@@ -24,7 +24,7 @@ function agent(home: ManagedHome, name: string, skill: string) {
 /** Who answers a task for a skill of the agent behind `peerId`. */
 async function askFor(node: Node, peerId: string, targetSkill: string): Promise<string> {
   const handle = await node.sendTask("hi", { peerId, targetSkill });
-  const { artifacts } = await handle.wait({ timeoutMs: PATIENCE_MS });
+  const { artifacts } = await handle.wait({ timeoutMs: PROGRAM_MS });
   return artifacts[0]?.parts[0]?.text ?? "";
 }
 
@@ -62,7 +62,7 @@ Deno.test("Nodes at one home show one card, and each gets the tasks for its skil
   assert.equal(await askFor(sender, echo.peerId, "echo"), "Echo");
   assert.equal(await askFor(sender, echo.peerId, "paint"), "Painter");
   const nobody = await sender.sendTask("hi", { peerId: echo.peerId, targetSkill: "sing" });
-  await assert.rejects(nobody.wait({ timeoutMs: PATIENCE_MS }), /No handler for sing/);
+  await assert.rejects(nobody.wait({ timeoutMs: PROGRAM_MS }), /No handler for sing/);
 
   await echo.setCard({ ...cardOf("Echo", "echo"), skills: [{ id: "echo" }, { id: "again" }] });
   assert.deepEqual(await skillsOf(paint), ["echo", "again", "paint"]);
@@ -112,7 +112,7 @@ Deno.test("Nodes at one home get their own tasks again when their daemon is kill
   }
   release.resolve();
   for (const { name, handle } of sent) {
-    const { artifacts } = await handle.wait({ timeoutMs: PATIENCE_MS });
+    const { artifacts } = await handle.wait({ timeoutMs: PROGRAM_MS });
     assert.equal(artifacts[0]?.parts[0]?.text, name);
   }
   assert.deepEqual([...runs].sort(), sent.map(({ name, handle }) => `${name} ${handle.taskId}`).sort());

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { within } from "./patience.ts";
+import { PROGRAM_MS, within } from "./patience.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 
@@ -43,7 +43,7 @@ export class DaemonScript implements AsyncDisposable {
 
   /** Comes back when the process started last is gone; fails when it stays. */
   async untilGone(): Promise<void> {
-    await within(`the end of ${this.path}`, Promise.resolve(this.#gone));
+    await within(`the end of ${this.path}`, Promise.resolve(this.#gone), PROGRAM_MS);
     this.#gone = undefined;
   }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Node, type NodeOptions, type NodeStatus } from "../../sdk/mod.ts";
 import { freePort } from "./free_port.ts";
-import { Changes, PATIENCE_MS } from "./patience.ts";
+import { Changes, PROGRAM_MS } from "./patience.ts";
 import { tempDir } from "./temp_dir.ts";
 
 /** A home on loopback whose nodes start daemons of this checkout, each a process of its own. */
@@ -37,7 +37,7 @@ function managedNode(options: NodeOptions): ManagedNode {
   const told: NodeStatus[] = [];
   const changes = new Changes();
   const node = new Node({
-    reconnectMs: PATIENCE_MS,
+    reconnectMs: PROGRAM_MS,
     ...options,
     onStatus: (status) => {
       told.push(status);
@@ -45,7 +45,11 @@ function managedNode(options: NodeOptions): ManagedNode {
     },
   });
   const until = (state: NodeStatus["state"], times = 1) =>
-    changes.until(() => told.filter((one) => one.state === state).length >= times, `status ${state}`);
+    changes.until(
+      () => told.filter((one) => one.state === state).length >= times,
+      `status ${state}`,
+      PROGRAM_MS,
+    );
   return Object.assign(node, { told, until });
 }
 

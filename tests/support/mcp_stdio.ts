@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Changes, within } from "./patience.ts";
+import { Changes, PROGRAM_MS, within } from "./patience.ts";
 import { loopbackEnv } from "./program.ts";
 
 const MAIN = join(import.meta.dirname ?? ".", "..", "..", "main.ts");
@@ -77,13 +77,17 @@ export class McpStdio implements AsyncDisposable {
   async find(fits: (message: McpMessage) => boolean): Promise<McpMessage> {
     let found: McpMessage | undefined;
     let seen = 0;
-    await this.#changes.until(() => {
-      while (found === undefined && seen < this.lines.length) {
-        const message = JSON.parse(this.lines[seen++] ?? "null") as McpMessage;
-        if (fits(message)) found = message;
-      }
-      return found !== undefined || this.#isOver;
-    }, `a message: ${fits}`);
+    await this.#changes.until(
+      () => {
+        while (found === undefined && seen < this.lines.length) {
+          const message = JSON.parse(this.lines[seen++] ?? "null") as McpMessage;
+          if (fits(message)) found = message;
+        }
+        return found !== undefined || this.#isOver;
+      },
+      `a message: ${fits}`,
+      PROGRAM_MS,
+    );
     if (found === undefined) throw new Error("The program ended without the message");
     return found;
   }
@@ -91,7 +95,7 @@ export class McpStdio implements AsyncDisposable {
   /** Closes stdin, as a client that is done does; answers the exit code. */
   async close(): Promise<number> {
     await this.#writer.close();
-    const { code } = await within("the end of the program after its stdin", this.child.status);
+    const { code } = await within("the end of the program after its stdin", this.child.status, PROGRAM_MS);
     await this.#reading;
     return code;
   }

@@ -1,5 +1,7 @@
 /** How long a test waits for what should come at once: longer than a starved machine takes for it. */
 export const PATIENCE_MS = 60_000;
+/** How long a program may take that is started from its sources, until it says something or ends. */
+export const PROGRAM_MS = 120_000;
 
 /** `promise`, which fails when it takes too long and says what was waited for. */
 export async function within<T>(what: string, promise: Promise<T>, limitMs = PATIENCE_MS): Promise<T> {
@@ -24,7 +26,11 @@ export class Changes {
   };
 
   /** Resolves when `condition` holds, and fails when that takes too long. */
-  async until(condition: () => boolean, what = String(condition)): Promise<void> {
+  async until(
+    condition: () => boolean,
+    what = String(condition),
+    limitMs = PATIENCE_MS,
+  ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = () => {
       try {
@@ -36,7 +42,7 @@ export class Changes {
     this.#waiting.add(look);
     try {
       look();
-      await within(what, promise);
+      await within(what, promise, limitMs);
     } finally {
       this.#waiting.delete(look);
     }

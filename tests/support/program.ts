@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { Changes, within } from "./patience.ts";
+import { Changes, PROGRAM_MS, within } from "./patience.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
-/** How long a program may run that ends by itself. */
-const RUN_MS = 120_000;
 
 /** How a program ended and what it printed. */
 export interface ProgramOutput {
@@ -40,7 +38,7 @@ export async function buildExecutable(folder: string): Promise<string> {
   return join(folder, "agentanycast");
 }
 
-/** Runs a program to its end, which must come within two minutes. */
+/** Runs a program to its end, which must come in time. */
 export async function runProgram(
   command: readonly string[],
   options: { env?: Record<string, string>; stdin?: string } = {},
@@ -53,7 +51,11 @@ export async function runProgram(
   await writer.write(new TextEncoder().encode(stdin)).catch(() => {/* it may end without reading */});
   await writer.close().catch(() => {/* likewise */});
   try {
-    const { code, stdout, stderr } = await within(`the end of ${command.join(" ")}`, child.output(), RUN_MS);
+    const { code, stdout, stderr } = await within(
+      `the end of ${command.join(" ")}`,
+      child.output(),
+      PROGRAM_MS,
+    );
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: text(stdout), stderr: text(stderr) };
   } catch (error) {
@@ -82,7 +84,7 @@ export class RunningProgram implements AsyncDisposable {
   /** The value of the first line `NAME=value`. */
   async value(name: string): Promise<string> {
     const line = () => this.lines.find((one) => one.startsWith(`${name}=`));
-    await this.#changes.until(() => line() !== undefined || this.#ended, `a line ${name}=`);
+    await this.#changes.until(() => line() !== undefined || this.#ended, `a line ${name}=`, PROGRAM_MS);
     const found = line();
     if (found === undefined) throw new Error(`The program ended without ${name}=: ${await this.#errors}`);
     return found.slice(name.length + 1);
@@ -91,7 +93,7 @@ export class RunningProgram implements AsyncDisposable {
   /** Sends the signal and waits for the end. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
     if (!this.#ended) this.child.kill(signal);
-    const { code } = await within(`the end of the program at ${signal}`, this.child.status);
+    const { code } = await within(`the end of the program at ${signal}`, this.child.status, PROGRAM_MS);
     await this.#done;
     return { code, stderr: await this.#errors };
   }
