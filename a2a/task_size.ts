@@ -3,7 +3,7 @@ import type { Change } from "./changes.ts";
 import type { Message, Part, Task, TaskRecord } from "./model.ts";
 
 /** Most bytes of messages of a task to which the other side may still add one. */
-export const MAX_TASK_BYTES = 20 * 1024 * 1024;
+const MAX_TASK_BYTES = 20 * 1024 * 1024;
 /** A change writes the whole record: about how much one task's progress may make this node write. */
 const MAX_WRITTEN_BYTES = 1024 * 1024 * 1024;
 

@@ -9,7 +9,7 @@ const MIN_TIME_MS = Date.parse("0001-01-01T00:00:00Z");
 const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** Messages kept of one task: the first, which is the request, and the newest. */
-export const MAX_MESSAGES = 1000;
+const MAX_MESSAGES = 1000;
 
 /** Whether `id` is usable as one: short, and printable without spaces. */
 export function isId(id: string): boolean {

@@ -9,7 +9,7 @@ export const EXIT_USAGE = 2;
 /** No daemon is running, or the peer cannot be reached. */
 export const EXIT_UNAVAILABLE = 3;
 /** Another process has the home, or has changed the task meanwhile. */
-export const EXIT_CONFLICT = 11;
+const EXIT_CONFLICT = 11;
 /** The agent asks something before it goes on. */
 export const EXIT_INPUT_REQUIRED = 12;
 /** Ended by Ctrl+C or by a request to stop. */

@@ -2,7 +2,7 @@ import { abortable } from "../core/abortable.ts";
 import { CodedError } from "../core/errors.ts";
 
 /** Most bytes read from stdin: what a task may carry. */
-export const MAX_INPUT_BYTES = 16 * 1024 * 1024;
+const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 
 /** All of a stream as text. Throws `invalid_argument` when it is too long or not UTF-8. */
 export async function readText(

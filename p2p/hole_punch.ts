@@ -12,7 +12,7 @@ import { Pause } from "./pause.ts";
 import { toPeerAddress } from "./peer_address.ts";
 
 /** Protocol of the hole punch (libp2p DCUtR specification). */
-export const DCUTR_PROTOCOL = "/libp2p/dcutr";
+const DCUTR_PROTOCOL = "/libp2p/dcutr";
 /** Longest time of the talk before the dials. */
 const TALK_TIMEOUT_MS = 5_000;
 /** Longest time for the dials of one try. */

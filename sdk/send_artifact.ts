@@ -16,7 +16,7 @@ import { type OptionNames, refuseUnknown } from "./option_names.ts";
 import { Outage } from "./outage.ts";
 
 /** Bytes of one chunk at most: few enough for a reader to see progress, many enough not to cost much. */
-export const MAX_CHUNK_BYTES = 256 * 1024;
+const MAX_CHUNK_BYTES = 256 * 1024;
 
 /** Shorter pieces are joined up to this. */
 const JOINED_BYTES = 32 * 1024;

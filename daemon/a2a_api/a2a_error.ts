@@ -26,7 +26,7 @@ const DEFINED: Readonly<Record<A2aReason, { code: ErrorCode; jsonRpc: number }>>
 };
 
 /** The domain of {@link A2aReason}. */
-export const A2A_DOMAIN = "a2a-protocol.org";
+const A2A_DOMAIN = "a2a-protocol.org";
 
 /** An error that A2A defines. Its details are those of a `google.rpc.ErrorInfo`: `reason` and `domain`. */
 export function a2aError(reason: A2aReason, message: string, options: { cause?: unknown } = {}): CodedError {

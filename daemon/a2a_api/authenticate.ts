@@ -24,7 +24,7 @@ export interface Authenticator {
 }
 
 /** Who calls where nobody has to say who he is. */
-export const ANONYMOUS = "anonymous";
+const ANONYMOUS = "anonymous";
 
 /** An authenticator for `callers`; without any, everybody is {@link ANONYMOUS}. */
 export function createAuthenticator(callers: readonly BridgeCaller[]): Authenticator {

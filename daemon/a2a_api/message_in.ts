@@ -57,7 +57,7 @@ export function invalid(what: string, problem: string): CodedError {
 }
 
 /** Whether one of `modes` (`image/png`, `image/*`, `application/*+json`) takes the media type. */
-export function takesMediaType(modes: readonly string[], mediaType: string): boolean {
+function takesMediaType(modes: readonly string[], mediaType: string): boolean {
   const type = mediaType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   return modes.some((mode) => {
     const [before, after] = mode.toLowerCase().split("*", 2);

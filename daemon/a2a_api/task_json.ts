@@ -85,7 +85,7 @@ function reasonMessage({ taskId, errorMessage }: Pick<Task, "taskId" | "errorMes
 }
 
 /** A message as JSON of A2A 1.0. */
-export function toMessageJson(message: Message, task: Pick<Task, "taskId" | "contextId">): JsonObject {
+function toMessageJson(message: Message, task: Pick<Task, "taskId" | "contextId">): JsonObject {
   const { messageId, role, parts, referenceTaskIds = [] } = message;
   return {
     messageId,

@@ -59,7 +59,7 @@ export function wantedBy(rules: readonly AclRule[], direction: AclRequest["direc
 }
 
 /** A rule in a few words. */
-export function describeRule({ direction, source, target, skill, credential }: AclRule): string {
+function describeRule({ direction, source, target, skill, credential }: AclRule): string {
   const facts = [
     direction,
     `source ${source}`,

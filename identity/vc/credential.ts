@@ -5,7 +5,7 @@ import { parseCredentialStatus, type StatusEntry } from "./status_list.ts";
 
 export const VC_V2_CONTEXT = "https://www.w3.org/ns/credentials/v2";
 /** The existing network calls its credentials 2.0, but has the context of 1.1. */
-export const VC_V1_CONTEXT = "https://www.w3.org/2018/credentials/v1";
+const VC_V1_CONTEXT = "https://www.w3.org/2018/credentials/v1";
 /** Gives terms that no other context defines a meaning of their own. */
 export const UNDEFINED_TERMS_CONTEXT = "https://www.w3.org/ns/credentials/undefined-terms/v2";
 

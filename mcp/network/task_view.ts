@@ -4,7 +4,7 @@ import { safeLine, safeText } from "./safe_text.ts";
 import { artifactUri, taskUri } from "./uris.ts";
 
 /** Most characters of an answer given at once; all of it is in the resource of the artifact. */
-export const MAX_ANSWER_LENGTH = 50_000;
+const MAX_ANSWER_LENGTH = 50_000;
 /** Most characters of JSON of a data part given at once. */
 const MAX_DATA_LENGTH = 20_000;
 const MAX_ARTIFACTS = 100;

@@ -44,7 +44,7 @@ function toStatusV03({ state, message, timestamp }: JsonObject): JsonObject {
 }
 
 /** A message of 1.0 as JSON of 0.3. */
-export function toMessageV03(message: JsonObject): JsonObject {
+function toMessageV03(message: JsonObject): JsonObject {
   const { role, parts, ...rest } = message;
   return {
     kind: "message",

@@ -9,7 +9,7 @@ import { toPeerId } from "./target.ts";
 const MAX_SKILLS = 100;
 
 /** A card as tools and resources answer it. */
-export const cardViewSchema = z.object({
+const cardViewSchema = z.object({
   name: z.string(),
   description: z.string(),
   version: z.string(),
