@@ -95,13 +95,16 @@ function askAhead(stream: Negotiable, protocol: string): void {
 
 /**
  * Takes the agreement to `protocol` from the front of what comes, and resolves when all of it has come; anything else ends the
- * stream.
+ * stream, and is what the promise rejects with.
  */
 function leaveOutAnswer(
   stream: Pick<Negotiable, "onData" | "abort">,
   protocol: string,
 ): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  promise.catch(() => {
+    // Whoever does not wait for the answer is told by the stream.
+  });
   const due = linesOf(protocol);
   const take = stream.onData.bind(stream);
   let came = 0;
@@ -109,7 +112,9 @@ function leaveOutAnswer(
     const bytes = data.subarray();
     const answer = bytes.subarray(0, due.length - came);
     if (answer.some((byte, i) => byte !== due[came + i])) {
-      return stream.abort(new UnsupportedProtocolError(`The peer does not speak ${protocol}`));
+      const refused = new UnsupportedProtocolError(`The peer does not speak ${protocol}`);
+      reject(refused);
+      return stream.abort(refused);
     }
     came += answer.length;
     if (came < due.length) return;

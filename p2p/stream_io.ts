@@ -17,7 +17,8 @@ export class StreamSource implements Disposable {
   #wake: () => void = () => {};
 
   constructor(readonly stream: Stream) {
-    this.#endSeen = stream.remoteWriteStatus === "closed";
+    // A stream that was reset or given up counts as closed in both directions, and its peer has said nothing.
+    this.#endSeen = stream.remoteWriteStatus === "closed" && !["aborted", "reset"].includes(stream.status);
     if (stream.readStatus === "readable") stream.pause();
     const options = { signal: this.#listeners.signal };
     stream.addEventListener("message", ({ data }) => {

@@ -74,8 +74,10 @@ Deno.test("negotiateAhead() asks for a known protocol with the first bytes, and 
 
 Deno.test("negotiateAhead() ends a stream whose peer does not speak the protocol after all", async () => {
   const stream = await rig().open(SPOKEN);
+  const closing = assert.rejects(stream.close(), { name: "UnsupportedProtocolError" });
   stream.onData(bytes("\x13/multistream/1.0.0\n\x03na\n"));
   assert.deepEqual([stream.failed?.name, stream.taken], ["UnsupportedProtocolError", ""]);
+  await closing;
 });
 
 Deno.test("negotiateAhead() holds the end of a stream back until the answer is there or the stream is over", async () => {
