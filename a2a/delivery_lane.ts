@@ -302,11 +302,15 @@ export class DeliveryLane {
 
   /** Nothing gets through: it is tried again later. What waits goes back to the store meanwhile. */
   #fail(error: unknown): void {
-    const { logger, signal } = this.#deps;
+    const { logger, signal, transport } = this.#deps;
+    const { peerId } = this.#options;
     if (signal.aborted || this.#pause.active) return;
-    logger.debug("Not delivered; trying again", { peer: this.#options.peerId, error: errorMessage(error) });
+    logger.debug("Not delivered; trying again", { peer: peerId, error: errorMessage(error) });
     const isBusy = error instanceof CodedError && error.code === "resource_exhausted";
-    this.#pause.begin(this.#delayMs(this.#failures++, isBusy ? MAX_BUSY_MS : Infinity));
+    // A way that breaks while the peer stays connected has another one beside it.
+    const isOtherWay = this.#failures === 0 && !isBusy && transport.isConnected(peerId);
+    const delayMs = this.#delayMs(this.#failures++, isBusy ? MAX_BUSY_MS : Infinity);
+    this.#pause.begin(isOtherWay ? 0 : delayMs);
     const [first] = this.#waiting;
     if (first === undefined) return;
     for (const { sequence } of this.#waiting) this.#known.delete(sequence);

@@ -3,7 +3,7 @@ import { isPrivateIp } from "@libp2p/utils";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { abortable } from "../core/abortable.ts";
 import { CodedError, errorMessage, toCodedError } from "../core/errors.ts";
-import { isLoopbackHost, kindOf } from "./address_kind.ts";
+import { isLoopbackHost, isRelayed, kindOf } from "./address_kind.ts";
 import { ADDRESS_DIAL_TIMEOUT_MS } from "./constants.ts";
 import { withDeadline } from "./deadline.ts";
 import { DialBackoff } from "./dial_backoff.ts";
@@ -117,6 +117,21 @@ export class Dialer {
       if (!signal.aborted) this.#backoff.note(text, "failed");
       throw new Error(`${text}: ${errorMessage(error)}`, { cause: error });
     }
+  }
+
+  /** Connects to `peerId` through a relay, whatever connections there are. Rejects when none leads there. */
+  async dialRelayed(peerId: string, signal: AbortSignal): Promise<Connection> {
+    const relayed = (await this.#known(toPeerId(peerId))).filter(isRelayed);
+    const { dialTimeoutMs, inBackground } = this.deps;
+    return await withDeadline(
+      { timeoutMs: dialTimeoutMs, signal },
+      (deadline) =>
+        raceDials({ direct: [], relayed, doubtful: [] }, {
+          dial: (address, until) => this.dialAddress(address, until),
+          signal: deadline,
+          inBackground,
+        }),
+    );
   }
 
   /** Takes part in the dial of a peer that is under way, or starts one. */

@@ -134,6 +134,11 @@ export interface P2pHost extends AsyncDisposable {
    * peer are skipped, all but the first 16 left out.
    */
   remember(peerId: string, addresses: readonly string[]): Promise<void>;
+  /**
+   * A peer owes an answer and says nothing. If it answers through a relay and not directly, its direct connection ends, and
+   * what was under way there fails.
+   */
+  doubt(peerId: string): void;
   /** Round trip to a peer in milliseconds. Throws as {@link sendA2aFrame}. */
   ping(peerId: string, options?: CallOptions): Promise<number>;
   /** The relay for others; undefined unless the options asked for one. */
@@ -271,6 +276,7 @@ class Libp2pHost implements P2pHost {
       peers: this.#peers,
       dialer: this.#dialer,
       ping: (peerId, signal) => this.#outbound.ping(peerId, { signal }),
+      pingOn: (connection, signal) => this.#outbound.pingOn(connection, signal),
       onBetterPath: (peerId) => {
         this.#outbound.leaveOldPath(peerId);
         handlers.onPeerMoved?.(peerId);
@@ -403,6 +409,10 @@ class Libp2pHost implements P2pHost {
   async remember(peerId: string, addresses: readonly string[]): Promise<void> {
     this.#ensureOpen();
     if (peerId !== this.peerId) await this.#memory.remember(peerId, addresses);
+  }
+
+  doubt(peerId: string): void {
+    this.#reach.doubt(peerId);
   }
 
   get dht(): Dht | undefined {

@@ -1,4 +1,4 @@
-import type { Stream } from "@libp2p/interface";
+import type { Connection, Stream } from "@libp2p/interface";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import { A2A_PROTOCOL, CARD_PROTOCOL, LINGER_MS, SMALL_FRAME_BYTES } from "./constants.ts";
@@ -109,6 +109,18 @@ export class OutboundStreams implements Disposable {
         return roundTripMs;
       },
     );
+  }
+
+  /** One round trip over that connection, in milliseconds. */
+  async pingOn(connection: Connection, signal: AbortSignal): Promise<number> {
+    const options = { signal, runOnLimitedConnection: true };
+    const stream = await connection.newStream(PING_PROTOCOL, options);
+    try {
+      return await pingOver(stream, { timeoutMs: this.deps.limits.dialTimeoutMs, signal });
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
   }
 
   #writing(signal: AbortSignal | undefined) {

@@ -1,4 +1,4 @@
-import type { PeerId } from "@libp2p/interface";
+import type { Connection, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { systemClock } from "../core/clock.ts";
 import { errorMessage } from "../core/errors.ts";
@@ -9,6 +9,7 @@ import { HolePuncher, type PunchState } from "./hole_punch.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import type { Libp2pNode } from "./libp2p_node.ts";
 import { ObservedAddresses } from "./observed_addresses.ts";
+import { PathCheck } from "./path_check.ts";
 import { PathKeeper } from "./path_keeper.ts";
 import { usableAddresses } from "./own_networks.ts";
 import { toPeerAddress, toPeerId } from "./peer_address.ts";
@@ -25,6 +26,8 @@ export interface ReachDeps {
   peers: PeerTable;
   dialer: Dialer;
   ping(peerId: string, signal: AbortSignal): Promise<number>;
+  /** Round trip over one connection. */
+  pingOn(connection: Connection, signal: AbortSignal): Promise<number>;
   /** See {@link PathKeeper}. */
   onBetterPath(peerId: string): void;
   inBackground(work: Promise<void>): void;
@@ -50,12 +53,13 @@ export class Reach {
   readonly ports: PortMapper | undefined;
   readonly #deps: ReachDeps;
   readonly #puncher: HolePuncher | undefined;
+  readonly #pathCheck: PathCheck;
   readonly #dialingOverQuic = new Set<string>();
   /** When relays may be dialed over QUIC again, in milliseconds since the epoch. */
   readonly #quicAgainAtMs = new Map<string, number>();
 
   constructor(deps: ReachDeps, options: ReachOptions) {
-    const { node, peers, dialer, ping, onBetterPath, inBackground, signal, logger } = deps;
+    const { node, peers, dialer, ping, pingOn, onBetterPath, inBackground, signal, logger } = deps;
     const { libp2p } = node;
     const clock = systemClock;
     this.#deps = deps;
@@ -63,6 +67,11 @@ export class Reach {
     const connectionsTo = peers.connectionsTo.bind(peers);
     const needsAll = (peerId: string) => this.relays?.isRelay(peerId) ?? false;
     new PathKeeper({ libp2p, connectionsTo, needsAll, onBetterPath, inBackground, signal, clock, logger });
+    this.#pathCheck = new PathCheck({
+      ping: pingOn,
+      dialRelayed: (peerId, until) => dialer.dialRelayed(peerId, until),
+      ...{ libp2p, connectionsTo, needsAll, inBackground, signal, clock, logger },
+    });
     this.relays = !options.relayClient ? undefined : new RelayClient({
       ...{ node, peers, ping, clock, logger },
       lookThrough: (relayId) => inBackground(this.#connectOverQuic(relayId, signal)),
@@ -116,6 +125,11 @@ export class Reach {
     this.ports?.lookAgain();
     node.announceChanged();
     this.#puncher?.retry();
+  }
+
+  /** See {@link PathCheck.doubt}. */
+  doubt(peerId: string): void {
+    this.#pathCheck.doubt(peerId);
   }
 
   /** How far the direct way to a relayed peer is. */

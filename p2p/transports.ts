@@ -5,6 +5,7 @@ import { webSockets } from "@libp2p/websockets";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Socket } from "node:net";
 import { isRelayed, kindOf } from "./address_kind.ts";
+import { dialCircuit } from "./circuit_dial.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
 import { quic } from "./quic/quic_transport.ts";
 import type { webRtcDirect } from "./webrtc/webrtc_transport.ts";
@@ -59,7 +60,7 @@ export function createTransports(
     ...proxy === undefined && options.webRtcDirect ? [options.webRtcDirect(seed)] : [],
     (components) => {
       const transport = circuitRelayTransport()(components);
-      onReservations(adapt(transport as unknown as CircuitRelayTransport));
+      onReservations(adapt(transport as unknown as CircuitRelayTransport, components));
       return transport;
     },
   ];
@@ -101,12 +102,14 @@ function webSocketTransport(proxy: Proxy | undefined) {
 
 type CircuitRelayComponents = Parameters<ReturnType<typeof circuitRelayTransport>>[0];
 interface CircuitRelayTransport {
+  dial: Transport["dial"];
   dialFilter(addresses: Multiaddr[]): Multiaddr[];
   readonly reservationStore: ReservationStore & { relayFilter: { has(): boolean; add(): void } };
 }
 
 /** Makes libp2p's relay transport fit for relays that come and go, and that are reached over our own QUIC. */
-function adapt(transport: CircuitRelayTransport): ReservationStore {
+function adapt(transport: CircuitRelayTransport, components: CircuitRelayComponents): ReservationStore {
+  transport.dial = (address, options) => dialCircuit(components, address, options);
   transport.dialFilter = (addresses) =>
     addresses.filter((address) => isRelayed(address) && kindOf(address) !== undefined);
   const { reservationStore } = transport;

@@ -90,6 +90,7 @@ async function cut(what: string): Promise<number> {
   const result = await runCut({
     what: oneOf(["udp", "everything"], what, "--cut"),
     outageMs: Number(values["outage-ms"]),
+    folder: values.keep,
   });
   console.log(JSON.stringify({ ...result, skipped: 0 }));
   return result.lost === 0 && result.directAgainMs !== undefined ? 0 : 1;

@@ -137,11 +137,11 @@ export interface CutResult {
  * of UDP, or all of them, so that both sides hold half-open connections.
  */
 export async function runCut(
-  { outageMs, what }: { outageMs: number; what: "udp" | "everything" },
+  { outageMs, what, folder }: { outageMs: number; what: "udp" | "everything"; folder?: string | undefined },
 ): Promise<CutResult> {
   await using lab = await startLab();
   await using dir = await tempDir();
-  await using bench = await Bench.start(lab, dir.path, { count: 1 });
+  await using bench = await Bench.start(lab, folder ?? dir.path, { count: 1 });
   const { peerId } = await bench.agent("port-restricted");
   const node = await bench.sender("port-restricted");
   const host = bench.senderHost("port-restricted");

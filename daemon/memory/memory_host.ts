@@ -41,6 +41,10 @@ export class MemoryHost implements P2pHost {
     return [];
   }
 
+  doubt(): void {
+    // There is one way to a peer.
+  }
+
   relays(): [] {
     return [];
   }

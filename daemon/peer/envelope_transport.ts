@@ -34,7 +34,7 @@ export interface WireTransport extends EnvelopeTransport, AsyncDisposable {
 
 /** The way over libp2p: a lane to peers that have it, an envelope per frame and an ACK envelope back to others. */
 export function createEnvelopeTransport(
-  host: Pick<P2pHost, "peerId" | "isConnected" | "connect" | "sendA2aFrame" | "openChannel">,
+  host: Pick<P2pHost, "peerId" | "isConnected" | "connect" | "sendA2aFrame" | "openChannel" | "doubt">,
   options: EnvelopeTransportOptions = {},
 ): WireTransport {
   const { fastLane = true, clock = systemClock, logger = silentLogger } = options;

@@ -24,6 +24,9 @@ export const MAX_BATCH_ITEMS = 256;
 /** How often a lane looks at the time, in milliseconds. */
 export const TICK_MS = 5_000;
 
+/** With envelopes unanswered and nothing heard for this long, the way to the peer is doubted. */
+export const DOUBT_MS = 1_000;
+
 /** With envelopes unanswered and nothing heard for this long, the peer is asked for a sign of life. */
 export const QUIET_MS = 10_000;
 

@@ -5,6 +5,7 @@ import type { Logger } from "../../core/log.ts";
 import type { FrameChannel } from "../../p2p/mod.ts";
 import { decodeLaneFrame, encodeLaneFrame, type LaneFrame, type LaneLimits } from "./lane_codec.ts";
 import {
+  DOUBT_MS,
   HELLO_MS,
   IDLE_MS,
   MAX_BATCH_BYTES,
@@ -20,6 +21,8 @@ import { SendQueue } from "./send_queue.ts";
 export interface LaneSenderDeps {
   clock: Clock;
   logger: Logger;
+  /** Envelopes are unanswered and nothing was heard for a second; told again after every further one. */
+  onDoubt?(): void;
 }
 
 /** The opener's end of a lane: envelopes leave in the order of the calls, within what the receiver takes at once. */
@@ -37,6 +40,7 @@ export class LaneSender {
   #pingedAtMs: number | undefined;
   #pings = 0n;
   #retiring = false;
+  #doubting = false;
   readonly #running: Promise<unknown>;
 
   private constructor(channel: FrameChannel, deps: LaneSenderDeps) {
@@ -92,6 +96,7 @@ export class LaneSender {
     if (bytes.length > maxEnvelopeBytes) return tooLong(maxEnvelopeBytes);
     const waiting = this.#queue.add(bytes);
     this.#schedule();
+    if (!this.#doubting) this.#doubtIn(DOUBT_MS);
     if (signal === undefined) return await waiting.answered.promise;
     const onAbort = () => this.#queue.leave(waiting, toCodedError(signal.reason));
     signal.addEventListener("abort", onAbort, { once: true });
@@ -217,6 +222,27 @@ export class LaneSender {
     }
   }
 
+  /** Runs on while envelopes are unanswered. */
+  #doubtIn(delayMs: number): void {
+    const { clock, onDoubt } = this.#deps;
+    this.#doubting = true;
+    const look = () => {
+      this.#doubting = false;
+      if (this.#gone !== undefined || this.#queue.empty) return;
+      const leftMs = DOUBT_MS - this.#quietMs(clock.now());
+      if (leftMs <= 0) onDoubt?.();
+      this.#doubtIn(leftMs <= 0 ? DOUBT_MS : leftMs);
+    };
+    clock.sleep(delayMs, this.#stop.signal).then(look, () => {
+      // The lane is gone.
+    });
+  }
+
+  /** For how long nothing was heard while something was due. */
+  #quietMs(nowMs: number): number {
+    return nowMs - Math.max(this.#heardAtMs, this.#queue.changedAtMs);
+  }
+
   #look(nowMs: number): void {
     if (this.#limits === undefined) {
       if (nowMs - this.#heardAtMs < HELLO_MS) return;
@@ -230,7 +256,7 @@ export class LaneSender {
         new CodedError("unavailable", "The lane is gone: the peer gives no sign of life; send again"),
       );
     }
-    const quietMs = nowMs - Math.max(this.#heardAtMs, this.#queue.changedAtMs);
+    const quietMs = this.#quietMs(nowMs);
     if (!this.#queue.empty) {
       if (quietMs < QUIET_MS) return;
       this.#pingedAtMs = nowMs;

@@ -5,7 +5,7 @@ import { LANE_PROTOCOL, type P2pHost } from "../../p2p/mod.ts";
 import { LaneSender } from "./lane_sender.ts";
 
 export interface LanesDeps {
-  host: Pick<P2pHost, "openChannel">;
+  host: Pick<P2pHost, "openChannel" | "doubt">;
   clock: Clock;
   logger: Logger;
 }
@@ -107,7 +107,7 @@ export class Lanes implements AsyncDisposable {
         channel.abort(signal.reason);
         throw signal.reason;
       }
-      const lane = LaneSender.open(channel, { clock, logger });
+      const lane = LaneSender.open(channel, { clock, logger, onDoubt: () => host.doubt(peerId) });
       this.#lanes.add(lane);
       return lane;
     } catch (error) {

@@ -2,6 +2,11 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** Protocol by which peers ask a relay for reservations and circuits. */
 export const HOP_PROTOCOL = "/libp2p/circuit/relay/0.2.0/hop";
+/**
+ * The same between nodes of this program, with one promise more: what a peer sends behind a request for a circuit, before the
+ * answer, is the beginning of what the circuit carries. It arrives together with the offer.
+ */
+export const EAGER_HOP_PROTOCOL = "/agentanycast/circuit/hop/1.0";
 /** Protocol by which a relay offers a circuit to the peer at its end. */
 export const STOP_PROTOCOL = "/libp2p/circuit/relay/0.2.0/stop";
 /** Longest message of both. */
@@ -52,6 +57,41 @@ export interface HopReservation {
   readonly addresses: readonly Uint8Array[];
   /** Signed envelope with the voucher. */
   readonly voucher: Uint8Array;
+}
+
+/** What a relay answers to a request for a circuit. */
+export interface HopAnswer {
+  /** 0 when there is none. */
+  readonly status: number;
+  readonly limit: CircuitLimit | undefined;
+}
+
+/** The request for a circuit to `peer`, a multihash. */
+export function encodeHopConnect(peer: Uint8Array): Uint8Array {
+  const writer = new BinaryWriter();
+  writer.uint32(tag(1, WireType.Varint)).uint32(HOP_TYPES.indexOf("connect"));
+  writer.uint32(tag(2, WireType.LengthDelimited)).fork();
+  writer.uint32(tag(1, WireType.LengthDelimited)).bytes(peer);
+  writer.join();
+  return writer.finish();
+}
+
+/** Reads the answer to {@link encodeHopConnect}. Throws for what is no message. */
+export function decodeHopAnswer(bytes: Uint8Array): HopAnswer {
+  let [type, status] = [-1, 0];
+  let limit: CircuitLimit | undefined;
+  readFields(bytes, {
+    1: (reader) => type = reader.uint32(),
+    4: (reader) => limit = readLimit(reader.bytes()),
+    5: (reader) => status = reader.uint32(),
+  });
+  return { status: type === HOP_STATUS_TYPE ? status : 0, limit };
+}
+
+/** What the circuit relay v2 specification calls a status. */
+export function nameOfStatus(status: number): string {
+  const name = Object.entries(HOP_STATUS).find(([, value]) => value === status)?.[0];
+  return name === undefined ? String(status) : name.replace(/[A-Z]/g, "_$&").toUpperCase();
 }
 
 /** Reads a request. Throws for what is no message. */
@@ -125,6 +165,15 @@ function writeLimit(
   writer.uint32(tag(1, WireType.Varint)).uint32(durationSeconds);
   writer.uint32(tag(2, WireType.Varint)).uint64(dataBytes);
   writer.join();
+}
+
+function readLimit(bytes: Uint8Array): CircuitLimit {
+  let [durationSeconds, dataBytes] = [0, 0];
+  readFields(bytes, {
+    1: (reader) => durationSeconds = reader.uint32(),
+    2: (reader) => dataBytes = Number(reader.uint64()),
+  });
+  return { durationSeconds, dataBytes };
 }
 
 function tag(field: number, type: WireType): number {

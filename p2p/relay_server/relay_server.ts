@@ -1,18 +1,21 @@
 import type { Connection, Libp2p, PeerId, PrivateKey, Stream } from "@libp2p/interface";
 import { RecordEnvelope } from "@libp2p/peer-record";
 import { peerIdFromMultihash } from "@libp2p/peer-id";
-import { type LengthPrefixedStream, lpStream } from "@libp2p/utils";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { lpStream } from "@libp2p/utils";
 import { CODE_P2P_CIRCUIT } from "@multiformats/multiaddr";
 import * as Digest from "multiformats/hashes/digest";
 import { errorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { isRelayed } from "../address_kind.ts";
+import { steadiest } from "../circuit_dial.ts";
 import { withDeadline } from "../deadline.ts";
+import { Beginning } from "./beginning.ts";
 import { Circuit } from "./circuit.ts";
 import {
   type CircuitLimit,
   decodeHopRequest,
   decodeStopStatus,
+  EAGER_HOP_PROTOCOL,
   encodeHopStatus,
   encodeStopConnect,
   encodeVoucher,
@@ -104,10 +107,12 @@ export class RelayServer implements Disposable {
 
   /** Begins to serve. */
   async start(): Promise<void> {
-    await this.#deps.libp2p.handle(HOP_PROTOCOL, (stream, connection) => this.#serve(stream, connection), {
-      maxInboundStreams: MAX_HOP_STREAMS + this.#limits.maxCircuitsPerPeer,
-      runOnLimitedConnection: true, // to refuse them, as the specification wants
-    });
+    for (const protocol of [HOP_PROTOCOL, EAGER_HOP_PROTOCOL]) {
+      await this.#deps.libp2p.handle(protocol, (stream, connection) => this.#serve(stream, connection), {
+        maxInboundStreams: MAX_HOP_STREAMS + this.#limits.maxCircuitsPerPeer,
+        runOnLimitedConnection: true, // to refuse them, as the specification wants
+      });
+    }
   }
 
   /** Ends all circuits. */
@@ -121,7 +126,8 @@ export class RelayServer implements Disposable {
     try {
       await withDeadline({ timeoutMs: HOP_TIMEOUT_MS }, async (signal) => {
         const request = decodeHopRequest((await messages.read({ signal })).subarray());
-        const talk = { stream, messages, connection, peerId, signal };
+        messages.unwrap(); // what comes behind the request is for whom the circuit leads to
+        const talk = { stream, connection, peerId, signal };
         if (connection.remoteAddr.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT)) {
           await this.#refuse(talk, HOP_STATUS.permissionDenied, "relayed");
         } else if (request.type === "reserve") await this.#reserve(talk);
@@ -135,7 +141,7 @@ export class RelayServer implements Disposable {
   }
 
   async #reserve(talk: Talk): Promise<void> {
-    const { peerId, connection, signal } = talk;
+    const { peerId, connection } = talk;
     const answer = this.#reservations.reserve(peerId, hostOf(connection));
     if ("limit" in answer) {
       return await this.#refuse(talk, HOP_STATUS.reservationRefused, answer.limit);
@@ -147,25 +153,20 @@ export class RelayServer implements Disposable {
       tags: { [RESERVATION_TAG]: { value: 100, ttl: this.#limits.reservationTtlMs } },
     });
     const addresses = libp2p.getMultiaddrs().map(({ bytes }) => bytes);
-    await talk.messages.write(
-      encodeHopStatus(HOP_STATUS.ok, {
-        reservation: { expiresAtSeconds, addresses, voucher },
-        limit: this.#limit(),
-      }),
-      { signal },
-    );
+    say(talk, HOP_STATUS.ok, {
+      reservation: { expiresAtSeconds, addresses, voucher },
+      limit: this.#limit(),
+    });
     this.#granted++;
     await closeBoth(talk);
   }
 
   async #connect(talk: Talk, target: Uint8Array | undefined): Promise<void> {
-    const { peerId, connection, signal } = talk;
+    const { peerId } = talk;
     const to = toPeerId(target);
     if (to === undefined) return await this.#refuse(talk, HOP_STATUS.malformedMessage, "malformed");
     const toId = to.toString();
-    const there = this.#deps.libp2p.getConnections(to).find((one) =>
-      one.status === "open" && !isRelayed(one.remoteAddr)
-    );
+    const there = steadiest(this.#deps.libp2p.getConnections(to));
     if (!this.#reservations.has(toId) || there === undefined) {
       return await this.#refuse(talk, HOP_STATUS.noReservation, "noReservation");
     }
@@ -175,8 +176,8 @@ export class RelayServer implements Disposable {
     this.#beginning++;
     let other: Stream | undefined;
     try {
-      other = await this.#offer(there, connection.remotePeer, signal);
-      await talk.messages.write(encodeHopStatus(HOP_STATUS.ok, { limit: this.#limit() }), { signal });
+      other = await this.#offer(there, talk);
+      say(talk, HOP_STATUS.ok, { limit: this.#limit() });
     } catch (error) {
       this.#count([peerId, toId], -1);
       other?.abort(error instanceof Error ? error : new Error(String(error)));
@@ -185,18 +186,26 @@ export class RelayServer implements Disposable {
     } finally {
       this.#beginning--;
     }
-    this.#join([talk.messages.unwrap(), other], [peerId, toId]);
+    this.#join([talk.stream, other], [peerId, toId]);
   }
 
-  /** Offers a circuit to the peer at its end; the stream of the circuit. Throws when the peer does not take it. */
-  async #offer(to: Connection, from: PeerId, signal: AbortSignal): Promise<Stream> {
+  /**
+   * Offers a circuit to the peer at its end, with what has come of it already; the stream of the circuit. Throws when the peer
+   * does not take it.
+   */
+  async #offer(to: Connection, { stream: asking, connection, signal }: Talk): Promise<Stream> {
+    using beginning = new Beginning(asking);
     const stream = await to.newStream(STOP_PROTOCOL, {
       signal,
       maxOutboundStreams: this.#limits.maxCircuitsPerPeer,
     });
     try {
       const messages = lpStream(stream, { maxDataLength: MAX_HOP_MESSAGE_BYTES });
-      await messages.write(encodeStopConnect(from.toMultihash().bytes, this.#limit()), { signal });
+      const offer = encodeStopConnect(connection.remotePeer.toMultihash().bytes, this.#limit());
+      await messages.write(offer, { signal });
+      const begun = beginning.take();
+      if (begun.byteLength > 0) stream.send(begun);
+      this.#bytes += begun.byteLength;
       const status = decodeStopStatus((await messages.read({ signal })).subarray());
       if (status !== HOP_STATUS.ok) throw new Error(`the peer answered ${status}`);
       return messages.unwrap();
@@ -237,7 +246,7 @@ export class RelayServer implements Disposable {
 
   async #refuse(talk: Talk, status: HopStatus, reason: string): Promise<void> {
     this.#note(reason, talk.peerId);
-    await talk.messages.write(encodeHopStatus(status), { signal: talk.signal });
+    say(talk, status);
     await closeBoth(talk);
   }
 
@@ -272,14 +281,17 @@ export class RelayServer implements Disposable {
 /** The talk about one request. */
 interface Talk {
   readonly stream: Stream;
-  readonly messages: LengthPrefixedStream<Stream>;
   readonly connection: Connection;
   readonly peerId: string;
   readonly signal: AbortSignal;
 }
 
-async function closeBoth({ messages, signal }: Talk): Promise<void> {
-  const stream = messages.unwrap();
+/** Answers are short: they fit into any stream's window. */
+function say({ stream }: Talk, ...said: Parameters<typeof encodeHopStatus>): void {
+  stream.send(new BinaryWriter().bytes(encodeHopStatus(...said)).finish());
+}
+
+async function closeBoth({ stream, signal }: Talk): Promise<void> {
   await stream.close({ signal });
   await stream.closeRead({ signal });
 }

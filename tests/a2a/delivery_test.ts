@@ -170,6 +170,24 @@ Deno.test("Expired entries are given up although the peer cannot be reached", as
   await end();
 });
 
+Deno.test("A way that breaks while the peer stays connected is left for another one at once, and then after pauses", async () => {
+  const { way, clock, put, sent, end } = startDelivery();
+  way.answer = () => Promise.reject(new CodedError("unavailable", "the way broke"));
+  put(entry(1));
+  await ticks();
+  assert.deepEqual(sent, ["1"]);
+  for (let i = 0; i < 2; i++) {
+    clock.advance(0);
+    await ticks();
+    assert.deepEqual(sent, ["1", "1"]);
+  }
+  way.answer = () => Promise.resolve(TAKEN);
+  clock.advance(1_000);
+  await ticks();
+  assert.deepEqual(sent, ["1", "1", "1"]);
+  await end();
+});
+
 Deno.test("A peer that is gone as soon as it was reached is tried after a pause", async () => {
   const { way, put, end } = startDelivery();
   way.connected = false;

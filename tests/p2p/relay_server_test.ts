@@ -1,8 +1,23 @@
 import assert from "node:assert/strict";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { Stream } from "@libp2p/interface";
+import { type ByteStream, byteStream, lpStream } from "@libp2p/utils";
+import { concat } from "../../p2p/concat.ts";
 import type { P2pHostOptions } from "../../p2p/mod.ts";
-import { decodeHopRequest, HOP_PROTOCOL } from "../../p2p/relay_server/hop_messages.ts";
+import {
+  decodeHopAnswer,
+  decodeHopRequest,
+  EAGER_HOP_PROTOCOL,
+  encodeHopConnect,
+  encodeHopStatus,
+  HOP_PROTOCOL,
+  HOP_STATUS,
+  nameOfStatus,
+  STOP_PROTOCOL,
+} from "../../p2p/relay_server/hop_messages.ts";
 import { resolveRelayLimits } from "../../p2p/relay_server/relay_limits.ts";
 import { Reservations } from "../../p2p/relay_server/reservations.ts";
+import { startRawPeer } from "./raw_peer.ts";
 import { openTestHost, type TestHost } from "./test_host.ts";
 
 /** A relay of this program. */
@@ -112,6 +127,53 @@ Deno.test("a relay ends a circuit at its bytes in one direction, and at its time
     assert.equal(relay.host.relayServer?.stats.refusals[reason], 1);
     assert.equal(relay.host.relayServer?.stats.circuits, 0);
   }
+});
+
+/** A message behind its length. */
+const framed = (hex: string) => new BinaryWriter().bytes(Uint8Array.fromHex(hex)).finish();
+
+Deno.test("a relay hands what comes behind a request for a circuit on with its offer", async () => {
+  await using relay = await openRelay();
+  await using a = await startRawPeer();
+  await using b = await startRawPeer();
+  await b.libp2p.unhandle(STOP_PROTOCOL);
+  const offered = Promise.withResolvers<ByteStream<Stream>>();
+  await b.libp2p.handle(STOP_PROTOCOL, (stream) => offered.resolve(byteStream(stream)));
+  const place = lpStream(await b.open(relay, HOP_PROTOCOL));
+  await place.write(Uint8Array.fromHex("0800"));
+  await place.read();
+  const asking = byteStream(await a.open(relay, EAGER_HOP_PROTOCOL));
+  const request = encodeHopConnect(b.libp2p.peerId.toMultihash().bytes);
+  await asking.write(concat([framed(request.toHex()), new TextEncoder().encode("begin")]));
+  const theirs = await offered.promise;
+  const signal = AbortSignal.timeout(20_000);
+  let text = "";
+  while (!text.endsWith("begin")) {
+    text += new TextDecoder().decode((await theirs.read({ signal }))?.subarray());
+  }
+  await theirs.write(framed("08012064")); // only now it is taken
+  assert.deepEqual(decodeHopAnswer((await lengthPrefixed(asking)).subarray()).status, HOP_STATUS.ok);
+  await asking.write(Uint8Array.of(1, 2));
+  assert.deepEqual([...(await theirs.read({ bytes: 2, signal })).subarray()], [1, 2]);
+  await theirs.write(Uint8Array.of(3));
+  assert.deepEqual([...(await asking.read({ bytes: 1, signal })).subarray()], [3]);
+});
+
+/** The next message, of less than 128 bytes. */
+async function lengthPrefixed(stream: ByteStream<Stream>): Promise<Uint8Array> {
+  const [length = 0] = (await stream.read({ bytes: 1 })).subarray();
+  return (await stream.read({ bytes: length })).subarray();
+}
+
+Deno.test("decodeHopAnswer() reads the status and what a circuit is limited to; nameOfStatus() names it", () => {
+  const limit = { durationSeconds: 60, dataBytes: 5_000_000_000 };
+  assert.deepEqual(decodeHopAnswer(encodeHopStatus(HOP_STATUS.ok, { limit })), { status: 100, limit });
+  assert.deepEqual(decodeHopAnswer(encodeHopStatus(HOP_STATUS.noReservation)), {
+    status: 204,
+    limit: undefined,
+  });
+  assert.equal(decodeHopAnswer(new Uint8Array()).status, 0);
+  assert.deepEqual([nameOfStatus(204), nameOfStatus(7)], ["NO_RESERVATION", "7"]);
 });
 
 Deno.test("a relay gives no place over a circuit", async () => {

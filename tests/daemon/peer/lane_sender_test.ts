@@ -280,6 +280,36 @@ Deno.test("LaneSender asks for a sign of life after 10 s of silence and gives th
   assert.ok(lane.near.aborted);
 });
 
+Deno.test("LaneSender doubts its way after a second of silence with something under way, again and again", async () => {
+  const [near, far] = memoryChannels();
+  const clock = new FakeClock();
+  let doubts = 0;
+  const lane = LaneSender.open(near, { clock, logger: silentLogger, onDoubt: () => doubts++ });
+  const peer = new FramePlayer(far);
+  const pass = async (ms: number) => {
+    clock.advance(ms);
+    await settle();
+  };
+  await peer.send({ kind: "hello", limits: LIMITS });
+  await settle();
+  await pass(60_000);
+  const sending = lane.send(bytes(1));
+  await pass(900);
+  await peer.send({ kind: "ping", id: 1n });
+  await settle();
+  await pass(900);
+  assert.equal(doubts, 0);
+  await pass(100);
+  assert.equal(doubts, 1);
+  await pass(1000);
+  assert.equal(doubts, 2);
+  await peer.send({ kind: "answers", answers: [{ number: 1, answer: TAKEN }] });
+  await sending;
+  await pass(4000);
+  assert.equal(doubts, 2);
+  await lane.close();
+});
+
 Deno.test("LaneSender measures silence from when something is under way, and not while nothing is", async () => {
   await using lane = await openLane();
   lane.clock.advance(4 * 60_000);
