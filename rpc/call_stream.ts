@@ -6,6 +6,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { clearTimeout, setTimeout } from "node:timers";
+import { MAX_TIMER_MS } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { codeOfStatus, MAX_RPC_MESSAGE_BYTES } from "../core/rpc.ts";
 import {
@@ -27,8 +28,6 @@ const FRAME_BYTES = 96;
 /** Calls open at once, together what a daemon takes on one stream; unary ones never wait for streams to end. */
 const MAX_OPEN_UNARY = 1_024;
 const MAX_OPEN_STREAMS = 3_072;
-/** Longest delay a timer takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const NO_REASON = "The daemon gave no reason";
 const MAX_CALL_ID = 2 ** 32 - 1;
 

@@ -9,6 +9,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { abortable } from "../core/abortable.ts";
+import { startTimer, systemClock } from "../core/clock.ts";
 import { CodedError, toCodedError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { RpcCallOptions, RpcClient } from "./rpc_client.ts";
@@ -169,7 +170,7 @@ class LocalCalls {
       controller.abort(new CodedError("cancelled", "The call was cancelled", { cause: signal?.reason }));
     const expire = () =>
       controller.abort(new CodedError("deadline_exceeded", `No answer within ${timeoutMs} ms`));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+    const timer = timeoutMs === undefined ? undefined : startTimer(systemClock, timeoutMs, expire);
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#open.add(controller);
     if (this.#end !== undefined) controller.abort(this.#end);
@@ -180,7 +181,7 @@ class LocalCalls {
       peer: LOCAL_PEER,
       leave: () => controller.abort(new CodedError("cancelled", "The call was left")),
       [Symbol.dispose]: () => {
-        clearTimeout(timer);
+        timer?.[Symbol.dispose]();
         signal?.removeEventListener("abort", onAbort);
         this.#open.delete(controller);
       },

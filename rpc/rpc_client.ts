@@ -8,6 +8,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
+import { startTimer, systemClock } from "../core/clock.ts";
 import { CodedError } from "../core/errors.ts";
 import { codeOfStatus, GRPC_STATUS, MAX_RPC_ANSWER_BYTES } from "../core/rpc.ts";
 import { parseRpcAddress } from "../core/rpc_address.ts";
@@ -127,7 +128,7 @@ async function* call<M extends Method>(
   const onAbort = () =>
     limit.abort(new CodedError("cancelled", "The call was cancelled", { cause: signal?.reason }));
   const expire = () => limit.abort(new CodedError("deadline_exceeded", `No answer within ${timeoutMs} ms`));
-  const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : startTimer(systemClock, timeoutMs, expire);
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();
   let end: CallEnd | undefined;
@@ -149,7 +150,7 @@ async function* call<M extends Method>(
     limit.signal.throwIfAborted(); // then everything else is a consequence
     throw end === undefined ? error : end.explain(error);
   } finally {
-    clearTimeout(timer);
+    timer?.[Symbol.dispose]();
     signal?.removeEventListener("abort", onAbort);
     limit.abort();
   }

@@ -1,5 +1,5 @@
 import { abortable } from "../core/abortable.ts";
-import { startTimer } from "../core/clock.ts";
+import { MAX_TIMER_MS, startTimer } from "../core/clock.ts";
 import { errorMessage } from "../core/errors.ts";
 import { NodeService, type SubscribeIncomingTasksResponse } from "../gen/agentanycast/v1/node_service_pb.ts";
 import { Claims } from "./claims.ts";
@@ -15,7 +15,6 @@ const MAX_PAST = 10_000;
 
 /** Time between renewals of claims while handlers come to their end; the daemon waits for some seconds. */
 const RENEWAL_MS = 1_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface IncomingTasksDeps {
   readonly daemon: DaemonClient;

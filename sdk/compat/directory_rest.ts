@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from "../../core/clock.ts";
 import { AgentAnycastError } from "../errors.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { JsonObject } from "../model.ts";
@@ -104,7 +105,7 @@ export class DirectoryRest implements DirectoryWire {
     const url = new URL(this.#base + path);
     for (const [name, value] of Object.entries(params)) if (value !== "") url.searchParams.set(name, value);
     const given = await headers();
-    const deadline = AbortSignal.timeout(timeoutMs);
+    const deadline = AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
     const ends = AbortSignal.any([deadline, ...signal === undefined ? [] : [signal]]);
     try {
       ends.throwIfAborted();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { startTimer, systemClock } from "../../core/clock.ts";
+import { MAX_TIMER_MS, startTimer, systemClock } from "../../core/clock.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const { now, sleep } = systemClock;
@@ -42,4 +42,33 @@ Deno.test("startTimer() calls when the time has come, unless it is disposed befo
   assert.equal(clock.sleeping, 0);
   startTimer(systemClock, 60_000, () => called.push("never"))[Symbol.dispose](); // else it leaks
   await new Promise<void>((resolve) => startTimer(systemClock, 0, resolve));
+});
+
+Deno.test("startTimer() and sleep() wait for longer than one timer of the system can", async () => {
+  const real = globalThis.setTimeout;
+  const delays: number[] = [];
+  let wake = () => {};
+  globalThis.setTimeout = ((work: () => void, delayMs: number) => {
+    delays.push(delayMs);
+    wake = work;
+    return 0;
+  }) as unknown as typeof setTimeout;
+  try {
+    let called = 0;
+    startTimer(systemClock, 2 * MAX_TIMER_MS + 5, () => called++);
+    for (let round = 0; round < 3; round++) {
+      assert.equal(called, 0);
+      wake();
+    }
+    assert.equal(called, 1);
+    assert.deepEqual(delays.splice(0), [MAX_TIMER_MS, MAX_TIMER_MS, 5]);
+    const stop = new AbortController();
+    const sleeping = sleep(Infinity, stop.signal);
+    for (let round = 0; round < 3; round++) wake();
+    assert.deepEqual([...new Set(delays)], [MAX_TIMER_MS]);
+    stop.abort(new Error("stop"));
+    await assert.rejects(sleeping, /^Error: stop$/);
+  } finally {
+    globalThis.setTimeout = real;
+  }
 });
