@@ -17,6 +17,7 @@ import {
 } from "./constants.ts";
 import type { Dht } from "./dht.ts";
 import type { DhtOptions } from "./dht_services.ts";
+import { sparingWindows, writingWhole } from "./fewer_writes.ts";
 import { Gater } from "./gater.ts";
 import { negotiateAhead } from "./negotiate_ahead.ts";
 import { noiseCrypto } from "./noise_crypto.ts";
@@ -125,8 +126,8 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     addresses: { announceFilter: (addresses) => [...addresses, ...options.alsoAnnounced?.() ?? []] },
     transports: createTransports({ ...options, ...loaded }, (book) => captured.reservations = book),
     connectionGater: gater.toConnectionGater(),
-    connectionEncrypters: [noise({ crypto: noiseCrypto })],
-    streamMuxers: [yamux(YAMUX)],
+    connectionEncrypters: [writingWhole(noise({ crypto: noiseCrypto }))],
+    streamMuxers: [sparingWindows(yamux(YAMUX))],
     connectionManager: connectionOptions(options.limits),
     services: {
       // A service is handed libp2p's inner parts, which it otherwise keeps to itself. It comes before those who open streams.

@@ -24,6 +24,8 @@ export interface LocalClientDeps {
 
 /** What the services are told about who calls them. */
 const LOCAL_PEER = "local";
+/** Why a call ends that its caller needs no more; kept, for most streams end so and errors are dear. */
+const LEFT = new CodedError("cancelled", "The call was left");
 
 /**
  * A client of services in the same process: their handlers are called without a socket and without encoding anything. Caller
@@ -179,7 +181,7 @@ class LocalCalls {
       signal: controller.signal,
       metadata: new Map(Object.entries(headers)),
       peer: LOCAL_PEER,
-      leave: () => controller.abort(new CodedError("cancelled", "The call was left")),
+      leave: () => controller.abort(LEFT),
       [Symbol.dispose]: () => {
         timer?.[Symbol.dispose]();
         signal?.removeEventListener("abort", onAbort);

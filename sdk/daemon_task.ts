@@ -25,6 +25,9 @@ const QUIET_MS = 10;
 /** What came longer ago may have changed: it is asked for before the handler begins. */
 const FRESH_MS = 100;
 
+/** Why nothing watches a task any more that its handler has ended; without a reason an error is made each time. */
+const SETTLED = "settled";
+
 /** How a received task is connected to its daemon. */
 export interface DaemonTaskOptions {
   /** Fires when the node stops. */
@@ -135,19 +138,19 @@ export class DaemonTask implements IncomingTask {
 
   async updateStatus(status: TaskStatus, message?: MessageInput): Promise<void> {
     await this.#report(status, message);
-    if (isTerminal(status) || isInterrupted(status)) this.#settled.abort();
+    if (isTerminal(status) || isInterrupted(status)) this.#settled.abort(SETTLED);
   }
 
   async complete(result: string | Artifact | readonly Artifact[] = []): Promise<void> {
     const artifacts = toArtifacts(result);
     await this.#change("completed", (claim) => this.#daemon.complete(this.taskId, artifacts, claim));
-    this.#settled.abort();
+    this.#settled.abort(SETTLED);
   }
 
   async fail(error: string | Error): Promise<void> {
     const text = (typeof error === "string" ? error : error.message) || "The agent gave no reason";
     await this.#change("failed", (claim) => this.#daemon.fail(this.taskId, text, claim));
-    this.#settled.abort();
+    this.#settled.abort(SETTLED);
   }
 
   async requestInput(question: MessageInput): Promise<void> {
