@@ -1,6 +1,9 @@
 /** What one atomic of the database takes; each a little below the limit of Deno KV (1,000, 100, 800 KiB, 80 KiB). */
 const ATOMIC_LIMITS: AtomicCost = { mutations: 990, checks: 100, bytes: 760 * 1024, keyBytes: 76 * 1024 };
 
+/** How long a commit that is in no hurry waits for another one to go with. */
+const UNHURRIED_MS = 50;
+
 /** How much of an atomic something takes. */
 export interface AtomicCost {
   /** Sets and deletes. */
@@ -31,27 +34,53 @@ interface Waiting extends AtomicPart {
 export class CommitQueue {
   readonly #kv: Deno.Kv;
   #waiting: Waiting[] = [];
+  /** What goes with others, or by itself when the timer ends. */
+  #unhurried: Waiting[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(kv: Deno.Kv) {
     this.#kv = kv;
   }
 
-  /** The versionstamp of what `part` set, once that is on disk; undefined when a check of it did not hold. */
-  commit(part: AtomicPart): Promise<string | undefined> {
+  /**
+   * The versionstamp of what `part` set, once that is on disk; undefined when a check of it did not hold.
+   * @param options.unhurried waits for another commit to go with, for 50 ms at most.
+   */
+  commit(part: AtomicPart, { unhurried = false } = {}): Promise<string | undefined> {
     const outcome = Promise.withResolvers<string | undefined>();
-    this.#waiting.push({ cost: part.cost, addTo: (atomic) => part.addTo(atomic), outcome });
-    this.#writing ??= this.#writeAll();
+    const waiting = { cost: part.cost, addTo: (atomic: Deno.AtomicOperation) => part.addTo(atomic), outcome };
+    if (unhurried) {
+      this.#unhurried.push(waiting);
+      this.#timer ??= setTimeout(() => this.hurry(), UNHURRIED_MS);
+    } else {
+      this.#waiting.push(waiting);
+      this.#writing ??= this.#writeAll();
+    }
     return outcome.promise;
+  }
+
+  /** Nothing waits for company any more. */
+  hurry(): void {
+    this.#waiting.push(...this.#takeUnhurried());
+    if (this.#waiting.length > 0) this.#writing ??= this.#writeAll();
   }
 
   /** Resolves when nothing waits or is written. */
   async idle(): Promise<void> {
+    this.hurry();
     await this.#writing;
+  }
+
+  #takeUnhurried(): Waiting[] {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    return this.#unhurried.splice(0);
   }
 
   async #writeAll(): Promise<void> {
     while (this.#waiting.length > 0) {
+      this.#waiting.push(...this.#takeUnhurried());
       await this.#write(this.#takeGroup());
       // Callers who just got their answers may have more: without this turn, the first of them would go alone.
       await new Promise<void>((resolve) => setImmediate(resolve));

@@ -143,17 +143,28 @@ class DenoKvStore implements KvStore {
     }
   }
 
-  async commit(operations: readonly KvOperation[]): Promise<string | undefined> {
+  async commit(
+    operations: readonly KvOperation[],
+    options?: { unhurried?: boolean },
+  ): Promise<string | undefined> {
     const size = checkOperations(operations);
-    return await this.#run(() => this.#locks.run(size.keys, () => this.#commitLocked(operations, size)));
+    // One that is in no hurry holds its keys while it waits.
+    if (this.#locks.holdsAny(size.keys)) this.#queue.hurry();
+    return await this.#run(() =>
+      this.#locks.run(size.keys, () => this.#commitLocked(operations, size, options))
+    );
   }
 
-  async #commitLocked(operations: readonly KvOperation[], size: CommitSize): Promise<string | undefined> {
+  async #commitLocked(
+    operations: readonly KvOperation[],
+    size: CommitSize,
+    options?: { unhurried?: boolean },
+  ): Promise<string | undefined> {
     if (!operations.every((operation) => operation.op !== "check" || isRevision(operation.revision))) {
       return undefined;
     }
     const large = this.#values.concerns(size) ? await this.#values.plan(operations, size.keys) : undefined;
-    if (large === undefined) return await this.#queue.commit(toPart(operations, size));
+    if (large === undefined) return await this.#queue.commit(toPart(operations, size), options);
     return await this.#commitLarge(large, toPart(operations, size, large));
   }
 
@@ -221,6 +232,7 @@ class DenoKvStore implements KvStore {
   }
 
   async #close(): Promise<void> {
+    this.#queue.hurry();
     await Promise.allSettled(this.#running);
     await this.#queue.idle();
     this.#resources.dispose();

@@ -5,6 +5,11 @@
 export class KeySetLock {
   readonly #tails = new Map<string, Promise<void>>();
 
+  /** Whether work of any of `keys` has not settled. */
+  holdsAny(keys: readonly string[]): boolean {
+    return keys.some((key) => this.#tails.has(key));
+  }
+
   /** Runs `work` once all earlier work of any of `keys` has settled, at once if there is none; answers what it answers. */
   async run<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
     const earlier: Promise<void>[] = [];

@@ -51,6 +51,10 @@ export interface KvStore extends AsyncDisposable {
    * Once it resolves to a revision, it is on disk. Commits made at once share the cost of reaching the disk, yet each
    * stands for itself; those that name a same key go one after another in the order of the calls. After an error it may or
    * may not have been done. A commit changes a key at most once. Leave the given values alone until it settles.
+   * @param options.unhurried it may wait up to 50 ms for another commit, whose cost it then shares. Default false.
    */
-  commit(operations: readonly KvOperation[]): Promise<string | undefined>;
+  commit(
+    operations: readonly KvOperation[],
+    options?: { unhurried?: boolean },
+  ): Promise<string | undefined>;
 }

@@ -215,7 +215,9 @@ export class KvTaskStore implements TaskStore {
   }
 
   async removeOutbox(entries: readonly Pick<OutboxEntry, "peerId" | "lane" | "sequence">[]): Promise<void> {
-    await this.#kv.commit(entries.map((entry) => ({ op: "delete", key: keyOf(entry) })));
+    const operations = entries.map((entry) => ({ op: "delete", key: keyOf(entry) } as const));
+    // Should they come back after a crash, they are answered as repetitions.
+    await this.#kv.commit(operations, { unhurried: true });
   }
 
   async wasRemoved(taskId: string): Promise<boolean> {

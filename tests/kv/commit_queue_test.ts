@@ -35,15 +35,19 @@ async function openCounted(): Promise<Counted> {
 }
 
 /** Sets `key` when it does not exist. */
-function create(queue: CommitQueue, counted: Counted, options: { key: string; cost?: AtomicCost }) {
-  const { key, cost = SMALL } = options;
+function create(
+  queue: CommitQueue,
+  counted: Counted,
+  options: { key: string; cost?: AtomicCost; unhurried?: boolean },
+) {
+  const { key, cost = SMALL, unhurried = false } = options;
   return queue.commit({
     cost,
     addTo: (atomic) => {
       counted.groups[counted.groups.length - 1]! += 1;
       atomic.check({ key: [key], versionstamp: null }).set([key], 1);
     },
-  });
+  }, { unhurried });
 }
 
 const names = (count: number, prefix = "k") => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
@@ -123,4 +127,29 @@ Deno.test("CommitQueue.commit() rejects all of an atomic that fails and goes on"
   assert.equal((await counted.kv.get(["k0"])).value, null);
   assert.ok(await create(queue, counted, { key: "k0" }));
   await queue.idle();
+});
+
+Deno.test("CommitQueue.commit() lets what is in no hurry go with the next one that is", async () => {
+  using counted = await openCounted();
+  const queue = new CommitQueue(counted.kv);
+  const unhurried = names(3).map((key) => create(queue, counted, { key, unhurried: true }));
+  assert.deepEqual(counted.groups, []);
+  const revisions = await Promise.all([create(queue, counted, { key: "hurried" }), ...unhurried]);
+  assert.deepEqual([counted.groups, new Set(revisions).size], [[4], 1]);
+});
+
+Deno.test("CommitQueue.commit() writes what is in no hurry in the end, or when it is called or closed", async () => {
+  using counted = await openCounted();
+  const queue = new CommitQueue(counted.kv);
+  assert.ok(await create(queue, counted, { key: "alone", unhurried: true }));
+  await queue.idle();
+  const hurried = create(queue, counted, { key: "hurried on", unhurried: true });
+  queue.hurry();
+  assert.deepEqual(counted.groups, [1, 1]);
+  assert.ok(await hurried);
+  await queue.idle();
+  const last = create(queue, counted, { key: "last", unhurried: true });
+  await queue.idle();
+  assert.deepEqual(counted.groups, [1, 1, 1]);
+  assert.ok(await last);
 });

@@ -325,3 +325,23 @@ Deno.test("commit() keeps what it acknowledged and tears nothing when the proces
   }
   assert.deepEqual([left.unused, left.unlisted], [[], 0]);
 });
+
+/** Timers that are started meanwhile never end. */
+function stopTimers(): Disposable {
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout;
+  return { [Symbol.dispose]: () => void (globalThis.setTimeout = setTimeout) };
+}
+
+Deno.test("commit() that is in no hurry holds up neither another commit of its key nor the end of the store", async () => {
+  await using dir = await tempDir();
+  const store = await open(dir.path);
+  const set = (key: string): KvOperation => ({ op: "set", key: [key], value: new Uint8Array(1) });
+  using _stopped = stopTimers();
+  const first = store.commit([set("a")], { unhurried: true });
+  assert.ok(await store.commit([set("a")]));
+  assert.ok(await first);
+  const last = store.commit([set("b")], { unhurried: true });
+  await store[Symbol.asyncDispose]();
+  assert.ok(await last);
+});

@@ -33,3 +33,13 @@ Deno.test("KeySetLock.run() goes on behind work that failed", async () => {
   await assert.rejects(failed, /no/);
   assert.equal(await next, 1);
 });
+
+Deno.test("KeySetLock.holdsAny() tells whether work of a key has not settled", async () => {
+  const lock = new KeySetLock();
+  const gate = Promise.withResolvers<void>();
+  const running = lock.run(["a", "b"], () => gate.promise);
+  assert.deepEqual([lock.holdsAny(["x", "b"]), lock.holdsAny(["x"])], [true, false]);
+  gate.resolve();
+  await running;
+  assert.ok(!lock.holdsAny(["a", "b"]));
+});

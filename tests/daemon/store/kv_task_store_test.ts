@@ -348,3 +348,18 @@ Deno.test("ofCaller() tells the tasks received from a caller and sent for it, la
   for await (const _ids of store.removeEnded(retention));
   assert.deepEqual((await store.ofCaller(alice)).map(({ taskId }) => taskId), ["t3"]);
 });
+
+Deno.test("removeOutbox() is in no hurry: what it removes does no harm when it is sent again", async () => {
+  const kv = createMemoryKvStore();
+  const commit = kv.commit.bind(kv);
+  const unhurried: unknown[] = [];
+  kv.commit = (operations, options) => {
+    unhurried.push(options?.unhurried);
+    return commit(operations);
+  };
+  const store = new KvTaskStore({ kv, logger: silentLogger });
+  await store.commit(stepOf(recordOf("t"), { outbox: [entryOf(1)] }));
+  await store.removeOutbox([entryOf(1)]);
+  assert.deepEqual(await store.outbox(entryOf(1), { limit: 1, after: 0 }), []);
+  assert.deepEqual(unhurried, [undefined, true]);
+});
