@@ -216,7 +216,7 @@ export class CardBook {
 
   async #sign(set: AgentCard): Promise<OwnCard> {
     const { identity, additions } = this.#deps;
-    const nowMs = Date.now();
+    const nowMs = (this.#deps.clock ?? systemClock).now();
     const added = await additions?.();
     const card: AgentCard = {
       ...set,
@@ -271,10 +271,13 @@ export class CardBook {
 /** Throws `invalid_argument` for a card that cannot be a node's. */
 function checkCard({ name, skills }: AgentCard): void {
   if (name.trim() === "") throw new CodedError("invalid_argument", "The agent card needs a name");
-  const ids = skills.map((skill) => skill.id);
-  const bad = ids.find((id, i) => id.trim() === "" || ids.indexOf(id) !== i);
-  if (bad !== undefined) {
-    throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${bad}"`);
+  const ids = new Set<string>();
+  for (const { id } of skills) {
+    if (id.trim() !== "" && !ids.has(id)) {
+      ids.add(id);
+      continue;
+    }
+    throw new CodedError("invalid_argument", `Skill ids must be unique and not empty, got "${id}"`);
   }
 }
 

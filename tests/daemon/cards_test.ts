@@ -9,6 +9,7 @@ import { appendSignature } from "../../daemon/convert/card_signature.ts";
 import { mergeCards } from "../../daemon/merge_cards.ts";
 import { createIdentity } from "../../identity/mod.ts";
 import { createMemoryKvStore, ownCardKey, peerCardKey } from "../../kv/mod.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 
 const me = createIdentity(new Uint8Array(32).fill(1));
 const other = createIdentity(new Uint8Array(32).fill(2));
@@ -41,6 +42,12 @@ Deno.test("setOwn() claims the card for this node and keeps it over a restart", 
   ]);
   const { signedAtMs: _, ...rest } = own;
   assert.deepEqual(partOf((await openBook(kv)).own), rest);
+});
+
+Deno.test("setOwn() signs the card at the time of its clock", async () => {
+  const clock = new FakeClock();
+  const book = await CardBook.open({ kv: createMemoryKvStore(), identity: me, logger: silentLogger, clock });
+  assert.equal((await book.setOwn(card)).signedAtMs, clock.now());
 });
 
 Deno.test("ownSigned is a card that a peer finds signed by its node", async () => {
