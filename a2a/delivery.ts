@@ -8,6 +8,8 @@ import { OutboxRemoval } from "./outbox_removal.ts";
 /** How envelopes are tried again, and how many may wait. */
 export interface DeliveryOptions extends Partial<LaneOptions> {
   room?: Partial<OutboxRoomLimits>;
+  /** How long closing waits at most for peers that are connected to take what is for them, in milliseconds. Default 0. */
+  flushMs?: number;
 }
 
 /** Where an envelope is queued; without a sequence at the end of the lane. */
@@ -36,11 +38,13 @@ export class Delivery {
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #removal: OutboxRemoval;
+  readonly #flushMs: number;
   /** Sequences up to here are of an earlier run: whether they were tried is not known. */
   #firstSequence = 0;
 
   constructor(deps: DeliveryDeps, options: DeliveryOptions = {}) {
-    const { room, ...lane } = options;
+    const { room, flushMs = 0, ...lane } = options;
+    this.#flushMs = flushMs;
     this.#deps = deps;
     this.#options = { answerTimeoutMs: 5000, backoffMs: 500, maxBackoffMs: 60_000, ...lane };
     this.#room = new OutboxRoom(room);
@@ -182,12 +186,25 @@ export class Delivery {
     for (const lane of LANES) this.#lanes.get(laneKey({ peerId, lane }))?.retryNow();
   }
 
-  /** Stops trying; what is undelivered stays in the store. */
+  /** Stops trying after `flushMs`, or when all who are connected have what is for them; what is undelivered stays in the store. */
   async close(): Promise<void> {
+    await this.#flush();
     this.#stop.abort(new DOMException("Delivery is closing", "AbortError"));
     for (const lane of this.#lanes.values()) lane.stop();
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
     await this.#removal.idle();
+  }
+
+  async #flush(): Promise<void> {
+    const { transport, clock } = this.#deps;
+    const lanes = [...this.#lanes].filter(([key]) => transport.isConnected(toLaneName(key).peerId));
+    if (this.#flushMs <= 0 || lanes.length === 0) return;
+    const over = new AbortController();
+    const late = clock.sleep(this.#flushMs, over.signal).catch(() => {
+      // Woken by the signal: there is nothing to wait for any more.
+    });
+    await Promise.race([late, Promise.all(lanes.map(([, lane]) => lane.rest()))]);
+    over.abort();
   }
 
   #lane({ peerId, lane: name }: LaneName): DeliveryLane {

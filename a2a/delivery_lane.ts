@@ -91,6 +91,8 @@ export class DeliveryLane {
   /** Tasks of which the peer cannot take an envelope now, or whose answer could not be kept here. */
   readonly #holds: OutboxHolds;
   wake: () => void = () => {};
+  /** Who waits for {@link rest}. */
+  readonly #resting: (() => void)[] = [];
 
   constructor(deps: DeliveryLaneDeps, options: LaneOptions & LaneName) {
     this.#deps = deps;
@@ -160,6 +162,13 @@ export class DeliveryLane {
     this.#holds.end();
   }
 
+  /** Comes back when nothing is under way: all is delivered, or waits for a peer that is not there or for a better time. */
+  async rest(): Promise<void> {
+    const rested = new Promise<void>((resolve) => this.#resting.push(resolve));
+    this.wake();
+    await rested;
+  }
+
   /** The signal has fired: {@link run} ends. */
   stop(): void {
     this.retryNow();
@@ -173,14 +182,20 @@ export class DeliveryLane {
       const woken = new Promise<void>((resolve) => this.wake = resolve);
       if (!this.#pause.active && this.#needsRefill) await this.#refill();
       this.#startDeliveries();
+      if (this.#inFlight.size === 0 || this.#isEmpty) this.#tellRest();
       if (this.#isEmpty) {
         this.#pause.end();
         return this.#deps.onEmpty();
       }
       await woken;
     }
+    this.#tellRest();
     await Promise.all(this.#settling);
     this.#holds.end(); // no timer is left behind
+  }
+
+  #tellRest(): void {
+    for (const told of this.#resting.splice(0)) told();
   }
 
   get #isEmpty(): boolean {

@@ -194,7 +194,7 @@ export class Engine implements AsyncDisposable {
     );
   }
 
-  /** Ends subscriptions and deliveries; undelivered envelopes stay in the store. */
+  /** Ends subscriptions, and deliveries as `delivery` says; undelivered envelopes stay in the store. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closing = new CodedError("cancelled", "The daemon is stopping");
     this.#stop.abort(closing);

@@ -55,6 +55,9 @@ export interface DaemonCore {
   readonly agents: AttachedAgents;
 }
 
+/** How long a node that stops waits for its peers to take what it has for them. */
+const FLUSH_MS = 2_000;
+
 /** What opening the core needs. */
 export interface CoreDeps {
   readonly logger: Logger;
@@ -111,7 +114,7 @@ export async function openDaemonCore(config: Config, deps: CoreDeps): Promise<Da
       encode: encodeEnvelope,
       observer: toEngineObserver({ meter, tracer, logger }),
       ...{ clock, logger },
-    }, engineOptions(config)),
+    }, engineOptions(config, parts)),
   );
   await engine.start({ agentIds: await AttachedAgents.ofEarlierRun({ kv, logger }) });
   stack.use(agents);
@@ -236,7 +239,9 @@ function openHost(
   });
 }
 
-function engineOptions(config: Config): EngineOptions {
+/** In memory the clock may stand still: whoever tests settles first. */
+function engineOptions(config: Config, parts: NodeParts | undefined): EngineOptions {
+  const flushMs = parts === undefined ? FLUSH_MS : 0;
   return {
     envelopeTtlMs: config.offlineQueueTtlMs,
     agentTimeoutMs: config.tasks.agentTimeoutMs,
@@ -248,6 +253,6 @@ function engineOptions(config: Config): EngineOptions {
       findTimeoutMs: config.anycast.findTimeoutMs,
       answerTimeoutMs: config.anycast.answerTimeoutMs,
     },
-    delivery: { room: { maxPerPeer: config.offlineQueueMax } },
+    delivery: { room: { maxPerPeer: config.offlineQueueMax }, flushMs },
   };
 }

@@ -207,5 +207,19 @@ export class TaskStreamError extends TaskError {
 export function toAgentAnycastError(error: unknown): AgentAnycastError {
   if (error instanceof AgentAnycastError) return error;
   const { code } = toCodedError(error);
-  return new AgentAnycastError(code, errorMessage(error), { cause: error });
+  return new AgentAnycastError(
+    code,
+    errorMessage(error),
+    isPlain(error) ? inPlaceOf(error) : { cause: error },
+  );
+}
+
+/** What an error says besides its code and text, for one that takes its place: nobody wants to read the same text twice. */
+export function inPlaceOf({ cause, details }: CodedError): CodedErrorOptions {
+  return { details, ...cause !== undefined && { cause } };
+}
+
+/** Whether there is no more to an error than what {@link inPlaceOf} tells. */
+function isPlain(error: unknown): error is CodedError {
+  return error instanceof CodedError && error.constructor === CodedError;
 }

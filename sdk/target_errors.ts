@@ -2,6 +2,7 @@ import {
   type AgentAnycastError,
   CardNotAvailableError,
   DaemonError,
+  inPlaceOf,
   PeerNotFoundError,
   SkillNotFoundError,
   toAgentAnycastError,
@@ -12,20 +13,20 @@ import type { SendTaskOptions } from "./send_request.ts";
 export function explainTarget(error: unknown, { skill }: SendTaskOptions): AgentAnycastError {
   const known = toAgentAnycastError(error);
   if (skill === undefined) return explainPeer(error);
-  return isNotThere(known) ? new SkillNotFoundError(known.message, { cause: error }) : known;
+  return isNotThere(known) ? new SkillNotFoundError(known.message, inPlaceOf(known)) : known;
 }
 
 /** Why a peer could not be spoken to. */
 export function explainPeer(error: unknown): AgentAnycastError {
   const known = toAgentAnycastError(error);
-  return isNotThere(known) ? new PeerNotFoundError(known.message, { cause: error }) : known;
+  return isNotThere(known) ? new PeerNotFoundError(known.message, inPlaceOf(known)) : known;
 }
 
 /** Why there is no card of a peer. */
 export function explainCard(error: unknown): AgentAnycastError {
   const known = toAgentAnycastError(error);
   return known.code === "not_found" && !(known instanceof DaemonError)
-    ? new CardNotAvailableError(known.message, { cause: error })
+    ? new CardNotAvailableError(known.message, inPlaceOf(known))
     : explainPeer(error);
 }
 

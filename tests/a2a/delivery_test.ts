@@ -214,3 +214,34 @@ Deno.test("Engine leaves no timers behind after many round trips", async () => {
     assert.equal(net.clock.sleeping, idle);
   }
 });
+
+Deno.test("close() first lets peers that are connected take what is for them, also what waits for its turn", async () => {
+  const { way, put, sent, stored, end } = startDelivery({ flushMs: 2_000 });
+  const first = Promise.withResolvers<Answer>();
+  way.answer = (id) => id === "1" ? first.promise : Promise.resolve(TAKEN);
+  put(entry(1, { taskId: "t" }), entry(2, { taskId: "t" }));
+  const ended = end();
+  await ticks();
+  assert.deepEqual(sent, ["1"]);
+  first.resolve(TAKEN);
+  await ended;
+  assert.deepEqual(sent, ["1", "2"]);
+  assert.equal(stored.size, 0);
+});
+
+Deno.test("close() waits no longer than it may for a peer that does not answer, and not at all for one that is away", async () => {
+  const silent = startDelivery({ flushMs: 2_000 });
+  silent.way.answer = () => new Promise(() => {});
+  silent.put(entry(1));
+  let isOver = false;
+  const ended = silent.end().then(() => isOver = true);
+  await ticks();
+  assert.equal(isOver, false);
+  silent.clock.advance(2_000);
+  await ended;
+  assert.equal(silent.stored.size, 1);
+  const away = startDelivery({ flushMs: 2_000 });
+  away.way.connected = false;
+  away.put(entry(1));
+  await away.end();
+});

@@ -1,5 +1,6 @@
 // Each class and each code of error that the package has is met by those who use it.
 import assert from "node:assert/strict";
+import { explainTarget } from "../../sdk/target_errors.ts";
 import { join } from "node:path";
 import { CodedError } from "../../core/errors.ts";
 import { TaskStatus } from "../../gen/agentanycast/v1/a2a_models_pb.ts";
@@ -137,4 +138,17 @@ Deno.test("every code of error reaches whoever calls a node, with its words", as
     assert.ok(error instanceof sdk.AgentAnycastError, code);
     assert.deepEqual([error.code, error.message], [code, `no: ${code}`]);
   }
+});
+
+Deno.test("toAgentAnycastError() and what explains a target say a text once", () => {
+  const from = new CodedError("not_found", "Nobody offers it", { details: { skill: "s" } });
+  const error = explainTarget(from, { skill: "s" });
+  assert.deepEqual([error.name, error.message, error.details], [
+    "SkillNotFoundError",
+    "Nobody offers it",
+    { skill: "s" },
+  ]);
+  assert.equal("cause" in error, false);
+  const why = new Error("the socket broke");
+  assert.equal(explainTarget(new CodedError("not_found", "x", { cause: why }), { skill: "s" }).cause, why);
 });
