@@ -6,6 +6,7 @@
  * reach the port could cause it. The guard sits between both and puts every nested call off until the outer one is done.
  * On Node there is nothing to guard and all of this does nothing.
  */
+import { Buffer } from "node:buffer";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
@@ -19,10 +20,13 @@ interface NativeSession {
   getOutgoingChunk(): Uint8Array;
   sendPending(): void;
   hasPendingData(): boolean;
+  setLocalWindowSize(bytes: number): number;
   destroy(code?: number, socketDestroyed?: boolean): void;
 }
 
 const NOTHING = new Uint8Array(0);
+/** Up to here what waits to be sent goes out in one piece: one write costs more than the copying. */
+const JOINED_BYTES = 128 * 1024;
 const PROOF_TIMEOUT_MS = 30_000;
 const onDeno = "Deno" in globalThis;
 const guarded = new WeakSet<object>();
@@ -128,17 +132,35 @@ function nativeMethods(handle: NativeSession): NativeSession {
     getOutgoingChunk: handle.getOutgoingChunk.bind(handle),
     sendPending: handle.sendPending.bind(handle),
     hasPendingData: handle.hasPendingData.bind(handle),
+    setLocalWindowSize: handle.setLocalWindowSize.bind(handle),
     destroy: handle.destroy.bind(handle),
   };
 }
+
+/** What waits to be sent, of which the session answers a frame at a time. */
+function joinedChunk(native: NativeSession): Uint8Array {
+  const frames: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < JOINED_BYTES) {
+    const frame = native.getOutgoingChunk();
+    if (frame.length === 0) break;
+    frames.push(frame);
+    bytes += frame.length;
+  }
+  const [first = NOTHING] = frames;
+  return frames.length < 2 ? first : Buffer.concat(frames, bytes);
+}
+
+/** What is put off while the session works, in the order in which it is done afterwards. */
+const DEFERRED = ["window", "send", "destroy"] as const;
+type Deferred = typeof DEFERRED[number];
 
 /** Replaces the methods of `handle`: while one runs, calls to the others are remembered and made afterwards. */
 function deferNestedCalls(handle: NativeSession): void {
   const native = nativeMethods(handle);
   const inbox: Uint8Array[] = []; // bounded by what one socket read delivers while another is parsed
+  const later = new Map<Deferred, () => void>();
   let busy = false;
-  let sendLater = false;
-  let destroyLater: Parameters<NativeSession["destroy"]> | undefined;
 
   const exclusively = <T>(work: () => T): T => {
     busy = true;
@@ -148,15 +170,11 @@ function deferNestedCalls(handle: NativeSession): void {
       busy = false;
     }
   };
+  const sendLater = () => later.set("send", () => handle.sendPending());
   const catchUp = () => {
-    if (sendLater) {
-      sendLater = false;
-      handle.sendPending();
-    }
-    if (destroyLater !== undefined && !busy) {
-      const args = destroyLater;
-      destroyLater = undefined;
-      native.destroy(...args);
+    for (const what of DEFERRED) {
+      const work = busy ? undefined : later.get(what);
+      if (work !== undefined && later.delete(what)) work();
     }
   };
 
@@ -170,21 +188,24 @@ function deferNestedCalls(handle: NativeSession): void {
     }
   };
   handle.getOutgoingChunk = () => {
-    if (!busy) return exclusively(native.getOutgoingChunk);
-    sendLater = true;
+    if (!busy) return exclusively(() => joinedChunk(native));
+    sendLater();
     return NOTHING;
   };
   handle.sendPending = () => {
-    if (busy) {
-      sendLater = true;
-      return;
-    }
+    if (busy) return void sendLater();
     native.sendPending(); // drains through getOutgoingChunk above, which marks itself busy
     if (!busy) catchUp();
   };
   handle.hasPendingData = () => busy || native.hasPendingData();
+  handle.setLocalWindowSize = (bytes) => {
+    later.set("window", () => native.setLocalWindowSize(bytes));
+    sendLater(); // the runtime by itself does not tell the other side
+    if (!busy) catchUp();
+    return 0;
+  };
   handle.destroy = (...args) => {
-    if (busy) destroyLater = args;
+    if (busy) later.set("destroy", () => native.destroy(...args));
     else native.destroy(...args);
   };
 }

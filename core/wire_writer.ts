@@ -16,7 +16,9 @@ export class WireWriter {
 
   /** The bytes of what was written, for the caller to keep; the writer is empty then. */
   finish(): Uint8Array {
-    const bytes = this.#buffer.slice(0, this.#pos);
+    // What had to grow is handed over, unless much of it is empty.
+    const isGrown = this.#buffer.length > KEPT_BYTES && this.#pos * 2 > this.#buffer.length;
+    const bytes = isGrown ? this.#buffer.subarray(0, this.#pos) : this.#buffer.slice(0, this.#pos);
     this.reset();
     return bytes;
   }

@@ -89,6 +89,7 @@ export class Http2Connection {
       let isUp = false;
       session.once("remoteSettings", () => { // the other side speaks HTTP/2
         isUp = true;
+        widen(session);
         resolve(session);
       });
       session.on("error", fail);
@@ -104,6 +105,12 @@ export class Http2Connection {
   #unavailable(what: string, options?: CodedErrorOptions): ConnectionLostError {
     return new ConnectionLostError(`${what} at ${formatRpcAddress(this.#address)}`, options);
   }
+}
+
+/** Lets all streams together have as much under way as one may; where that cannot be said, they have 64 KiB. */
+function widen(session: http2.Http2Session): void {
+  const { setLocalWindowSize } = session as Partial<http2.Http2Session>; // some runtimes have none
+  setLocalWindowSize?.call(session, WINDOW_BYTES);
 }
 
 /** What the other side is called in the requests: proxies choose by it whom they lead to. */

@@ -1,4 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
+import type http2 from "node:http2";
 import type { Socket } from "node:net";
 import { CodedError, errorMessage } from "../core/errors.ts";
 import { assertHttp2Guard, installHttp2Guard } from "../core/http2_guard.ts";
@@ -13,6 +14,8 @@ import type { RpcService } from "./rpc_service.ts";
 
 /** Calls one connection may have open; more wait at the client. */
 const MAX_CONCURRENT_STREAMS = 1_024;
+/** Bytes that a call may have under way towards the server, and all of a connection: few turns for a long stream. */
+const WINDOW_BYTES = 1024 * 1024;
 /** A connection that does not answer a ping in time is closed, so that a vanished peer does not hold its calls. */
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
@@ -58,6 +61,7 @@ export async function startGrpcServer(
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
     "grpc.enable_channelz": 0,
   });
+  widenWindows(server);
   const calls = new OpenCalls(deps.logger);
   const health = createHealthService(deps.services.map((service) => service.name));
   for (const service of [...deps.services, health]) {
@@ -72,6 +76,21 @@ export async function startGrpcServer(
     [Symbol.asyncDispose]: () =>
       stopped ??= stop({ server, listener, calls, address }, options.drainMs ?? 500),
   };
+}
+
+/** What we use of the library's inner parts: it has no option for the windows of a server. */
+interface GrpcInternals {
+  readonly commonServerOptions: { settings?: http2.Settings };
+  createHttp2Server(credentials: grpc.ServerCredentials): http2.Http2Server;
+}
+
+function widenWindows(server: grpc.Server): void {
+  const internals = server as unknown as GrpcInternals;
+  const { commonServerOptions } = internals;
+  const create = internals.createHttp2Server.bind(server);
+  commonServerOptions.settings = { ...commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
+  internals.createHttp2Server = (credentials) =>
+    create(credentials).on("session", (session) => session.setLocalWindowSize(WINDOW_BYTES));
 }
 
 function toDefinition(service: RpcService): grpc.ServiceDefinition {

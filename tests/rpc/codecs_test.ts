@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import {
   create,
   createRegistry,
@@ -21,6 +22,7 @@ import * as pb from "../../gen/agentanycast/v1/a2a_models_pb.ts";
 import { file_agentanycast_v1_call_service } from "../../gen/agentanycast/v1/call_service_pb.ts";
 import { file_agentanycast_v1_federation } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { file_agentanycast_v1_node_service } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { StreamChunkSchema } from "../../gen/agentanycast/v1/streaming_pb.ts";
 import { decodeMessage, encodeMessage } from "../../rpc/codecs.ts";
 
 const REGISTRY = createRegistry(...withDependencies([
@@ -144,6 +146,15 @@ Deno.test("encodeMessage() refuses what a field cannot have, and writes the next
   assert.throws(() => encodeMessage(pb.TaskSchema, { taskId: "t", status: 2 ** 31 }), RangeError);
   assert.throws(() => encodeMessage(pb.TaskSchema, { taskId: "t", generation: 2n ** 63n }), RangeError);
   assert.deepEqual(encodeMessage(pb.TaskSchema, { taskId: "t" }), new Uint8Array([10, 1, 116]));
+});
+
+Deno.test("encodeMessage() leaves a message alone when the next is written, however long they are", () => {
+  for (const length of [1, 70_000, 300_000]) {
+    const first = encodeMessage(StreamChunkSchema, { data: new Uint8Array(length).fill(1) });
+    const before = first.slice();
+    encodeMessage(StreamChunkSchema, { data: new Uint8Array(length).fill(2) });
+    assert.ok(Buffer.compare(first, before) === 0, `${length} bytes`);
+  }
 });
 
 Deno.test("encodeMessage() writes large messages", () => {
