@@ -17,7 +17,7 @@ Deno.test({
         "port-restricted",
         "udp-blocked",
       ], ["symmetric", "port-mapping"]],
-      directTimeoutMs: 3_000,
+      directTimeoutMs: 12_000,
     });
     assert.deepEqual(
       // Both ports are mapped, and whichever is reached first is used.

@@ -67,10 +67,10 @@ Deno.test("an agent without signatures registers over gRPC from the host that it
       skills: [{ skillId: "plain" }],
       agentName: "Plain",
     });
-  await register(peer.identity.peerId);
   await assert.rejects(register(createIdentity(new Uint8Array(32).fill(9)).peerId), {
     code: "permission_denied",
   });
+  await register(peer.identity.peerId);
   const [found] = (await grpc.find({ skill: "plain" })).agents;
   assert.deepEqual([found?.name, found?.verified], ["Plain", false]);
   await peer[Symbol.asyncDispose]();

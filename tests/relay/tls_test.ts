@@ -4,7 +4,7 @@ import { FederationService } from "../../gen/agentanycast/v1/federation_pb.ts";
 import { createRpcClient } from "../../rpc/rpc_client.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { testCertificate } from "../support/test_certificate.ts";
-import { untilHolds } from "../support/patience.ts";
+import { PATIENCE_MS, untilHolds } from "../support/patience.ts";
 import { startTestRelay } from "./test_relay.ts";
 
 Deno.test("a relay with certificates speaks TLS alone, and relays share registrations over it", async () => {
@@ -18,7 +18,7 @@ Deno.test("a relay with certificates speaks TLS alone, and relays share registra
   const sync = async (address: string, ca?: string) => {
     using rpc = createRpcClient(address, { ca });
     const request = { relayId: "other" };
-    return await rpc.unary(FederationService.method.syncRegistrations, request, { timeoutMs: 5_000 });
+    return await rpc.unary(FederationService.method.syncRegistrations, request, { timeoutMs: PATIENCE_MS });
   };
   assert.equal((await sync(secure, cert)).relayId, a.relay.peerId);
   await assert.rejects(sync(secure), { code: "unavailable" }, "an authority that nobody trusts");

@@ -22,7 +22,7 @@ Deno.test("The SDK's types hold in a program that links it and has Deno's own co
     args: ["check", "program.ts"],
     cwd: folder.path,
     env: { NO_COLOR: "1" },
-    signal: AbortSignal.timeout(120_000),
+    signal: AbortSignal.timeout(220_000),
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
 });

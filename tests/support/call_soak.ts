@@ -21,7 +21,7 @@ import type { RpcClient } from "../../rpc/rpc_client.ts";
 const LOOPS = 32;
 /** Attacks between two cuts of the connection that all loops share. */
 const CUT_EVERY = 200;
-const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 30_000;
 const { getTask, subscribeTaskUpdates } = NodeService.method;
 
 export interface CallSoakResult {

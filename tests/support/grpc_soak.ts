@@ -47,7 +47,7 @@ export async function soak(seconds: number): Promise<SoakResult> {
   }
   if (calls === 0) failures.push("no call was made");
   const client = createRpcClient(address);
-  await client.unary(getTask, { taskId: "fast" }, { timeoutMs: 5_000 }).catch((error) =>
+  await client.unary(getTask, { taskId: "fast" }, { timeoutMs: 30_000 }).catch((error) =>
     failures.push(`the server does not answer any more: ${error.message}`)
   );
   client[Symbol.dispose]();

@@ -7,6 +7,7 @@ import { DtlsConnection } from "../../../p2p/webrtc/dtls_connection.ts";
 import { createUfrag, encodeRequest, parseStun } from "../../../p2p/webrtc/stun.ts";
 import { WebRtcListener } from "../../../p2p/webrtc/webrtc_listener.ts";
 import { WebRtcSession } from "../../../p2p/webrtc/webrtc_session.ts";
+import { PATIENCE_MS } from "../../support/patience.ts";
 import { randomSeed } from "../test_host.ts";
 
 Deno.test("datagrams that mean nothing do not use up the answers of a WebRTC socket", async () => {
@@ -33,7 +34,7 @@ Deno.test("datagrams that mean nothing do not use up the answers of a WebRTC soc
       const [answer] = await Promise.race([
         socket.receive(),
         new Promise<never>((_, reject) =>
-          AbortSignal.timeout(5_000).onabort = () => reject(new Error("no answer"))
+          AbortSignal.timeout(PATIENCE_MS).onabort = () => reject(new Error("no answer"))
         ),
       ]);
       assert.equal(parseStun(answer)?.kind, "success");
@@ -59,7 +60,7 @@ Deno.test("an error within a session ends that session and nothing else", async 
     send: (datagram) => queueMicrotask(() => server.receive(datagram.slice())),
     onClosed() {},
   });
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
   await Promise.all([server.connect(signal), client.connect(signal)]);
   const told = Promise.withResolvers<void>();
   server.noiseChannel.attach({
@@ -97,7 +98,7 @@ Deno.test("handshakes that a peer lets fail at once make room for others after a
       ...{ role: "client", certificate, checkCertificate() {}, onData() {}, onClosed() {} },
       send: (datagram) => void socket.send(datagram, to),
     });
-    const handshake = client.handshake(AbortSignal.timeout(5_000)).catch(() => {});
+    const handshake = client.handshake(AbortSignal.timeout(PATIENCE_MS)).catch(() => {});
     client.receive((await socket.receive())[0]);
     await new Promise((resolve) => setTimeout(resolve, 0));
     await socket.send(encodeRequest(new Uint8Array(12), createUfrag()), to);
