@@ -80,6 +80,7 @@ export {
   type SenderMessage,
   type SpoolChunk,
   type SpoolFile,
+  type SpoolPosition,
   type SpoolReader,
   type TaskView,
 } from "./streams/stream_ports.ts";

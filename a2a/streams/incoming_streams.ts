@@ -5,6 +5,7 @@ import type { Logger } from "../../core/log.ts";
 import { callerOf, isCaller } from "../caller.ts";
 import type { Artifact, Task } from "../model.ts";
 import { isTerminal } from "../state_machine.ts";
+import { RecentBytes } from "./recent_chunks.ts";
 import { receiveArtifact, refuse } from "./receive_channel.ts";
 import type { ReceivedArtifact } from "./received_artifact.ts";
 import { collectArtifacts, resolveArtifacts } from "./stream_artifact.ts";
@@ -43,6 +44,7 @@ export class IncomingStreams implements AsyncDisposable {
   readonly #tasks = new Map<string, Loaded>();
   readonly #serving = new Map<ReceivedArtifact, Serving>();
   readonly #channels = new Map<string, number>();
+  readonly #recent = new RecentBytes();
   readonly #background = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
@@ -255,7 +257,7 @@ export class IncomingStreams implements AsyncDisposable {
   }
 
   #load(task: Task): Loaded {
-    const streams = new TaskStreams(task, { ...this.#deps, options: this.#options });
+    const streams = new TaskStreams(task, { ...this.#deps, recent: this.#recent, options: this.#options });
     const ready = streams.load();
     const loaded: Loaded = { streams, ready, watch: new AbortController(), users: 0, ended: false };
     this.#tasks.set(task.taskId, loaded);

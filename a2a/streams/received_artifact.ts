@@ -2,10 +2,11 @@ import { createHash, type Hash } from "node:crypto";
 import { type Clock, startTimer } from "../../core/clock.ts";
 import { CodedError, toCodedError } from "../../core/errors.ts";
 import { checkWhole } from "./artifact_sender.ts";
+import { type RecentBytes, RecentChunks } from "./recent_chunks.ts";
 import { checkChunkBytes, checkSequence } from "./stream_checks.ts";
 import type { StreamEnd, StreamEndReason, StreamStart } from "./stream_event.ts";
 import { CHUNK_COST_BYTES, FLUSH_PAUSE_MS, type StreamOptions } from "./stream_options.ts";
-import type { SenderMessage, SpoolChunk, SpoolFile } from "./stream_ports.ts";
+import type { SenderMessage, SpoolChunk, SpoolFile, SpoolPosition } from "./stream_ports.ts";
 
 /** Bytes that wait for the disk while more is read. */
 const MAX_QUEUED_BYTES = 2 * 1024 * 1024;
@@ -14,6 +15,7 @@ type EndMessage = Extract<SenderMessage, { type: "end" }>["end"];
 
 /** How far a live reader of an artifact is. */
 export interface ReadPosition {
+  chunks: number;
   bytes: number;
 }
 
@@ -21,14 +23,10 @@ export interface ReadPosition {
 export interface ReceivedArtifactDeps {
   options: StreamOptions;
   clock: Clock;
+  /** Counts what this and other artifacts keep for those who read along. */
+  recent: RecentBytes;
   /** Called when there is more to read, to acknowledge, or nothing more to come. */
   onChange: () => void;
-}
-
-/** A point up to which the chunks are durable. */
-interface Mark {
-  readonly chunks: number;
-  readonly bytes: number;
 }
 
 /** An artifact that comes from a peer: what is on disk, who reads it, how it ended. It knows no channels. */
@@ -37,17 +35,18 @@ export class ReceivedArtifact {
   readonly #options: StreamOptions;
   readonly #clock: Clock;
   readonly #onChange: () => void;
+  readonly #recent: RecentChunks;
   readonly #positions = new Set<ReadPosition>();
   readonly #stop = new AbortController();
   /** Durable, and not acknowledged yet. */
-  #marks: Mark[] = [];
-  #acknowledged: Mark;
-  #received: Mark;
+  #marks: SpoolPosition[] = [];
+  #acknowledged: SpoolPosition;
+  #received: SpoolPosition;
   #hash: Hash | undefined;
   #queue: SpoolChunk[] = [];
   #queuedBytes = 0;
   /** What was handed to the file. */
-  #written: Mark;
+  #written: SpoolPosition;
   #writing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   /** Ends the pause before the next flush. */
@@ -56,10 +55,11 @@ export class ReceivedArtifact {
   #isSettling = false;
   #end: StreamEnd | undefined;
 
-  constructor(file: SpoolFile, { options, clock, onChange }: ReceivedArtifactDeps) {
+  constructor(file: SpoolFile, { options, clock, recent, onChange }: ReceivedArtifactDeps) {
     this.file = file;
     this.#options = options;
     this.#clock = clock;
+    this.#recent = new RecentChunks(recent);
     this.#onChange = onChange;
     this.#received = this.#acknowledged = this.#written = { chunks: file.chunks, bytes: file.bytes };
     if (file.chunks === 0) this.#hash = createHash("sha256");
@@ -163,6 +163,7 @@ export class ReceivedArtifact {
     this.#stop.abort(error);
     this.#onChange();
     await this.#settled();
+    this.#recent.clear();
     await this.file.remove();
   }
 
@@ -170,23 +171,38 @@ export class ReceivedArtifact {
   async close(error: CodedError): Promise<void> {
     this.#stop.abort(error);
     await this.#settled();
+    this.#recent.clear();
     this.file.close();
   }
 
   /** Counts a live reader, whom the sender does not outrun; disposed when it leaves. */
   follow(): Disposable & { position: ReadPosition } {
-    const position: ReadPosition = { bytes: 0 };
+    const position: ReadPosition = { chunks: 0, bytes: 0 };
     this.#positions.add(position);
     const leave = () => {
       this.#positions.delete(position);
+      this.#forgetRead();
       this.#onChange();
     };
     return { position, [Symbol.dispose]: leave };
   }
 
+  /** The chunk `sequence`, when it is on disk and still in memory. */
+  recent(sequence: number): SpoolChunk | undefined {
+    return sequence < this.file.chunks ? this.#recent.get(sequence) : undefined;
+  }
+
   /** A reader has moved: more may be acknowledged. */
   moved(): void {
+    this.#forgetRead();
     if (this.#marks.length > 0) this.#onChange();
+  }
+
+  /** Nobody asks again for what all have read. */
+  #forgetRead(): void {
+    let slowest = Infinity;
+    for (const { chunks } of this.#positions) slowest = Math.min(slowest, chunks);
+    this.#recent.dropBefore(slowest);
   }
 
   async #settled(): Promise<void> {
@@ -208,6 +224,7 @@ export class ReceivedArtifact {
         await this.file.append(chunks);
         const { chunks: before, bytes: bytesBefore } = this.#written;
         this.#written = { chunks: before + chunks.length, bytes: bytesBefore + bytes };
+        if (this.#positions.size > 0) chunks.forEach((chunk, at) => this.#recent.add(before + at, chunk));
         if (this.#isFlushDue) this.#flushNow?.();
         this.#flushing ??= this.#flush();
       }
@@ -255,7 +272,7 @@ export class ReceivedArtifact {
     );
   }
 
-  #checkWindow(received: Mark): void {
+  #checkWindow(received: SpoolPosition): void {
     const open = costOf(received) - costOf(this.#acknowledged);
     const { windowBytes, maxChunkBytes } = this.#options;
     if (open <= windowBytes + maxChunkBytes + CHUNK_COST_BYTES) return;
@@ -275,6 +292,6 @@ export class ReceivedArtifact {
   }
 }
 
-function costOf({ chunks, bytes }: Mark): number {
+function costOf({ chunks, bytes }: SpoolPosition): number {
   return bytes + chunks * CHUNK_COST_BYTES;
 }

@@ -63,6 +63,12 @@ export interface SpoolChunk {
   readonly isLast: boolean;
 }
 
+/** So many chunks, which have so many bytes. */
+export interface SpoolPosition {
+  readonly chunks: number;
+  readonly bytes: number;
+}
+
 /** Reads the chunks of a spool in order, each once. */
 export interface SpoolReader {
   /** The next chunk, of those that were durable when this was called; undefined behind the last of them. */
@@ -88,7 +94,8 @@ export interface SpoolFile {
   flush(): Promise<void>;
   /** Marks it as whole, durably; nothing is appended any more. */
   seal(sha256: Uint8Array): Promise<void>;
-  read(): Promise<SpoolReader>;
+  /** Reads it from its beginning, or from the chunk behind `from`. */
+  read(from?: SpoolPosition): Promise<SpoolReader>;
   /** Closes what is open for writing. */
   close(): void;
   /** Closes it and removes it from the disk. */

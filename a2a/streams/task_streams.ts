@@ -5,6 +5,7 @@ import { KeyedLock } from "../../core/keyed_lock.ts";
 import { isTerminal } from "../state_machine.ts";
 import type { Task } from "../model.ts";
 import { ReceivedArtifact } from "./received_artifact.ts";
+import type { RecentBytes } from "./recent_chunks.ts";
 import type { StreamEvent, StreamStart } from "./stream_event.ts";
 import type { StreamOptions } from "./stream_options.ts";
 import type { ArtifactSpool, SpoolChunk, SpoolReader } from "./stream_ports.ts";
@@ -13,9 +14,18 @@ import { Wakeup } from "./wakeup.ts";
 /** What one subscriber has of one artifact. */
 interface Cursor {
   readonly follow: ReturnType<ReceivedArtifact["follow"]>;
+  /** Reads from the disk what is not in memory any more. */
   reader: SpoolReader | undefined;
-  sequence: number;
   done: boolean;
+}
+
+/** What the streams of a task work with. */
+export interface TaskStreamsDeps {
+  spool: ArtifactSpool;
+  clock: Clock;
+  /** Counts what the artifacts of this and other tasks keep for those who read along. */
+  recent: RecentBytes;
+  options: StreamOptions;
 }
 
 /** The artifacts that come for one task, and those who read them. */
@@ -24,6 +34,7 @@ export class TaskStreams {
   readonly #artifacts = new Map<string, ReceivedArtifact>();
   readonly #spool: ArtifactSpool;
   readonly #clock: Clock;
+  readonly #recent: RecentBytes;
   readonly #options: StreamOptions;
   readonly #locks = new KeyedLock();
   readonly taskId: string;
@@ -34,12 +45,13 @@ export class TaskStreams {
 
   constructor(
     task: Task,
-    { spool, clock, options }: { spool: ArtifactSpool; clock: Clock; options: StreamOptions },
+    { spool, clock, recent, options }: TaskStreamsDeps,
   ) {
     this.taskId = task.taskId;
     this.peerId = task.peerId;
     this.#spool = spool;
     this.#clock = clock;
+    this.#recent = recent;
     this.#options = options;
   }
 
@@ -157,8 +169,12 @@ export class TaskStreams {
   }
 
   #follow(file: Awaited<ReturnType<ArtifactSpool["create"]>>): ReceivedArtifact {
-    const deps = { options: this.#options, clock: this.#clock, onChange: () => this.changed.wake() };
-    return new ReceivedArtifact(file, deps);
+    return new ReceivedArtifact(file, {
+      options: this.#options,
+      clock: this.#clock,
+      recent: this.#recent,
+      onChange: () => this.changed.wake(),
+    });
   }
 
   async #drop(artifactId: string, error: CodedError): Promise<void> {
@@ -201,7 +217,7 @@ async function* step(
 ): AsyncGenerator<StreamEvent> {
   let cursor = cursors.get(artifact);
   if (cursor === undefined) {
-    cursor = { follow: artifact.follow(), reader: undefined, sequence: 0, done: false };
+    cursor = { follow: artifact.follow(), reader: undefined, done: false };
     cursors.set(artifact, cursor);
     yield artifact.start;
   }
@@ -213,8 +229,10 @@ async function* step(
     : undefined;
   if (chunk !== undefined) {
     const { taskId, artifactId } = artifact.start;
-    yield { kind: "chunk", taskId, artifactId, sequence: cursor.sequence++, ...chunk };
-    cursor.follow.position.bytes += chunk.data.length;
+    const { position } = cursor.follow;
+    yield { kind: "chunk", taskId, artifactId, sequence: position.chunks, ...chunk };
+    position.chunks++;
+    position.bytes += chunk.data.length;
     artifact.moved();
   } else if (end !== undefined) {
     cursor.done = true;
@@ -224,9 +242,17 @@ async function* step(
 }
 
 async function nextChunk(artifact: ReceivedArtifact, cursor: Cursor): Promise<SpoolChunk | undefined> {
+  const { position } = cursor.follow;
+  if (position.chunks >= artifact.file.chunks) return undefined;
   try {
-    cursor.reader ??= await artifact.file.read();
-    return await cursor.reader.next();
+    const recent = artifact.recent(position.chunks);
+    if (recent === undefined) {
+      cursor.reader ??= await artifact.file.read({ ...position });
+      return await cursor.reader.next();
+    }
+    cursor.reader?.close();
+    cursor.reader = undefined;
+    return recent;
   } catch (error) {
     // Removed meanwhile: how it ended, or what came in its place, is told next.
     if (artifact.stopped.aborted) return undefined;

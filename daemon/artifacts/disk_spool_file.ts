@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { SpoolChunk, SpoolFile, SpoolReader, StreamStart } from "../../a2a/mod.ts";
+import type { SpoolChunk, SpoolFile, SpoolPosition, SpoolReader, StreamStart } from "../../a2a/mod.ts";
 import { encodeEntries, ENTRY_BYTES, type IndexEntry } from "./chunk_index.ts";
 import { toDiskError } from "./disk_error.ts";
 import { DiskSpoolReader } from "./disk_spool_reader.ts";
@@ -125,8 +125,8 @@ export class DiskSpoolFile implements SpoolFile {
     this.#sha256 = sha256;
   }
 
-  async read(): Promise<SpoolReader> {
-    return await DiskSpoolReader.open(this.#paths, { durableChunks: () => this.chunks });
+  async read(from?: SpoolPosition): Promise<SpoolReader> {
+    return await DiskSpoolReader.open(this.#paths, { from, durableChunks: () => this.chunks });
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { SpoolChunk, SpoolReader } from "../../a2a/mod.ts";
+import type { SpoolChunk, SpoolPosition, SpoolReader } from "../../a2a/mod.ts";
 import { decodeEntries, ENTRY_BYTES, type IndexEntry } from "./chunk_index.ts";
 import { toDiskError } from "./disk_error.ts";
 
@@ -29,11 +29,13 @@ export class DiskSpoolReader implements SpoolReader {
   /** @param options.durableChunks how many chunks may be read now. */
   static async open(
     paths: { data: string; index: string },
-    options: { durableChunks: () => number },
+    { from, ...options }: { durableChunks: () => number; from?: SpoolPosition | undefined },
   ): Promise<DiskSpoolReader> {
     const data = await Deno.open(paths.data);
     try {
-      return new DiskSpoolReader({ data, index: await Deno.open(paths.index) }, options);
+      const reader = new DiskSpoolReader({ data, index: await Deno.open(paths.index) }, options);
+      if (from !== undefined) await reader.#skip(from);
+      return reader;
     } catch (error) {
       data.close();
       throw error;
@@ -57,6 +59,18 @@ export class DiskSpoolReader implements SpoolReader {
     if (this.#closed) return;
     this.#closed = true;
     if (!this.#reading) this.#closeFiles();
+  }
+
+  async #skip({ chunks, bytes }: SpoolPosition): Promise<void> {
+    if (chunks === 0) return;
+    try {
+      await this.#data.seek(bytes, Deno.SeekMode.Start);
+      await this.#index.seek(chunks * ENTRY_BYTES, Deno.SeekMode.Start);
+      this.#read = chunks;
+    } catch (error) {
+      this.#index.close();
+      throw error;
+    }
   }
 
   async #next(): Promise<SpoolChunk | undefined> {

@@ -1,4 +1,11 @@
-import type { ArtifactSpool, SpoolChunk, SpoolFile, SpoolReader, StreamStart } from "../../a2a/mod.ts";
+import type {
+  ArtifactSpool,
+  SpoolChunk,
+  SpoolFile,
+  SpoolPosition,
+  SpoolReader,
+  StreamStart,
+} from "../../a2a/mod.ts";
 
 /** Artifacts in memory. */
 export class MemorySpool implements ArtifactSpool {
@@ -108,8 +115,8 @@ class MemorySpoolFile implements SpoolFile {
     return Promise.resolve();
   }
 
-  read(): Promise<SpoolReader> {
-    let next = 0;
+  read({ chunks }: SpoolPosition = { chunks: 0, bytes: 0 }): Promise<SpoolReader> {
+    let next = chunks;
     return Promise.resolve({
       next: () => Promise.resolve(next < this.#durable ? this.#chunks[next++] : undefined),
       close: () => {},

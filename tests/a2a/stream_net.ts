@@ -118,6 +118,8 @@ export class MemorySpool implements ArtifactSpool {
   readonly files = new Map<string, MemorySpoolFile>();
   /** Thrown by the next append or flush. */
   fault: { on: "append" | "flush" | "create"; error: Error } | undefined;
+  /** How often a file was opened for reading. */
+  reads = 0;
   /** While set, nothing becomes durable. */
   held: Promise<void> | undefined;
 
@@ -206,8 +208,9 @@ class MemorySpoolFile implements SpoolFile {
     return Promise.resolve();
   }
 
-  read() {
-    let next = 0;
+  read({ chunks }: { chunks: number } = { chunks: 0 }) {
+    let next = chunks;
+    this.#spool.reads++;
     return Promise.resolve({
       next: () => Promise.resolve(next < this.#durable ? this.#chunks[next++] : undefined),
       close: () => {},

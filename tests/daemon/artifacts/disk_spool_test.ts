@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { SpoolFile } from "../../../a2a/streams/stream_ports.ts";
+import type { SpoolFile, SpoolPosition } from "../../../a2a/streams/stream_ports.ts";
 import { CodedError } from "../../../core/errors.ts";
 import { silentLogger } from "../../../core/log.ts";
 import { DiskSpool } from "../../../daemon/artifacts/disk_spool.ts";
@@ -13,8 +13,8 @@ const open = (
   { bounds = {}, knows = true }: { bounds?: Partial<SpoolBounds>; knows?: boolean } = {},
 ) => DiskSpool.open({ folder, logger: silentLogger, knowsTask: () => Promise.resolve(knows) }, bounds);
 const chunk = (text: string, isLast = false) => ({ data: new TextEncoder().encode(text), isLast });
-const readAll = async (file: SpoolFile) => {
-  const reader = await file.read();
+const readAll = async (file: SpoolFile, from?: SpoolPosition) => {
+  const reader = await file.read(from);
   const texts: string[] = [];
   for (let one = await reader.next(); one !== undefined; one = await reader.next()) {
     texts.push(`${new TextDecoder().decode(one.data)}${one.isLast ? "!" : ""}`);
@@ -36,6 +36,8 @@ Deno.test("a spool shows its readers what is durable, with the borders of the ch
   await file.flush();
   await file.seal(new Uint8Array([1, 2]));
   assert.deepEqual(await readAll(file), ["a", "", "bc!"]);
+  assert.deepEqual(await readAll(file, { chunks: 1, bytes: 1 }), ["", "bc!"]);
+  assert.deepEqual(await readAll(file, { chunks: 3, bytes: 3 }), []);
   assert.equal(await Deno.readTextFile(file.path), "abc");
   file.close();
 });
