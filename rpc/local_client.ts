@@ -251,7 +251,8 @@ function detached(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => detached(item));
   if (value instanceof Uint8Array) return new Uint8Array(value); // slice() of a Buffer would be no copy
-  const copy: Record<string, unknown> = Object.create(Object.getPrototypeOf(value));
-  for (const [key, item] of Object.entries(value)) copy[key] = detached(item);
+  const prototype = Object.getPrototypeOf(value);
+  const copy: Record<string, unknown> = prototype === Object.prototype ? {} : Object.create(prototype);
+  for (const key of Object.keys(value)) copy[key] = detached((value as Record<string, unknown>)[key]);
   return copy;
 }

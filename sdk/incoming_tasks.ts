@@ -245,15 +245,14 @@ export class IncomingTasks {
   /** Runs the handler within its time; when that is up the task's signal fires and this throws. */
   async #runHandler(task: DaemonTask, registration: Registration): Promise<void> {
     const { timeoutMs } = registration;
+    if (timeoutMs === undefined) return await this.#deps.handlers.run(task, registration);
     const limit = new AbortController();
     const expire = () => {
       const error = new TaskTimeoutError(`The agent did not finish within ${timeoutMs} ms`);
       limit.abort(error);
       task.abort(error);
     };
-    using _timer = timeoutMs === undefined
-      ? undefined
-      : startTimer(this.#deps.daemon.clock, timeoutMs, expire);
+    using _timer = startTimer(this.#deps.daemon.clock, timeoutMs, expire);
     await abortable(this.#deps.handlers.run(task, registration), limit.signal);
   }
 }
