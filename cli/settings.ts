@@ -1,6 +1,8 @@
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { type Config, DAEMON_SETTINGS, loadConfig } from "../core/config.ts";
+import { shownValue } from "../core/config_file.ts";
+import { defaultOf } from "../core/setting.ts";
 import { type NamedSetting, namedSettings } from "../core/resolve_settings.ts";
 import { CodedError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
@@ -122,9 +124,17 @@ export function toOption(setting: NamedSetting): Option {
   const isList = arity === "list";
   const option = new Option(
     `--${flagOf(setting)} ${arity === "switch" ? "[true|false]" : isList ? "<a,b>" : "<value>"}`,
-    isList ? `${help} (repeatable)` : help,
+    `${help}${isList ? " (repeatable)" : ""}${defaultNote(setting)}`,
   );
   return isList ? option.argParser(collect) : option;
+}
+
+/** What holds when the option is not given; nothing for a setting without a default. */
+function defaultNote(setting: NamedSetting): string {
+  const value = shownValue(setting, defaultOf(setting, { home: "<home>", userHome: "~" }));
+  const text = value === undefined ? "" : String(value);
+  const ofRelay = flagOf(setting) === "home" ? `, of a relay ${text}/relay` : ""; // the option is one of every verb
+  return text === "" ? "" : ` (default: ${text}${ofRelay})`;
 }
 
 /** Gathers the values of an option that may be given several times. */

@@ -38,6 +38,15 @@ Deno.test("runCli() lists every verb and the exit codes when asked for help", as
   match(stdout, /130 {2}interrupted/);
 });
 
+Deno.test("daemon() tells the defaults of its options when asked for help, and no path of this machine", async () => {
+  const { stdout } = await runInProcess(["daemon", "--help"]);
+  match(stdout, /--tasks-keep <value> .*\(default: 30d\)\n/);
+  match(stdout, /--enable-mdns \[true\|false\] .*\(default: true\)\n/);
+  match(stdout, /--store-path <value> .*\(default: <home>\/data\)\n/);
+  match(stdout, /--home <value> .*\(default: ~\/\.agentanycast, of a relay ~\/\.agentanycast\/relay\)\n/);
+  match(stdout, /--network-proxy <value> [^(]*\n/);
+});
+
 Deno.test("runCli() suggests the nearest name when a verb or flag is unknown", async () => {
   const verb = await runInProcess(["stauts"]);
   equal(verb.code, 2);
