@@ -36,6 +36,8 @@ const PAUSES_MS = [1_000, 4_000, 15_000, 15_000, 30_000, 60_000, 300_000];
 /** Tries after {@link HolePuncher.retry} where the other side's turn it is to begin. */
 const OUT_OF_TURN_TRIES = 3;
 const NO_ADDRESS = "the peer has no address that could be reached from here; NATs are passed over QUIC alone";
+const NO_DIRECT_ANSWER =
+  "the peer does not answer directly, as through a symmetric NAT or where UDP is blocked";
 /** Addresses of the other side that are dialed: it must not be able to aim us at many strangers. */
 const MAX_DIALED = 8;
 const MAX_MESSAGE_BYTES = 4_096;
@@ -245,9 +247,7 @@ export class HolePuncher {
       await Promise.any(dials);
       return undefined;
     } catch (error) {
-      const reasons = error instanceof AggregateError
-        ? error.errors.map(errorMessage)
-        : [errorMessage(error)];
+      const reasons = error instanceof AggregateError ? error.errors.map(toReason) : [toReason(error)];
       return this.#deps.hasDirect(peerId) ? undefined : [...new Set(reasons)].join("; ");
     } finally {
       won.abort(new Error("a direct connection is there"));
@@ -258,6 +258,11 @@ export class HolePuncher {
   #own(): Uint8Array[] {
     return this.#deps.ownAddresses().map((address) => address.bytes);
   }
+}
+
+function toReason(error: unknown): string {
+  const isLate = error instanceof DOMException && error.name === "TimeoutError";
+  return isLate ? NO_DIRECT_ANSWER : errorMessage(error);
 }
 
 /** When dials of `address` begin, in milliseconds. */

@@ -62,6 +62,16 @@ export class ObservedAddresses {
     return new Set(seen).size === 1 ? "same" : "differs";
   }
 
+  /**
+   * What is in the way of direct connections on this side, as far as it is known. With a place at a relay somebody should have
+   * seen this node.
+   */
+  obstacle({ hasRelay }: { hasRelay: boolean }): string | undefined {
+    if (this.mapping() === "differs") return "the NAT in front of this node is symmetric";
+    if (this.#byObserver.size > 0 || !hasRelay) return undefined;
+    return "this node reaches no relay over QUIC: UDP is blocked, or QUIC is off";
+  }
+
   #take({ peerId, observedAddr, connection, protocols }: IdentifyResult): void {
     if (observedAddr === undefined || isRelayed(connection.remoteAddr)) return;
     const seenAt = kindOf(observedAddr)?.host ?? "";

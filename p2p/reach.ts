@@ -132,9 +132,11 @@ export class Reach {
     this.#pathCheck.doubt(peerId);
   }
 
-  /** How far the direct way to a relayed peer is. */
+  /** How far the direct way to a relayed peer is; what is in the way here explains more than how dials ended. */
   punchState(peerId: string): PunchState | undefined {
-    return this.#puncher?.state(peerId);
+    const state = this.#puncher?.state(peerId);
+    const own = this.observed.obstacle({ hasRelay: (this.relays?.ownAddresses().length ?? 0) > 0 });
+    return state?.reason === undefined || own === undefined ? state : { ...state, reason: own };
   }
 
   /** Where a peer may meet this node directly: as relays see its sockets, then at its own addresses. */

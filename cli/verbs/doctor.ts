@@ -2,6 +2,7 @@ import type { Config } from "../../core/config.ts";
 import { errorMessage } from "../../core/errors.ts";
 import type { NodeInfo } from "../../sdk/mod.ts";
 import { toCall } from "../call_text.ts";
+import { describeNat } from "../nat_text.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
 import { findDaemon } from "../session.ts";
@@ -154,20 +155,19 @@ function checkPorts({ portMapping, nat, relays = [] }: NodeInfo): Finding[] {
   }
 }
 
-function checkNat({ nat, natMapping, portMapping, relays = [] }: NodeInfo): Finding {
+function checkNat(info: NodeInfo): Finding {
+  const { nat, portMapping, relays = [] } = info;
   const relayed = portMapping?.state === "mapped" || relays.some(({ state }) => state === "reserved");
-  if (nat === "public") return ok("NAT", "others reach this node at its own addresses");
-  if (nat === "unknown") {
+  if (nat === "public") return ok("NAT", describeNat(info));
+  if (nat !== "private") {
     return relayed
       ? ok("NAT", "not known yet; others reach this node through its relay or its router")
       : note("NAT", "not known yet", "connect to a peer, or use a relay (--relay)");
   }
-  const kind = natMapping === "differs"
-    ? "this node is behind a symmetric NAT: connections with others behind NATs stay relayed"
-    : "this node is behind a NAT that direct connections pass";
+  const found = `this node is behind a NAT or a firewall; ${describeNat(info)}`;
   return relayed
-    ? ok("NAT", kind)
-    : fault("NAT", kind, "use a relay (--relay), else nobody outside reaches this node");
+    ? ok("NAT", found)
+    : fault("NAT", found, "use a relay (--relay), else nobody outside reaches this node");
 }
 
 type Relay = NonNullable<NodeInfo["relays"]>[number];

@@ -48,7 +48,8 @@ function toRow(peer: PeerInfo): string[] {
 /** Why a relayed connection has not become a direct one. */
 function toObstacle({ peerId, directTries = 0, directObstacle }: PeerInfo): string[] {
   if (directObstacle === undefined) return [];
-  return [`${visible(peerId)}: no direct connection after ${directTries} tries: ${visible(directObstacle)}`];
+  const tries = directTries === 1 ? "1 try" : `${directTries} tries`;
+  return [`${visible(peerId)}: no direct connection after ${tries}: ${visible(directObstacle)}`];
 }
 
 function toAge(ms: number): string {

@@ -3,6 +3,7 @@ import { toCall } from "../call_text.ts";
 import { describeCard } from "../card_text.ts";
 import { EXIT_OK, EXIT_UNAVAILABLE } from "../exit_codes.ts";
 import { type Output, toFacts, visible } from "../output.ts";
+import { describeNat } from "../nat_text.ts";
 import { findDaemon } from "../session.ts";
 import type { VerbContext } from "../verb.ts";
 
@@ -35,6 +36,7 @@ function toStatus(info: NodeInfo, home: string) {
     listenAddresses,
     nat,
     natMapping,
+    observedAddresses,
     portMapping,
     relays = [],
   } = info;
@@ -49,6 +51,7 @@ function toStatus(info: NodeInfo, home: string) {
     uptimeSeconds: startedAt && Math.max(0, Math.floor((Date.now() - startedAt.getTime()) / 1000)),
     nat,
     natMapping,
+    observedAddresses,
     portMapping,
     relays,
     addresses: listenAddresses.map((address) =>
@@ -80,14 +83,6 @@ function describe(status: Status, output: Output): string[] {
     ...status.addresses.map((address) => `  ${address}`),
     ...(status.card === undefined ? ["No card is set."] : ["Card:", ...describeCard(status.card, "  ")]),
   ];
-}
-
-function describeNat({ nat, natMapping }: Status): string {
-  if (nat === "public") return "others reach this node at its own addresses";
-  if (nat === "unknown") return "not known";
-  return natMapping === "differs"
-    ? "symmetric: connections with others behind NATs are relayed"
-    : "direct connections pass it";
 }
 
 /** Nothing when there is nothing to tell: no router that opens ports is no fault. */

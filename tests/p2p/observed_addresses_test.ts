@@ -55,6 +55,17 @@ Deno.test("ObservedAddresses tells a NAT with one mapping from a symmetric one",
   assert.equal(observed.mapping(), "differs");
 });
 
+Deno.test("ObservedAddresses.obstacle() names a symmetric NAT, and that nobody sees this node although it has a relay", () => {
+  const { observed, seen } = rig();
+  assert.equal(observed.obstacle({ hasRelay: false }), undefined);
+  assert.match(observed.obstacle({ hasRelay: true }) ?? "", /no relay over QUIC/);
+  seen(0, quic("198.51.100.7", 1000));
+  seen(1, quic("198.51.100.7", 1000));
+  assert.equal(observed.obstacle({ hasRelay: true }), undefined);
+  seen(1, quic("198.51.100.7", 1001));
+  assert.match(observed.obstacle({ hasRelay: true }) ?? "", /symmetric/);
+});
+
 Deno.test("ObservedAddresses.verdict() is public once somebody from outside got through over TCP", () => {
   const { observed, seen, dialed } = rig();
   seen(0, quic("198.51.100.7", 1000));
