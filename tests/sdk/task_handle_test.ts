@@ -155,7 +155,7 @@ Deno.test("TaskHandle.wait() rejects when the daemon does not know the task any 
   await net.daemon.stop();
   await using other = await new FakeDaemon().start(net.daemon.address);
   await assert.rejects(waiting, TaskNotFoundError);
-  assert.equal(other.called("getTask").length, 1);
+  assert.equal(other.calls.length, 1); // whether the state was asked for or a new subscription, once was enough
 });
 
 Deno.test("TaskHandle.events() tells each state once, also across a lost connection", async () => {
