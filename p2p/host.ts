@@ -126,7 +126,8 @@ export interface P2pHost extends AsyncDisposable {
   exchangeCard(peerId: string, frame: Uint8Array, options?: CallOptions): Promise<Uint8Array | undefined>;
   /**
    * Opens a channel, dialing known addresses when unconnected; what is read and written on it is bounded as that of peers.
-   * It is the caller's to close. Throws as {@link sendA2aFrame}; `unimplemented` when the peer does not speak `protocol`.
+   * It is the caller's to close. Throws as {@link sendA2aFrame}; `unimplemented` when the peer does not speak `protocol`: here, or
+   * from the channel when that is not known yet.
    */
   openChannel(peerId: string, protocol: string, options?: CallOptions): Promise<FrameChannel>;
   /**
