@@ -8,6 +8,7 @@ import {
   NodeService,
   type SubscribeIncomingTasksResponseSchema,
 } from "../../gen/agentanycast/v1/node_service_pb.ts";
+import { untilHolds } from "../support/patience.ts";
 import { startTestDaemon, startTestPair, type TestDaemon } from "../support/test_daemon.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
@@ -312,8 +313,6 @@ Deno.test("getPeerCard() asks a peer again that had no card when it connected", 
   const card = () => a.rpc.unary(rpcs.getPeerCard, { peerId: b.daemon.peerId });
   await assert.rejects(card(), { code: "not_found" });
   const set = b.rpc.unary(rpcs.setAgentCard, { card: { name: "Late" } });
-  let name = "";
-  while (name === "") name = await card().then(({ card }) => card?.name ?? "", () => "");
-  assert.equal(name, "Late");
+  await untilHolds(() => card().then(({ card }) => card?.name === "Late", () => false));
   await set;
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Node } from "../../sdk/mod.ts";
 import { lanObstacle, startLan } from "../support/lan.ts";
+import { untilHolds } from "../support/patience.ts";
 import { RunningProgram, runProgram } from "../support/program.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
@@ -24,8 +25,8 @@ Deno.test({
     await daemon.value("PEER_ID");
     await using node = new Node({ daemonAddr: `unix://${join(homes[1], "daemon.sock")}` });
     await node.start();
-    let peers = await node.listPeers();
-    while (peers.length === 0) peers = await node.listPeers();
+    await untilHolds(async () => (await node.listPeers()).length > 0);
+    const peers = await node.listPeers();
     assert.deepEqual(peers.map((peer) => peer.peerId), [peerId]);
     assert.ok(peers[0]?.addresses.some((address) => address.startsWith(`/ip4/${lan.addressOf(0)}/`)));
     const sent = await runProgram([...program, "send", "--home", homes[1], peerId, "over the LAN"]);
@@ -47,8 +48,8 @@ Deno.test({
     const ids = [await first.value("PEER_ID"), await second.value("PEER_ID")];
     await using node = new Node({ daemonAddr: `unix://${join(homes[1], "daemon.sock")}` });
     await node.start();
-    let peers = await node.listPeers();
-    while (peers.length === 0) peers = await node.listPeers();
+    await untilHolds(async () => (await node.listPeers()).length > 0);
+    const peers = await node.listPeers();
     assert.deepEqual(peers.map((peer) => peer.peerId), [ids[0]]);
   },
 });

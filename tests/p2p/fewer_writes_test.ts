@@ -5,6 +5,7 @@ import { Socket } from "node:net";
 import { multiaddr } from "@multiformats/multiaddr";
 import { Uint8ArrayList } from "uint8arraylist";
 import { writingWhole } from "../../p2p/fewer_writes.ts";
+import { Changes } from "../support/patience.ts";
 import { startRawPeer } from "./raw_peer.ts";
 
 const SINK = "/sink/1";
@@ -23,14 +24,12 @@ async function openSink(stack: AsyncDisposableStack) {
   const stream = await connection.newStream(SINK);
   const end = await opened.promise;
   let came = 0;
-  let told = () => {};
+  const changes = new Changes();
   end.addEventListener("message", ({ data }) => {
     came += data.byteLength;
-    told();
+    changes.tell();
   });
-  const arrived = async (bytes: number) => {
-    while (came < bytes) await new Promise<void>((resolve) => told = resolve);
-  };
+  const arrived = (bytes: number) => changes.until(() => came >= bytes, `${bytes} bytes`);
   return { stream, end, arrived };
 }
 

@@ -3,9 +3,9 @@ import process from "node:process";
 import { type AgentAnycastError, type IncomingTask, type MessageInput, Node } from "../../sdk/mod.ts";
 
 /** The exit code of a program that does not end by itself, and when that is certain. */
-const HANGING = { exitCode: 124, afterMs: 120_000 };
+const HANGING = { exitCode: 124, afterMs: 115_000 };
 /** How long a daemon may take to start from its sources on a busy machine. */
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 90_000;
 /** A peer that is nowhere. */
 const NOBODY = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 

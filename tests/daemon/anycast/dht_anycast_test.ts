@@ -6,8 +6,9 @@ import { agentKey, DHT_RECORDS, skillName } from "../../../daemon/anycast/dht_re
 import { FactSigner, NO_FACTS } from "../../../daemon/anycast/sign_facts.ts";
 import { encodeSignedRecord } from "../../../daemon/convert/registry_record.ts";
 import { createIdentity, type RegistryFacts } from "../../../identity/mod.ts";
-import { Node } from "../../../sdk/mod.ts";
+import { type DiscoveredAgent, Node } from "../../../sdk/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { untilHolds } from "../../support/patience.ts";
 import { startTestDaemon, type TestDaemon } from "../../support/test_daemon.ts";
 
 const identity = createIdentity(new Uint8Array(32).fill(3));
@@ -182,10 +183,13 @@ Deno.test("agents are found in the DHT behind others, with no relay at all, and 
   await agent.start();
   const sender = stack.use(new Node({ daemonAddr: first!.daemon.grpcAddress }));
   await sender.start();
-  let [found] = await sender.discover("translate");
+  let found: DiscoveredAgent | undefined;
   // As peers meet on their way through the table, they come to know each other's cards as well.
-  while (found?.via.includes("dht") !== true) [found] = await sender.discover("translate");
-  assert.deepEqual([found.peerId, found.agentName, found.verified], [last!.daemon.peerId, "Far", true]);
+  await untilHolds(async () => {
+    [found] = await sender.discover("translate");
+    return found?.via.includes("dht") === true;
+  });
+  assert.deepEqual([found?.peerId, found?.agentName, found?.verified], [last!.daemon.peerId, "Far", true]);
   const task = await (await sender.sendTask("Hello", { skill: "translate" })).wait();
   assert.equal(task.artifacts[0]?.parts[0]?.text, "Bonjour");
 });
