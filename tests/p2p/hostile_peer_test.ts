@@ -62,7 +62,8 @@ Deno.test("connections that speak no libp2p or say nothing harm nothing else", a
 });
 
 Deno.test("a frame that does not arrive in time ends its stream", async () => {
-  await using host = await openTestHost({ limits: { frameTimeoutMs: 20 } });
+  // Long enough for the stream to be open still when the half of a frame is sent.
+  await using host = await openTestHost({ limits: { frameTimeoutMs: 1_000 } });
   await using peer = await startRawPeer();
   const stream = await peer.open(host, A2A_PROTOCOL);
   stream.send(Uint8Array.fromHex("0000000561"));
