@@ -65,7 +65,14 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     const certificates = await this.#deps.certificatesAt(this.#now());
     const endpoint = new Deno.QuicEndpoint({ hostname: kind.host, port: kind.port });
     this.#bound = { endpoint, address, certificates, listener: this.#serve(endpoint, certificates) };
-    this.#timer = setInterval(() => void this.refresh(), REFRESH_MS);
+    this.#timer = setInterval(() => {
+      this.refresh().catch((error) =>
+        this.#deps.log.error(
+          "the certificate could not be changed, it is tried again: %s",
+          errorMessage(error),
+        )
+      );
+    }, REFRESH_MS);
     Deno.unrefTimer(Number(this.#timer));
     this.safeDispatchEvent("listening");
   }

@@ -25,6 +25,8 @@ export interface ProcessAgent extends AsyncDisposable {
 
 /** Longest line the program may write, in characters. */
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
+/** Lines about one task that may wait to be read; with more of them nothing is taken from the program until they are. */
+const MAX_WAITING_LINES = 1_000;
 /** How long the program has for ending when it is told to, in milliseconds. */
 const END_MS = 5_000;
 
@@ -99,6 +101,7 @@ class Worker {
       while (true) {
         signal.throwIfAborted();
         const line = asked.lines.shift();
+        if (asked.lines.length === 0) this.#child.stdout?.resume();
         if (line !== undefined) {
           const says = toSays(line);
           yield says;
@@ -109,6 +112,7 @@ class Worker {
     } finally {
       signal.removeEventListener("abort", cancel);
       this.#asked.delete(id);
+      this.#child.stdout?.resume();
     }
   }
 
@@ -132,6 +136,7 @@ class Worker {
     // A line about no task is the program's own talk.
     if (line === undefined || asked === undefined) return;
     asked.lines.push(line);
+    if (asked.lines.length >= MAX_WAITING_LINES) this.#child.stdout?.pause();
     asked.wake();
   }
 

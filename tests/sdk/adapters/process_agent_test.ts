@@ -10,6 +10,7 @@ const WORKER = `
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, text, data, cancel } = JSON.parse(line);
     if (cancel) { say({ id, error: "stopped" }); continue; }
+    if (text === "talk") { for (let n = 0; n < 20_000; n++) say({ id, delta: String(n) }); }
     if (text === "die") process.exit(3);
     if (text === "wait") { say({ id, status: "waiting" }); continue; }
     if (text === "fail") { say({ id, error: "no idea" }); continue; }
@@ -52,6 +53,13 @@ Deno.test("processAgent() tells the process when nobody wants the answer any mor
   );
   await assert.rejects(handled, /cancelled/);
   assert.equal((await answer(agent, "next")).completed.length, 1);
+});
+
+Deno.test("processAgent() loses no line of a program that talks faster than its task is read", async () => {
+  await using agent = openWorker();
+  const fake = await answer(agent, "talk");
+  assert.deepEqual(fake.streamed.slice(0, 20_000), Array.from({ length: 20_000 }, (_, n) => String(n)));
+  assert.equal(fake.completed[0]?.parts[0]?.text, "You said talk");
 });
 
 Deno.test("processAgent() fails a task whose program cannot be run", async () => {
