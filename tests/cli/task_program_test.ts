@@ -56,13 +56,9 @@ for (const exclusive of [false, true]) {
     const updates = watched.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
     deepEqual(updates.map(({ generation }) => generation), updates.map((_, i) => i + 1));
     const statuses = updates.map(({ status }) => status);
-    deepEqual(statuses.filter((status, i) => status !== statuses[i - 1]), [
-      "submitted",
-      "working",
-      "input_required",
-      "working",
-      "completed",
-    ]);
+    const changes = statuses.filter((status, i) => status !== statuses[i - 1]).join(" ");
+    // A handler that asks at once may have done so before it was said to work.
+    match(changes, /^submitted (working )?input_required working completed$/);
   });
 }
 
