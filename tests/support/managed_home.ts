@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import process from "node:process";
 import { Node, type NodeOptions, type NodeStatus } from "../../sdk/mod.ts";
 import { freePort } from "./free_port.ts";
-import { Changes, PROGRAM_MS } from "./patience.ts";
+import { Changes, PROGRAM_MS, untilHolds } from "./patience.ts";
 import { tempDir } from "./temp_dir.ts";
 
 /** A home on loopback whose nodes start daemons of this checkout, each a process of its own. */
@@ -24,13 +25,36 @@ export async function managedHome(): Promise<ManagedHome> {
   const { path } = stack.use(await tempDir());
   const listen = `/ip4/127.0.0.1/tcp/${freePort()}`; // the same after a restart, or nobody would find it
   await Deno.writeTextFile(join(path, "config.toml"), `listen_addrs = ["${listen}"]\nenable_mdns = false\n`);
+  const nodes: ManagedNode[] = [];
+  const pids = new Set<number>();
+  // A daemon that its starter has left to others stops by itself, some time after the last of them.
+  stack.defer(() => untilHolds(() => ![...pids].some(isAlive)));
   const owned = stack.move();
   return {
     path,
     listen,
-    node: (options) => owned.use(managedNode({ home: path, ...options })),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    node: (options) => {
+      const node = owned.use(managedNode({ home: path, ...options }));
+      nodes.push(node);
+      return node;
+    },
+    [Symbol.asyncDispose]: async () => {
+      const infos = await Promise.allSettled(nodes.map((node) => node.info({ timeoutMs: 2_000 })));
+      for (const { value } of infos.filter((one) => one.status === "fulfilled")) {
+        if (value.pid !== undefined) pids.add(value.pid);
+      }
+      await owned.disposeAsync();
+    },
   };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // there is no such process
+  }
 }
 
 function managedNode(options: NodeOptions): ManagedNode {
