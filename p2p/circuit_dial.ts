@@ -74,10 +74,19 @@ async function connectionTo(
   return await connectionManager.openConnection(relayId, options);
 }
 
-/** The direct connection on which a circuit is best carried: where UDP is cut off, QUIC seems to be there for a while. */
-export function steadiest(connections: readonly Connection[]): Connection | undefined {
-  const open = connections.filter(({ status, remoteAddr }) => status === "open" && !isRelayed(remoteAddr));
-  return open.find(({ remoteAddr }) => kindOf(remoteAddr)?.transport !== "quic") ?? open[0];
+/** AutoNAT opens connections only to see whether it can, and closes them again; none is as old as this, in milliseconds. */
+const STEADY_AGE_MS = 5_000;
+
+/**
+ * The direct connection on which a circuit is best carried: the oldest, but not one over QUIC where there is another that lasts.
+ * Where UDP is cut off, QUIC seems to be there for a while.
+ */
+export function steadiest(connections: readonly Connection[], nowMs = Date.now()): Connection | undefined {
+  const open = connections
+    .filter(({ status, remoteAddr }) => status === "open" && !isRelayed(remoteAddr))
+    .sort((a, b) => a.timeline.open - b.timeline.open);
+  const lasts = ({ timeline }: Connection) => nowMs - timeline.open >= STEADY_AGE_MS;
+  return open.find((one) => lasts(one) && kindOf(one.remoteAddr)?.transport !== "quic") ?? open[0];
 }
 
 interface CircuitDialInit {

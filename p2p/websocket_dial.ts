@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { abortable } from "../core/abortable.ts";
 import { kindOf } from "./address_kind.ts";
 import { connectThrough, type Proxy } from "./proxy.ts";
-import { MAX_WEBSOCKET_MESSAGE_BYTES } from "./websocket_listener.ts";
+import { letReset, MAX_WEBSOCKET_MESSAGE_BYTES } from "./websocket_listener.ts";
 
 /** How a WebSocket is opened. */
 export interface WebSocketDialOptions {
@@ -38,6 +38,7 @@ export async function dialWebSocket(
     }),
   });
   socket.binaryType = "arraybuffer";
+  letReset(socket);
   const opened = new Promise<void>((resolve, reject) => {
     socket.once("open", resolve);
     socket.on("error", reject);

@@ -5,6 +5,21 @@ import type { WebSocket } from "ws";
 /** Longest message that is read: Noise seals 64 KiB at most at a time. `ws` would take 100 MiB of everybody. */
 export const MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024;
 
+/** The code with which libp2p resets a WebSocket. */
+const RESET_CODE = 1006;
+
+/**
+ * Lets libp2p reset `socket`. It closes it with a code that nobody may send, which `ws` refuses: the connection would stay, and its
+ * far end take it for one that works.
+ */
+export function letReset(socket: WebSocket): void {
+  const { close } = socket;
+  socket.close = (code?: number, data?: string) => {
+    if (code === RESET_CODE) socket.terminate();
+    else close.call(socket, code, data);
+  };
+}
+
 /** The part of libp2p's listener for WebSockets that is bounded here. */
 export interface WebSocketListener {
   readonly wsServer: { readonly options: { maxPayload?: number } };
@@ -55,6 +70,7 @@ export function boundWebSocketListener(
   listener.onWsServerConnection = (socket, request) => {
     // What is wrong is told by its end, too; without a listener an error would be nobody's, and end the program.
     socket.on("error", () => {});
+    letReset(socket);
     onWsServerConnection.call(listener, socket, request);
   };
   listener.close = async () => {

@@ -30,7 +30,7 @@ async function rig(spoken: readonly string[]) {
   const [near, far] = await streamPair();
   const asked: string[] = [];
   const relay = {
-    ...{ status: "open", remoteAddr: multiaddr("/ip4/192.0.2.7/tcp/4001") },
+    ...{ status: "open", remoteAddr: multiaddr("/ip4/192.0.2.7/tcp/4001"), timeline: { open: 0 } },
     newStream: (protocol: string) => {
       asked.push(protocol);
       return Promise.resolve(near);
@@ -60,15 +60,18 @@ async function rig(spoken: readonly string[]) {
   return { asked, dialed, upgraded: upgraded.promise, relayed, read };
 }
 
-Deno.test("steadiest() prefers what is open and direct, and what is not QUIC", () => {
-  const connection = (address: string, status = "open") =>
-    ({ status, remoteAddr: multiaddr(address) }) as Connection;
+Deno.test("steadiest() prefers what is open, direct and old, and then what is not QUIC", () => {
+  const nowMs = 1_000_000;
+  const connection = (address: string, { status = "open", ageMs = 60_000 } = {}) =>
+    ({ status, remoteAddr: multiaddr(address), timeline: { open: nowMs - ageMs } }) as Connection;
   const quic = connection("/ip4/192.0.2.7/udp/1/quic-v1/noise");
-  const tcp = connection("/ip4/192.0.2.7/tcp/1");
-  const gone = connection("/ip4/192.0.2.7/tcp/1", "closed");
-  assert.equal(steadiest([quic, gone, connection(ADDRESS.toString()), tcp]), tcp);
-  assert.equal(steadiest([gone, quic]), quic);
-  assert.equal(steadiest([gone]), undefined);
+  const tcp = connection("/ip4/192.0.2.7/tcp/1", { ageMs: 6_000 });
+  const gone = connection("/ip4/192.0.2.7/tcp/1", { status: "closed" });
+  const triedOut = connection("/ip4/192.0.2.7/tcp/1", { ageMs: 100 });
+  assert.equal(steadiest([gone, connection(ADDRESS.toString()), tcp, quic], nowMs), tcp);
+  assert.equal(steadiest([triedOut, gone, quic], nowMs), quic);
+  assert.equal(steadiest([triedOut], nowMs), triedOut);
+  assert.equal(steadiest([gone], nowMs), undefined);
 });
 
 Deno.test(
