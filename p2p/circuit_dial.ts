@@ -46,8 +46,9 @@ export async function dialCircuit(
   const [relayAddress, target] = splitCircuit(address);
   const relayId = toPeerId(kindOf(address)?.relayId ?? "");
   const relay = await connectionTo(deps, { relayId, relayAddress }, options);
-  const { protocols } = await deps.peerStore.get(relayId);
-  const isEager = protocols.includes(EAGER_HOP_PROTOCOL);
+  // The peer store throws for a peer of which it knows nothing.
+  const known = await deps.peerStore.get(relayId).catch(() => undefined);
+  const isEager = known?.protocols.includes(EAGER_HOP_PROTOCOL) ?? false;
   const stream = await relay.newStream(isEager ? EAGER_HOP_PROTOCOL : HOP_PROTOCOL, options);
   try {
     return await new CircuitDial(deps, stream, { address, isEager, options }).run(target);

@@ -25,7 +25,7 @@ export interface ProcessAgent extends AsyncDisposable {
 
 /** Longest line the program may write, in characters. */
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
-/** Lines about one task that may wait to be read; with more of them nothing is taken from the program until they are. */
+/** Lines about one task that may wait to be read; with more of them nothing is taken from the program until some are. */
 const MAX_WAITING_LINES = 1_000;
 /** How long the program has for ending when it is told to, in milliseconds. */
 const END_MS = 5_000;
@@ -61,6 +61,8 @@ class Worker {
   #tellEnd = (): void => {};
   readonly #ended = new Promise<void>((resolve) => this.#tellEnd = resolve);
   #failure: Error | undefined;
+  /** What it still says is taken at once: its end is told behind that. */
+  #isEnding = false;
 
   constructor({ command, args = [], cwd, env = {}, onStderr }: ProcessAgentOptions) {
     this.#child = spawn(command, [...args], {
@@ -69,6 +71,10 @@ class Worker {
       stdio: ["pipe", "pipe", onStderr === undefined ? "inherit" : "pipe"],
     });
     this.#child.on("error", (error) => this.#end(new Error(`Cannot run ${command}: ${error.message}`)));
+    this.#child.on("exit", () => {
+      this.#isEnding = true;
+      this.#flow();
+    });
     this.#child.on("close", (code, signal) => {
       this.#end(new Error(`${command} ended (${signal ?? `exit code ${code}`}) while it had the task`));
     });
@@ -101,7 +107,7 @@ class Worker {
       while (true) {
         signal.throwIfAborted();
         const line = asked.lines.shift();
-        if (asked.lines.length === 0) this.#child.stdout?.resume();
+        this.#flow();
         if (line !== undefined) {
           const says = toSays(line);
           yield says;
@@ -112,13 +118,15 @@ class Worker {
     } finally {
       signal.removeEventListener("abort", cancel);
       this.#asked.delete(id);
-      this.#child.stdout?.resume();
+      this.#flow();
     }
   }
 
   /** Ends the program: its stdin first, then by signal. */
   async end(): Promise<void> {
     if (this.hasEnded) return;
+    this.#isEnding = true;
+    this.#flow();
     this.#child.stdin?.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), END_MS);
     await this.#ended;
@@ -136,8 +144,17 @@ class Worker {
     // A line about no task is the program's own talk.
     if (line === undefined || asked === undefined) return;
     asked.lines.push(line);
-    if (asked.lines.length >= MAX_WAITING_LINES) this.#child.stdout?.pause();
+    this.#flow();
     asked.wake();
+  }
+
+  /** Takes more from the program, unless too much about some task waits. */
+  #flow(): void {
+    const { stdout } = this.#child;
+    const isFull = !this.#isEnding &&
+      [...this.#asked.values()].some(({ lines }) => lines.length >= MAX_WAITING_LINES);
+    if (isFull) stdout?.pause();
+    else if (stdout?.isPaused()) stdout.resume();
   }
 
   #end(failure: Error): void {

@@ -26,7 +26,7 @@ function framed(bytes: Uint8Array): Uint8Array {
 const text = (bytes: { subarray(): Uint8Array }) => new TextDecoder().decode(bytes.subarray());
 
 /** A dial through a relay that the test plays; whoever upgrades the connection says `begin` and waits for `go on`. */
-async function rig(spoken: readonly string[]) {
+async function rig(spoken: readonly string[] | undefined) {
   const [near, far] = await streamPair();
   const asked: string[] = [];
   const relay = {
@@ -39,7 +39,9 @@ async function rig(spoken: readonly string[]) {
   const upgraded = Promise.withResolvers<{ limits?: ConnectionLimits; heard: string }>();
   const deps = {
     connectionManager: { getConnections: () => [relay] },
-    peerStore: { get: () => Promise.resolve({ protocols: spoken }) },
+    peerStore: {
+      get: () => spoken ? Promise.resolve({ protocols: spoken }) : Promise.reject(new Error("not known")),
+    },
     upgrader: {
       async upgradeOutbound(circuit: MultiaddrConnection, options: { limits?: ConnectionLimits }) {
         circuit.send(new TextEncoder().encode("begin"));
@@ -88,18 +90,24 @@ Deno.test(
   },
 );
 
-Deno.test("dialCircuit() waits for the answer of any other relay", leaks, async () => {
-  const { asked, dialed, upgraded, relayed, read } = await rig([HOP_PROTOCOL]);
-  const begin = read(5);
-  const later = new Promise((resolve) => setTimeout(() => resolve("nothing yet"), 20));
-  assert.equal(await Promise.race([begin, later]), "nothing yet");
-  await relayed.write(OK);
-  assert.equal(await begin, "begin");
-  await relayed.write(new TextEncoder().encode("go on"));
-  await dialed;
-  assert.equal((await upgraded).heard, "go on");
-  assert.deepEqual(asked, [HOP_PROTOCOL]);
-});
+for (const spoken of [[HOP_PROTOCOL], undefined]) {
+  Deno.test(
+    `dialCircuit() waits for the answer of a relay that speaks ${spoken ?? "it is not known what"}`,
+    leaks,
+    async () => {
+      const { asked, dialed, upgraded, relayed, read } = await rig(spoken);
+      const begin = read(5);
+      const later = new Promise((resolve) => setTimeout(() => resolve("nothing yet"), 20));
+      assert.equal(await Promise.race([begin, later]), "nothing yet");
+      await relayed.write(OK);
+      assert.equal(await begin, "begin");
+      await relayed.write(new TextEncoder().encode("go on"));
+      await dialed;
+      assert.equal((await upgraded).heard, "go on");
+      assert.deepEqual(asked, [HOP_PROTOCOL]);
+    },
+  );
+}
 
 Deno.test("dialCircuit() says what a relay answers instead", leaks, async () => {
   const { dialed, relayed } = await rig([EAGER_HOP_PROTOCOL]);

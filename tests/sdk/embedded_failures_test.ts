@@ -33,30 +33,41 @@ Deno.test("logLibraryRejections() takes those of the network's libraries, wherev
   assert.equal(lines.length, 3);
 });
 
-Deno.test("Node can be started again when something could not be closed at its stop", async () => {
+/** A node in memory whose store is opened by `openStore`; `hosts` says how often its host was opened. */
+function memoryNode(openStore: (disk: MemoryDisk) => ReturnType<MemoryDisk["openStore"]>) {
   const clock = new FakeClock(0);
-  using network = new MemoryNetwork(clock);
+  const network = new MemoryNetwork(clock);
   const disk = new MemoryDisk();
   const identity = createIdentity(new Uint8Array(32));
   const { peerId } = identity;
-  let isBroken = true;
+  let hosts = 0;
   const node = new Node(withParts({ mode: "embedded", home: "/memory/one" }, {
     clock,
     identity,
     toml: undefined,
-    openStore: async () => {
-      const store = await disk.openStore();
-      return {
-        ...store,
-        [Symbol.asyncDispose]: async () => {
-          await store[Symbol.asyncDispose]();
-          if (isBroken) throw new Error("the disk is gone");
-        },
-      };
-    },
+    openStore: () => openStore(disk),
     openSpool: () => disk.openSpool(),
-    openHost: (deps) => network.open({ ...deps, peerId }),
+    openHost: (deps) => {
+      hosts++;
+      return network.open({ ...deps, peerId });
+    },
   }));
+  return { node, peerId, hosts: () => hosts, [Symbol.dispose]: () => network[Symbol.dispose]() };
+}
+
+Deno.test("Node can be started again when something could not be closed at its stop", async () => {
+  let isBroken = true;
+  using rig = memoryNode(async (disk) => {
+    const store = await disk.openStore();
+    return {
+      ...store,
+      [Symbol.asyncDispose]: async () => {
+        await store[Symbol.asyncDispose]();
+        if (isBroken) throw new Error("the disk is gone");
+      },
+    };
+  });
+  const { node, peerId } = rig;
   await node.start();
   await assert.rejects(node.stop(), /the disk is gone/);
   isBroken = false;
@@ -66,32 +77,16 @@ Deno.test("Node can be started again when something could not be closed at its s
 });
 
 Deno.test("Node.stop() ends the start of an embedded node on its way, which can be started again", async () => {
-  const clock = new FakeClock(0);
-  using network = new MemoryNetwork(clock);
-  const disk = new MemoryDisk();
-  const identity = createIdentity(new Uint8Array(32));
-  const { peerId } = identity;
-  let hosts = 0;
   let stopped: Promise<void> | undefined;
-  const node = new Node(withParts({ mode: "embedded", home: "/memory/one" }, {
-    clock,
-    identity,
-    toml: undefined,
-    openStore: async () => {
-      const store = await disk.openStore();
-      stopped ??= node.stop();
-      return store;
-    },
-    openSpool: () => disk.openSpool(),
-    openHost: (deps) => {
-      hosts++;
-      return network.open({ ...deps, peerId });
-    },
-  }));
-  await assert.rejects(node.start(), { code: "cancelled" });
+  using rig = memoryNode(async (disk) => {
+    const store = await disk.openStore();
+    stopped ??= rig.node.stop();
+    return store;
+  });
+  await assert.rejects(rig.node.start(), { code: "cancelled" });
   await stopped;
-  assert.equal(hosts, 0);
-  await node.start();
-  assert.equal(hosts, 1);
-  await node.stop();
+  assert.equal(rig.hosts(), 0);
+  await rig.node.start();
+  assert.equal(rig.hosts(), 1);
+  await rig.node.stop();
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type AgentSays, processAgent, toTaskHandler } from "../../../sdk/adapters/mod.ts";
+import { within } from "../../support/patience.ts";
 import { FakeTask, said } from "./fake_task.ts";
 
 /** A worker that does what the text of a task says. */
@@ -60,6 +61,18 @@ Deno.test("processAgent() loses no line of a program that talks faster than its 
   const fake = await answer(agent, "talk");
   assert.deepEqual(fake.streamed.slice(0, 20_000), Array.from({ length: 20_000 }, (_, n) => String(n)));
   assert.equal(fake.completed[0]?.parts[0]?.text, "You said talk");
+});
+
+Deno.test("processAgent() ends also while a task that it talks about is not read", async () => {
+  const agent = openWorker();
+  const fake = new FakeTask([said("talk")]);
+  await toTaskHandler(async function* (turn) {
+    for await (const says of agent.run(turn)) {
+      yield says;
+      await within("the end of the program", Promise.resolve(agent[Symbol.asyncDispose]()), 30_000);
+    }
+  })(fake.task);
+  assert.equal(fake.streamed[0], "0");
 });
 
 Deno.test("processAgent() fails a task whose program cannot be run", async () => {
